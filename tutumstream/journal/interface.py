@@ -1,0 +1,118 @@
+"""What is remembered, and the promises about it. `tests/contracts.py` proves them for every implementation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from tutumstream.event import Event, Malformed
+from tutumstream.routing.delivery import Delivery
+
+DeathCause = Literal["rejected", "expired", "bug"]
+"""Why a delivery was given up: the destination refuses it; it grew too old; it can't be rendered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery that was not settled yet.
+
+    Attributes:
+        seq: the order in which deliveries were recorded; unique in the journal.
+        id: the delivery's own stable id, `<event id>-<n>`; what receivers see.
+        attempts: how often it was tried and failed; being limited does not count.
+        due: not before this time, seconds since 1970; 0.0 at once.
+        reason, answer: of the last try that failed, "" before the first.
+    """
+
+    seq: int
+    id: str
+    event: Event
+    delivery: Delivery
+    attempts: int = 0
+    due: float = 0.0
+    reason: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Postponement:
+    """What a failed try leaves in the row; a restart goes on from here."""
+
+    seq: int
+    attempts: int
+    due: float
+    reason: str
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up.
+
+    Attributes:
+        pending: the row as it was, with its event.
+        cause: the class of the reason.
+        reason: in words.
+        answer: the start of what the destination answered last.
+        died_at: seconds since 1970.
+    """
+
+    pending: Pending
+    cause: DeathCause
+    reason: str
+    answer: str
+    died_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One line of the history: an event, and how many deliveries it caused."""
+
+    event: Event
+    deliveries: int
+
+
+class IJournal(Interface):
+    """Durable memory of events and of the deliveries they cause.
+
+    Every method that changes something fires when the change is on disk; a change is done wholly or not at all. All
+    errbacks are `JournalError`.
+    """
+
+    def open() -> Deferred[None]:
+        """Make it ready, older versions brought up to date; fails where that can't be."""
+
+    def close() -> Deferred[None]:
+        """Finish what was asked for, then let go of everything. Harmless when not open."""
+
+    def record(event: Event, deliveries: Sequence[Delivery]) -> Deferred[None]:
+        """Remember an event together with everything it causes."""
+
+    def keep(malformed: Malformed) -> Deferred[None]:
+        """Remember a message that is no event; only the newest 1,000 stay, each cut to 4 KiB."""
+
+    def pending(destination: str, after: int, limit: int) -> Deferred[list[Pending]]:
+        """At most `limit` unsettled deliveries of a destination with `seq > after`, in order, due or not."""
+
+    def settle(seqs: Sequence[int], at: float) -> Deferred[None]:
+        """These were delivered, at that time."""
+
+    def postpone(postponements: Sequence[Postponement]) -> Deferred[None]:
+        """These were tried and failed; they stay pending."""
+
+    def bury(dead: Sequence[DeadLetter]) -> Deferred[None]:
+        """Give these up: pending no more, kept among the dead letters."""
+
+    def dead_letters(limit: int) -> Deferred[list[DeadLetter]]:
+        """The newest first."""
+
+    def malformed(limit: int) -> Deferred[list[Malformed]]:
+        """The newest first."""
+
+    def history(limit: int) -> Deferred[list[Told]]:
+        """Events, the newest first, whether they caused anything or not."""
+
+    def destinations() -> Deferred[dict[str, int]]:
+        """Pending deliveries by destination, those of destinations that no longer exist included."""

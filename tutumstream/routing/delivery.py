@@ -1,0 +1,38 @@
+"""What routing decides: values only."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+IncidentAction = Literal["trigger", "acknowledge", "resolve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What a message does to an incident (PagerDuty's terms).
+
+    Attributes:
+        action: `trigger` opens or repeats it, `resolve` ends it.
+        key: one incident has one key; never empty.
+    """
+
+    action: IncidentAction
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message that an event causes.
+
+    Attributes:
+        destination: the name of the notifier that is to be told.
+        route: the name of the route that wants it; its template gives the text when it is sent.
+        reason: why, in words: the condition that held.
+        ordering_key: deliveries of one destination with the same key must arrive in the order of their events.
+        incident: None where the message is only told.
+    """
+
+    destination: str
+    route: str
+    reason: str
+    ordering_key: str
+    incident: Incident | None = None
