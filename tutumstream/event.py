@@ -157,9 +157,7 @@ def decode(raw: bytes, received_at: float, new_id: Callable[[], str] = mint) -> 
     return Malformed(received_at=received_at, reason=f"unknown type {escaped(wire.type, 40)!r}", raw=raw)
 
 
-def _object(
-    wire: _Envelope, kind: str, raw: bytes, received_at: float, new_id: Callable[[], str]
-) -> Event | Malformed:
+def _object(wire: _Envelope, kind: str, raw: bytes, received_at: float, new_id: Callable[[], str]) -> Event | Malformed:
     if wire.action is None or wire.state is None or wire.resource_uri is None:
         missing = [name for name in ("action", "state", "resource_uri") if getattr(wire, name) is None]
         return Malformed(received_at=received_at, reason=f"without {', '.join(missing)}", raw=raw)
