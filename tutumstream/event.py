@@ -6,7 +6,7 @@ actions that nobody has heard of pass through; only a message without the shape 
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from ulid import ULID
@@ -58,10 +58,26 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         which holds for Docker Cloud's longer paths too.
         """
         for uri in self.parents:
-            segments = uri.rsplit("/", 3)
-            if len(segments) == 4 and segments[1] == kind:
+            segments = uri.rstrip("/").rsplit("/", 2)
+            if len(segments) == 3 and segments[1] == kind:
                 return uri
         return ""
+
+    def view(self) -> dict[str, Any]:
+        """What conditions and templates see as `event`: every name always there, `parent.<type>` a URI or ""."""
+        return {
+            "id": self.id,
+            "received_at": self.received_at,
+            "type": self.type,
+            "action": self.action,
+            "state": self.state,
+            "resource_uri": self.resource_uri,
+            "parents": list(self.parents),
+            "parent": {kind: self.parent(kind) for kind in PARENT_TYPES},
+            "uuid": self.uuid,
+            "datetime": self.datetime,
+            "message": self.message,
+        }
 
 
 class Authenticated(msgspec.Struct, frozen=True):

@@ -1,0 +1,69 @@
+"""From a delivery to a message: the route's text, with what could be looked up of its resources."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from tutumstream.errors import TemplateError
+from tutumstream.event import Event
+from tutumstream.journal.interface import Pending
+from tutumstream.notifiers.interface import INotifier, Message
+from tutumstream.rendering import Template, Templates
+from tutumstream.routing.route import Route
+
+Fetch = Callable[[str], Deferred[Mapping[str, Any] | None]]
+"""Looks a resource URI up; None where it can't be had. Never fails."""
+
+
+class Composer:
+    """Writes the messages of one destination.
+
+    Args:
+        routes: all of them; those that don't notify this destination cost nothing.
+        destination: its name.
+        notifier: its language, for escaping.
+        fetch: looks resources up.
+
+    Raises:
+        TemplateError: a text does not compile.
+    """
+
+    log = Logger()
+
+    def __init__(self, routes: Sequence[Route], destination: str, notifier: INotifier, fetch: Fetch) -> None:
+        templates = Templates(notifier.escape)
+        self._texts: dict[str, Template] = {
+            route.name: templates.compile(route.name, route.text) for route in routes if destination in route.notify
+        }
+        # For deliveries whose route is gone, and for texts that fail on an event: told plainly is better than not.
+        self._plain = templates.compile(
+            "plain",
+            "{{ event.type }} {{ event.resource_uri }} {{ event.action }} {{ event.state }} {{ event.message }}",
+        )
+        self._fetch = fetch
+
+    async def message(self, pending: Pending) -> Message:
+        """The message of a delivery, rendered with today's text."""
+        event = pending.event
+        text = self._texts.get(pending.delivery.route, self._plain)
+        resources = await self._look_up(event, text)
+        try:
+            rendered = text.render(event.view(), resources)
+        except TemplateError as problem:
+            self.log.error("{problem}; told plainly instead", problem=problem)
+            rendered = self._plain.render(event.view(), {})
+        return Message(
+            id=pending.id,
+            event=event,
+            text=rendered,
+            route=pending.delivery.route,
+            incident=pending.delivery.incident,
+        )
+
+    async def _look_up(self, event: Event, text: Template) -> dict[str, Mapping[str, Any] | None]:
+        uris = {name: event.resource_uri if name == "resource" else event.parent(name) for name in sorted(text.needs)}
+        # Asked for all at once, waited for one by one.
+        asked = {name: self._fetch(uri) for name, uri in uris.items() if uri}
+        return {name: await answer for name, answer in asked.items()}

@@ -1,0 +1,67 @@
+"""Conditions in CEL, and nothing of CEL beyond this module.
+
+All conditions of a set are compiled a second time as ONE list expression: an event costs one evaluation, however many
+routes there are. Only where one of them fails on an event (a user's `int("x")`) are they asked one by one.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from cel_expr_python import cel
+
+from tutumstream.errors import ConditionError
+
+_ENVIRONMENT: Final = cel.NewEnv(variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)})
+
+
+class Conditions:
+    """Any number of conditions over one event.
+
+    Args:
+        sources: CEL expressions over `event`; each must give true or false.
+
+    Raises:
+        ConditionError: one of them does not compile, or can never be true or false.
+    """
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self._each = tuple(_compile(source) for source in sources)
+        # The line break ends a condition that closes with a comment.
+        self._all = _ENVIRONMENT.compile("[" + ", ".join("(" + source + "\n)" for source in sources) + "]")
+
+    def hold(self, view: dict[str, Any]) -> list[bool | str]:
+        """Each condition's answer for an event, in order: True, False, or in words why it can't be told.
+
+        Args:
+            view: the event as `Event.view` gives it.
+        """
+        activation = _ENVIRONMENT.Activation({"event": view})
+        answers = self._all.eval(activation)
+        if answers.type() != cel.Type.ERROR:
+            values = answers.plain_value()
+            if all(value is True or value is False for value in values):
+                return list(values)
+        return [_answer(expression.eval(activation)) for expression in self._each]
+
+
+def _compile(source: str) -> Any:
+    try:
+        expression = _ENVIRONMENT.compile(source)
+    except RuntimeError as problem:
+        raise ConditionError(source, _words(str(problem))) from None
+    if expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+        raise ConditionError(source, f"gives {expression.return_type().name().lower()}, not true or false")
+    return expression
+
+
+def _answer(value: Any) -> bool | str:
+    # A failed evaluation is a value too, and a truthy one: only the type tells.
+    if value.type() == cel.Type.BOOL:
+        return bool(value.value())
+    if value.type() == cel.Type.ERROR:
+        return _words(str(value.value()))
+    return f"gives {value.type().name().lower()}, not true or false"
+
+
+def _words(problem: str) -> str:
+    return problem.removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]").strip()

@@ -1,0 +1,137 @@
+"""Autobahn's factory with Twisted's reconnecting: connects again after every end, when the policy says so.
+
+Autobahn's own timers (handshake, pings) follow `txaio.config.loop`, which is one for the whole process: it is set to
+the reactor that the factory was given.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import txaio
+from autobahn.twisted.websocket import WebSocketClientFactory, connectWS
+from autobahn.websocket.compress import (
+    PerMessageDeflateOffer,
+    PerMessageDeflateResponse,
+    PerMessageDeflateResponseAccept,
+)
+from twisted.internet.interfaces import IConnector
+from twisted.internet.protocol import ReconnectingClientFactory
+from twisted.python.failure import Failure
+
+from tutumstream.net.proxy import Proxy
+from tutumstream.net.tls import words
+from tutumstream.stream.protocol import Handlers, StreamProtocol
+
+MESSAGE_LIMIT: Final = 1024 * 1024
+"""Bytes of one message, after inflation too; a longer one ends the connection with 1009."""
+
+CONNECT_TIMEOUT: Final = 15.0
+"""Seconds until a connection must stand; the upgrade has as long again."""
+
+PING_INTERVAL: Final = 30.0
+PING_TIMEOUT: Final = 10.0
+CLOSE_TIMEOUT: Final = 2.0
+
+
+class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):  # type: ignore[misc]  # Autobahn has no types
+    """Makes one connection after the other.
+
+    Args:
+        url: `ws://` or `wss://`.
+        headers: sent with the upgrade.
+        reactor: dials, and keeps the time.
+        handlers: told what happens; must not raise.
+        pause: seconds to wait before the next try; asked once after each end.
+        proxy: dialled instead, and asked to connect through.
+    """
+
+    noisy = False
+    protocol = StreamProtocol
+    # The waiting time is decided by `pause` alone.
+    factor = 1.0
+    jitter = 0.0
+
+    def __init__(
+        self,
+        url: str,
+        headers: dict[str, str],
+        reactor: Any,
+        handlers: Handlers,
+        pause: Callable[[], float],
+        useragent: str,
+        proxy: Proxy | None = None,
+    ) -> None:
+        txaio.config.loop = reactor
+        super().__init__(
+            url,
+            headers=headers,
+            useragent=useragent,
+            reactor=reactor,
+            proxy={"host": proxy.host, "port": proxy.port} if proxy else None,
+        )
+        self.proxy_authorization = proxy.authorization if proxy else None
+        self.clock = reactor
+        self.handlers = handlers
+        self._pause = pause
+        self._current: StreamProtocol | None = None
+        self.setProtocolOptions(
+            # Checked when it is decoded: a message in another encoding is no reason to lose the next ones.
+            utf8validateIncoming=False,
+            maxMessagePayloadSize=MESSAGE_LIMIT,
+            maxFramePayloadSize=MESSAGE_LIMIT,
+            # Close codes reach the server, as RFC 6455 wants it, instead of a cut connection.
+            failByDrop=False,
+            openHandshakeTimeout=CONNECT_TIMEOUT,
+            closeHandshakeTimeout=CLOSE_TIMEOUT,
+            serverConnectionDropTimeout=CLOSE_TIMEOUT,
+            autoPingInterval=PING_INTERVAL,
+            autoPingTimeout=PING_TIMEOUT,
+            perMessageCompressionOffers=[PerMessageDeflateOffer()],
+            perMessageCompressionAccept=_accept_compression,
+        )
+
+    def dial(self, tls: Any) -> IConnector:
+        """Begin. `tls` must check chain and name: Autobahn's default checks nothing."""
+        connector: IConnector = connectWS(self, contextFactory=tls, timeout=CONNECT_TIMEOUT)
+        return connector
+
+    def hang_up(self) -> None:
+        """End the present connection, if there is one, with a normal close."""
+        if self._current is not None:
+            self._current.sendClose(1000)
+
+    def opened(self, protocol: StreamProtocol) -> None:
+        self._current = protocol
+        self.handlers.opened()
+
+    def ended(self, protocol: StreamProtocol, code: int, reason: str) -> None:
+        self._current = None
+        lost = words(protocol.lost) if protocol.lost is not None and code == 1006 else ""
+        if protocol.was_open:
+            self.handlers.closed(code, reason if code != 1006 else lost or reason)
+        else:
+            status = _status(protocol)
+            self.handlers.failed(f"the server answered {status}" if status else lost or reason, status)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self.handlers.failed(words(reason), 0)
+        ReconnectingClientFactory.clientConnectionFailed(self, connector, reason)
+
+    def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
+        ReconnectingClientFactory.clientConnectionLost(self, connector, reason)
+
+    def retry(self, connector: IConnector | None = None) -> None:
+        if self.continueTrying:
+            self.delay = self._pause()
+        ReconnectingClientFactory.retry(self, connector)
+
+
+def _accept_compression(response: Any) -> Any:
+    return PerMessageDeflateResponseAccept(response) if isinstance(response, PerMessageDeflateResponse) else None
+
+
+def _status(protocol: StreamProtocol) -> int:
+    """The HTTP status that the upgrade got, 0 where there was none or where it was 101."""
+    parts = (protocol.http_status_line or "").split()
+    status = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+    return 0 if status == 101 else status

@@ -1,0 +1,52 @@
+"""Autobahn's corner: its callbacks, one line each, given to whoever watches the stream."""
+
+from typing import Protocol
+
+from autobahn.twisted.websocket import WebSocketClientProtocol
+from twisted.python.failure import Failure
+
+
+class Handlers(Protocol):
+    """The four handlers of the tutorial."""
+
+    def opened(self) -> None:
+        """The upgrade was accepted."""
+
+    def received(self, payload: bytes, is_binary: bool) -> None:
+        """A message came."""
+
+    def closed(self, code: int, reason: str) -> None:
+        """An open connection ended; `code` as in RFC 6455, section 7.4."""
+
+    def failed(self, reason: str, status: int) -> None:
+        """There was no connection: it could not be made, or the upgrade was refused with an HTTP status (else 0)."""
+
+
+class StreamProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn has no types
+    """One connection. An exception in a callback would cost the connection, so the handlers must not raise."""
+
+    was_open = False
+    lost: Failure | None = None
+
+    def onOpen(self) -> None:
+        self.was_open = True
+        self.factory.opened(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N803
+        self.factory.handlers.received(payload, isBinary)
+
+    def connectionLost(self, reason: Failure) -> None:
+        # onClose, which follows, knows only a text; what TLS has to say is in here.
+        self.lost = reason
+        super().connectionLost(reason)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803, ARG002
+        self.factory.ended(self, code or 1006, reason or "")
+
+    def startProxyConnect(self) -> None:
+        """Autobahn's own request has no place for the proxy's credentials (RFC 9110, section 9.3.6)."""
+        target = f"{self.factory.host}:{self.factory.port}"
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        if self.factory.proxy_authorization:
+            lines.append(f"Proxy-Authorization: {self.factory.proxy_authorization}")
+        self.sendData("\r\n".join([*lines, "", ""]).encode("ascii"))

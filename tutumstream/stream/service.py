@@ -1,0 +1,236 @@
+"""Listens: keeps a connection to the stream, decodes what comes, and makes events of the connection itself.
+
+Our own connection is told like everything else: `open`, `close` and `error` are events of type `stream`. They are told
+at the edges only: however many tries fail after a loss, it is one loss.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from tutumstream.backoff import Backoff, Jitter
+from tutumstream.event import OBJECT_TYPES, Authenticated, Event, Malformed, decode, mint
+from tutumstream.net.proxy import Proxy
+from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
+from tutumstream.stream.factory import CLOSE_TIMEOUT, StreamFactory
+
+RECONNECT: Final = Backoff(base=1.0, cap=60.0)
+REFUSED: Final = Backoff(base=60.0, cap=3600.0)
+"""Refused credentials do not get better by asking often."""
+
+PROVED_AFTER: Final = 30.0
+"""Seconds after which a connection counts as good, if no object event came before."""
+
+
+class StreamService(Service):
+    """The connection to a Stream API, for as long as the service runs.
+
+    Args:
+        url: `ws://` or `wss://` of the events stream; its query may hold the credentials.
+        headers: sent with the upgrade.
+        check: names what to look at when the credentials are refused.
+        reactor: dials, and keeps the time.
+        tls: a context factory that checks chain and name; None for `ws://`.
+        take: called with every event, in order.
+        keep: called with every message that is no event.
+        publish: called with every new state of the connection.
+        now: seconds since 1970.
+        jitter: 0.0 up to 1.0.
+        proxy: an HTTP proxy to connect through.
+        new_id: mints ids for events.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        headers: dict[str, str],
+        check: str,
+        reactor: Any,
+        tls: Any,
+        take: Callable[[Event], None],
+        keep: Callable[[Malformed], None],
+        publish: Callable[[Connection], None],
+        now: Callable[[], float],
+        jitter: Jitter,
+        useragent: str,
+        proxy: Proxy | None = None,
+        new_id: Callable[[], str] = mint,
+    ) -> None:
+        self._factory = StreamFactory(url, headers, reactor, self, self._pause, useragent, proxy)
+        self._check = check
+        self._reactor = reactor
+        self._tls = tls
+        self._take = take
+        self._keep = keep
+        self._publish = publish
+        self._now = now
+        self._jitter = jitter
+        self._new_id = new_id
+        self._failures = 0
+        self._refusals = 0
+        self._refused = False
+        self._authenticated = False
+        self._up = False
+        self._told = ""
+        self._problem = ""
+        self._lost_at = 0.0
+        self._proof: IDelayedCall | None = None
+        self._ended: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._lost_at = self._now()
+        self._publish(Connecting(self._lost_at))
+        self._factory.dial(self._tls)
+
+    def stopService(self) -> Deferred[None]:
+        """Hang up and fire when the connection is gone. A deliberate stop is a close like any other."""
+        super().stopService()
+        self._factory.stopTrying()
+        ended: Deferred[None] = Deferred()
+        if self._up:
+            self._ended = ended
+            self._factory.hang_up()
+            # Twice: once for the close handshake, once for the server to drop the connection.
+            ended.addTimeout(2 * CLOSE_TIMEOUT + 1.0, self._reactor, onTimeoutCancel=lambda _result, _seconds: None)
+        else:
+            self._down("close", "the service stops")
+            ended.callback(None)
+        ended.addCallback(lambda _: self._publish(Stopped()))
+        return ended
+
+    def opened(self) -> None:
+        self._up = True
+        self._authenticated = False
+        self._proof = self._reactor.callLater(PROVED_AFTER, self._prove)
+        self._publish(Connected(self._now()))
+        # After a refusal an accepted upgrade means nothing yet (protocol A3): the next message tells.
+        if not self._refused:
+            self._announce()
+
+    def received(self, payload: bytes, is_binary: bool) -> None:
+        try:
+            self._read(payload, is_binary)
+        except Exception as bug:
+            # Out of here it would end the connection, and the same message might do so again and again.
+            self.log.failure("a message could not be taken; it is kept as malformed")
+            self._malformed(Malformed(received_at=self._now(), reason=f"bug: {type(bug).__name__}", raw=payload))
+
+    def closed(self, code: int, reason: str) -> None:
+        self._forget_connection()
+        self.log.info("Closed (code {code}: {reason})", code=code, reason=reason or "no reason given")
+        self._down("close", f"{code} {reason}".strip())
+        if self._ended is not None:
+            ended, self._ended = self._ended, None
+            ended.callback(None)
+
+    def failed(self, reason: str, status: int) -> None:
+        self._forget_connection()
+        if status in (401, 403):
+            self._refuse(reason)
+        if not self.running:
+            return
+        if self._told == "down":
+            self.log.debug("still no stream: {reason}", reason=reason)
+        elif not self._refused:
+            self.log.warn("the stream can't be reached: {reason}; trying again until it can", reason=reason)
+        self._down("error", reason)
+
+    def _read(self, payload: bytes, is_binary: bool) -> None:
+        if is_binary:
+            self._malformed(Malformed(received_at=self._now(), reason="a binary frame", raw=payload))
+            return
+        decoded = decode(payload, self._now(), self._new_id)
+        if isinstance(decoded, Event):
+            if decoded.type in OBJECT_TYPES:
+                self._prove()
+            self._take(decoded)
+        elif isinstance(decoded, Malformed):
+            self._malformed(decoded)
+        elif isinstance(decoded, Authenticated):
+            if not self._authenticated:
+                self.log.info("Auth completed")
+            self._authenticated = True
+            self._accepted()
+        else:
+            self._unauthorized()
+
+    def _unauthorized(self) -> None:
+        if self._authenticated:
+            # Too late to be about our credentials: told as the error that it is.
+            self._take(Event(id=self._new_id(), received_at=self._now(), type="error", message="UNAUTHORIZED"))
+            return
+        self._refuse("the server answered UNAUTHORIZED")
+        self._factory.hang_up()
+
+    def _refuse(self, reason: str) -> None:
+        if not self._refused:
+            self.log.error(
+                "the stream refuses the credentials ({reason}): check {check}; trying again, but rarely",
+                reason=reason,
+                check=self._check,
+            )
+        self._refused = True
+        self._problem = reason
+
+    def _prove(self) -> None:
+        """The connection is good: the next loss starts with short waits again."""
+        if self._proof is not None:
+            if self._proof.active():
+                self._proof.cancel()
+            self._proof = None
+            self._failures = 0
+            self._accepted()
+
+    def _accepted(self) -> None:
+        self._refusals = 0
+        self._refused = False
+        self._announce()
+
+    def _announce(self) -> None:
+        if self._told != "open":
+            self._told = "open"
+            self.log.info("Connected")
+            self._emit("open", "")
+
+    def _down(self, action: str, reason: str) -> None:
+        if not self._refused:
+            self._problem = reason
+        if self._told != "down":
+            was_open, self._told = self._told == "open", "down"
+            self._lost_at = self._now()
+            self._emit(action if was_open else "error", self._problem)
+
+    def _emit(self, action: str, message: str) -> None:
+        self._take(Event(id=self._new_id(), received_at=self._now(), type="stream", action=action, message=message))
+
+    def _malformed(self, malformed: Malformed) -> None:
+        self.log.warn(
+            "a message that is no event ({reason}): {excerpt}", reason=malformed.reason, excerpt=malformed.excerpt
+        )
+        self._keep(malformed)
+
+    def _pause(self) -> float:
+        if self._refused:
+            self._refusals += 1
+            seconds = REFUSED.after(self._refusals, self._jitter)
+        else:
+            self._failures += 1
+            seconds = RECONNECT.after(self._failures, self._jitter)
+        self._publish(
+            Waiting(since=self._lost_at, until=self._now() + seconds, reason=self._problem, refused=self._refused)
+        )
+        return seconds
+
+    def _forget_connection(self) -> None:
+        self._up = False
+        if self._proof is not None and self._proof.active():
+            self._proof.cancel()
+        self._proof = None
