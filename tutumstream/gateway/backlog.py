@@ -1,0 +1,85 @@
+"""What a slow client has not taken yet, up to a limit.
+
+A transport says when its own buffer is full and when it has drained (twisted's `IPushProducer`). Between the two,
+messages wait here, where they are counted: one client that stops reading costs a bounded amount of memory and nobody
+else notices.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from autobahn.websocket.protocol import PreparedMessage
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+
+@implementer(IPushProducer)
+class Backlog:
+    """A queue in front of one transport.
+
+    Args:
+        send: writes one message to the transport; may call `pauseProducing` before it returns.
+        pong: answers a ping.
+        full: called once more than `limit` bytes wait; nothing is sent after that.
+        limit: bytes of payload.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[PreparedMessage], object],
+        pong: Callable[[bytes], object],
+        full: Callable[[], object],
+        limit: int,
+    ) -> None:
+        self._send = send
+        self._pong = pong
+        self._full = full
+        self._limit = limit
+        self._waiting: deque[PreparedMessage] = deque()
+        self._size = 0
+        self._paused = False
+        self._ended = False
+        self._ping: bytes | None = None
+
+    def put(self, message: PreparedMessage) -> None:
+        """Send it now, or as soon as the transport has room, in order."""
+        if self._ended:
+            return
+        self._waiting.append(message)
+        self._size += len(message.payload)
+        self._flush()
+        if self._size > self._limit:
+            self.stopProducing()
+            self._full()
+
+    def answer(self, ping: bytes) -> None:
+        """Answer a ping. Of several that came while the transport was full only the newest is (RFC 6455, 5.5.3)."""
+        if self._paused:
+            self._ping = ping
+        else:
+            self._pong(ping)
+
+    def _flush(self) -> None:
+        while self._waiting and not self._paused:
+            message = self._waiting.popleft()
+            self._size -= len(message.payload)
+            self._send(message)
+
+    def pauseProducing(self) -> None:
+        """The transport is full."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The transport has drained."""
+        self._paused = False
+        if self._ping is not None:
+            ping, self._ping = self._ping, None
+            self._pong(ping)
+        self._flush()
+
+    def stopProducing(self) -> None:
+        """The transport is gone."""
+        self._ended = True
+        self._waiting.clear()
+        self._size = 0
+        self._ping = None

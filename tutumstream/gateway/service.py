@@ -1,0 +1,103 @@
+"""The gateway as a service: a platform, and the port on which it looks like Tutum."""
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tutumstream.errors import TutumstreamError
+from tutumstream.gateway.access import Access
+from tutumstream.gateway.platform import IPlatform
+from tutumstream.gateway.site import GatewaySite
+from tutumstream.gateway.streaming import StreamFactory
+
+INTERRUPTED: Final = "the stream was interrupted"
+
+
+class GatewayService(Service):
+    """Serves the Stream and the REST API over a platform, and runs the platform.
+
+    It listens first, so that clients get an honest 503 while the platform finds its objects.
+
+    Args:
+        reactor: for time.
+        endpoint: where to listen.
+        platform: started and stopped together with the service.
+        access: who may connect.
+        on_failure: called once if the platform can't start, after that was logged; the gateway goes on answering 503.
+
+    Attributes:
+        started: fires with the port as soon as clients may connect; fails where that can't be.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        endpoint: IStreamServerEndpoint,
+        platform: IPlatform,
+        access: Access,
+        on_failure: Callable[[Exception], object] | None = None,
+    ) -> None:
+        self.started: Deferred[IListeningPort] = Deferred()
+        self._endpoint = endpoint
+        self._platform = platform
+        self._on_failure = on_failure
+        self._stream = StreamFactory(reactor)
+        self._site = GatewaySite(reactor, platform, access, self._stream)
+        self._port: IListeningPort | None = None
+        self._start: Deferred[None] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def startService(self) -> None:
+        """Begin; see `started`."""
+        super().startService()
+        self._unsubscribe = self._platform.subscribe(self._stream.tell)
+        self._start = Deferred.fromCoroutine(self._begin())
+
+    async def _begin(self) -> None:
+        try:
+            self._port = await self._endpoint.listen(self._site)
+        except Exception:
+            self.started.errback(Failure())
+            return
+        self.started.callback(self._port)
+        try:
+            await self._platform.start()
+        except Exception as problem:
+            if isinstance(problem, TutumstreamError):
+                self._log.error("The gateway has nothing to show: {problem}", problem=problem)
+            elif self.running:
+                self._log.failure("The platform failed to start")
+            if self._on_failure is not None and self.running:
+                self._on_failure(problem)
+
+    def stopService(self) -> Deferred[None]:
+        """End politely: clients are told (close code 1001), then the port is closed, then the platform stopped."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._end())
+
+    async def _end(self) -> None:
+        if self._start is not None:
+            self._start.cancel()
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        await self._stream.end()
+        if self._port is not None:
+            await self._stopped(self._port)
+        await self._platform.stop()
+
+    async def _stopped(self, port: IListeningPort) -> None:
+        stopping = port.stopListening()
+        if stopping is not None:
+            await stopping
+
+    def interrupt(self) -> None:
+        """Close every stream client once, as an outage would. They may connect again at once."""
+        self._log.info("Interrupting {clients} stream clients", clients=self._stream.clients)
+        self._stream.interrupt(INTERRUPTED)
