@@ -1,0 +1,79 @@
+"""One agent for everything that goes out by HTTP: one pool, verified TLS, the environment's proxies."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.web.client import URI, Agent, HostnameCachingHTTPSPolicy, HTTPConnectionPool
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS
+from zope.interface import implementer
+
+from tutumstream import __version__
+from tutumstream.net.proxy import Proxies
+from tutumstream.net.tls import VerifyingPolicy
+from tutumstream.net.tunnel import TunnelEndpoint
+
+USER_AGENT = f"tutumstream/{__version__}"
+
+_IDLE_PER_HOST = 32
+"""Kept connections a host; Twisted's 2 would make most look-ups and every burst dial anew."""
+
+_IDLE_SECONDS = 30
+"""Firewalls forget silent connections after a minute or so; ours is closed before."""
+
+_CONNECT_SECONDS = 10.0
+
+Reach = Callable[[str, int], IStreamClientEndpoint]
+"""How to get a TCP connection to a host and port."""
+
+
+def pool(reactor: Any) -> HTTPConnectionPool:
+    """Connections kept for the next request. Close it at stop by `closeCachedConnections`."""
+    made: Any = HTTPConnectionPool
+    kept: HTTPConnectionPool = made(reactor)
+    kept.maxPersistentPerHost = _IDLE_PER_HOST
+    kept.cachedConnectionTimeout = _IDLE_SECONDS
+    return kept
+
+
+def agent(reactor: Any, proxies: Proxies, trust: Any, kept: HTTPConnectionPool, reach: Reach | None = None) -> IAgent:
+    """What every `HttpClient` speaks through.
+
+    Args:
+        reactor: with TCP, time and name resolution.
+        proxies: `Proxies({})` where all is local.
+        trust: what `load_trust` gave.
+        kept: what `pool` gave.
+        reach: another way to a host than TCP by its name, for tests.
+    """
+
+    def by_name(host: str, port: int) -> IStreamClientEndpoint:
+        return HostnameEndpoint(reactor, host, port, timeout=_CONNECT_SECONDS)
+
+    policy = HostnameCachingHTTPSPolicy(VerifyingPolicy(trust))
+    untyped: Any = Agent
+    made: IAgent = untyped.usingEndpointFactory(reactor, _Endpoints(proxies, policy, reach or by_name), kept)
+    return made
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Direct or through a tunnel; TLS outside of that, so that the destination's name is what is verified."""
+
+    def __init__(self, proxies: Proxies, policy: IPolicyForHTTPS, reach: Reach) -> None:
+        self._proxies = proxies
+        self._policy = policy
+        self._reach = reach
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        host = uri.host.decode("ascii")
+        shown = f"[{host}]" if ":" in host else host
+        proxy = self._proxies.for_url(f"{uri.scheme.decode('ascii')}://{shown}:{uri.port}")
+        if proxy is None:
+            way = self._reach(host, uri.port)
+        else:
+            way = TunnelEndpoint(self._reach(proxy.host, proxy.port), proxy, host, uri.port, USER_AGENT)
+        if uri.scheme == b"https":
+            return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), way)
+        return way

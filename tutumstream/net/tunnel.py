@@ -1,0 +1,135 @@
+"""A connection through an HTTP proxy: CONNECT (RFC 9110, 9.3.6), then the proxy is only a wire."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tutumstream.errors import ExchangeError
+from tutumstream.net.proxy import Proxy
+
+_HEAD_LIMIT = 16384
+"""Bytes of the proxy's answer before the tunnel begins."""
+
+_REFUSALS = {
+    403: "it does not allow this destination",
+    407: "it wants credentials: put user:password@ into the proxy's URL",
+    502: "it can't reach the destination",
+    503: "it can't reach the destination",
+    504: "the destination did not answer it in time",
+}
+
+
+@implementer(IStreamClientEndpoint)
+class TunnelEndpoint:
+    """Reaches `host:port` through a proxy.
+
+    `connect` fires with the protocol once the proxy said yes; a no is an `ExchangeError` that names the proxy. The
+    TLS of the destination, if any, goes round this endpoint and so is checked against the destination's own name.
+    """
+
+    def __init__(self, way: IStreamClientEndpoint, proxy: Proxy, host: str, port: int, agent: str) -> None:
+        """
+        Args:
+            way: connects to the proxy itself.
+            agent: the `User-Agent` that the proxy is told.
+        """
+        self._way = way
+        self._proxy = proxy
+        self._target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._agent = agent
+
+    def __repr__(self) -> str:
+        return f"<tunnel through {self._proxy.host}:{self._proxy.port} to {self._target}>"
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803
+        """Open the tunnel and put a protocol of this factory at its end."""
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, inner: IProtocolFactory) -> IProtocol:
+        asking = Factory.forProtocol(lambda: _Asking(self._request(), self._refused, inner))
+        asking.noisy = False
+        protocol: Any = await self._way.connect(asking)
+        opened: IProtocol = await protocol.opened
+        return opened
+
+    def _request(self) -> bytes:
+        lines = [f"CONNECT {self._target} HTTP/1.1", f"Host: {self._target}", f"User-Agent: {self._agent}"]
+        if self._proxy.authorization is not None:
+            lines.append(f"Proxy-Authorization: {self._proxy.authorization}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+    def _refused(self, said: str) -> ExchangeError:
+        return ExchangeError(f"http://{self._proxy.host}:{self._proxy.port}", f"the proxy {said}")
+
+
+class _Asking(Protocol):
+    """The proxy's answer first; from then on every byte is passed to the protocol at the tunnel's end."""
+
+    transport: Any
+
+    def __init__(self, request: bytes, refused: Callable[[str], ExchangeError], inner: IProtocolFactory) -> None:
+        self.opened: Deferred[IProtocol] = Deferred(lambda _: self._close())
+        self._request = request
+        self._refused = refused
+        self._factory = inner
+        self._head = b""
+        self._inner: Any = None
+        self._over = False
+
+    def connectionMade(self) -> None:
+        self.transport.write(self._request)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._inner is not None:
+            self._inner.dataReceived(data)
+        elif not self._over:
+            self._head += data
+            head, end, rest = self._head.partition(b"\r\n\r\n")
+            if end:
+                self._answered(head, rest)
+            elif len(self._head) > _HEAD_LIMIT:
+                self._fail("did not answer in HTTP")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._inner is not None:
+            self._inner.connectionLost(reason)
+        elif not self._over:
+            gone = "closed the connection" if isinstance(reason.value, ConnectionDone) else "cut the connection"
+            self._fail(f"{gone} before it answered")
+
+    def _answered(self, head: bytes, rest: bytes) -> None:
+        words = head.split(b"\r\n", 1)[0].split(b" ", 2)
+        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+            self._fail("did not answer in HTTP")
+            return
+        status = int(words[1])
+        if not 200 <= status < 300:
+            why = _REFUSALS.get(status)
+            self._fail(f"answered {status}: {why}" if why else f"answered {status}")
+            return
+        self._over = True
+        self._inner = self._factory.buildProtocol(self.transport.getPeer())
+        if self._inner is None:
+            self._close()
+            self.opened.errback(self._refused("was reached, but nobody waits for the connection any more"))
+            return
+        self._inner.makeConnection(self.transport)
+        if rest:
+            self._inner.dataReceived(rest)
+        self.opened.callback(self._inner)
+
+    def _fail(self, said: str) -> None:
+        self._over = True
+        self._close()
+        self.opened.errback(self._refused(said))
+
+    def _close(self) -> None:
+        self._over = True
+        if self.transport is not None:
+            self.transport.abortConnection()
