@@ -1,0 +1,55 @@
+"""One POST, one verdict: what all destinations behind HTTP have in common."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from tutumstream.errors import ExchangeError
+from tutumstream.net.address import Address, masked
+from tutumstream.net.http import HttpClient
+from tutumstream.notifiers.answers import Judge
+from tutumstream.notifiers.interface import Delivered, TryAgain, Verdict
+
+
+class Post:
+    """An address that takes JSON. Nothing that leaves it shows more of the address than its host.
+
+    Args:
+        http: how to speak.
+        url: where to; may be a secret, and may hold user and password.
+        judge: reads the answers.
+        now: seconds since 1970.
+        secrets: what else must never be shown, even where the destination repeats it.
+
+    Raises:
+        ValueError: it is no http or https URL; the text holds nothing of it.
+    """
+
+    def __init__(
+        self, http: HttpClient, url: str, judge: Judge, now: Callable[[], float], secrets: tuple[str, ...] = ()
+    ) -> None:
+        address = Address.parse(url)
+        self.origin = address.origin
+        self.now = now
+        self._http = http
+        self._url = url
+        self._judge = judge
+        self._secrets = tuple(sorted({*address.secrets, *secrets} - {""}, key=len, reverse=True))
+
+    def __repr__(self) -> str:
+        return f"<POST to {self.origin}>"
+
+    async def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Verdict:
+        """Send it once. Trouble on the way is a verdict too: nobody knows whether it arrived, so it is sent again."""
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        try:
+            answer = await self._http.exchange("POST", self._url, sent, body)
+        except ExchangeError as trouble:
+            return TryAgain(masked(str(trouble), self._secrets))
+        return self._discreet(self._judge(answer, self.now()))
+
+    def _discreet(self, verdict: Verdict) -> Verdict:
+        if isinstance(verdict, Delivered):
+            return Delivered(masked(verdict.remote_id, self._secrets))
+        return replace(
+            verdict, reason=masked(verdict.reason, self._secrets), answer=masked(verdict.answer, self._secrets)
+        )

@@ -1,0 +1,186 @@
+"""Looks resources up in the REST API, for templates. A look-up never holds a message back: it ends, and never fails.
+
+The key that the service holds goes to one host only: the URI comes from the stream, so only what is plainly a resource
+of the API is asked for, and redirects are not followed.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tutumstream.errors import ExchangeError
+from tutumstream.net.address import Address
+from tutumstream.net.http import Answer, HttpClient
+from tutumstream.resources.cache import Cache, Resource
+
+FRESH_FOR: Final = 5.0
+"""Seconds that an answer is used again, a 404 too."""
+
+FAILED_FOR: Final = 1.0
+"""Seconds until a look-up that failed is tried again."""
+
+PATIENCE: Final = 5.0
+"""Seconds that a look-up may take, its wait for a free place included."""
+
+AT_ONCE: Final = 10
+REMEMBERED: Final = 1000
+ANSWER_LIMIT: Final = 1024 * 1024
+
+_URI_LIMIT = 1000
+
+# Tutum's URIs, and Docker Cloud's (protocol A12).
+_RESOURCE_URI = re.compile(r"/api/(?:(?:app|infra|audit)/)?v1/[a-z]+/[A-Za-z0-9._/-]+/")
+
+
+@dataclass(frozen=True, slots=True)
+class LookUps:
+    """How look-ups went so far.
+
+    Attributes:
+        found, missing, failed: answers of the API, by outcome; `missing` is 404.
+        spared: answered from the cache, or by a request that was already under way.
+        refused: URIs that are no resource's; nothing was sent.
+    """
+
+    found: int = 0
+    missing: int = 0
+    failed: int = 0
+    spared: int = 0
+    refused: int = 0
+
+
+class _UnusableError(Exception):
+    """The API answered with something else than a resource."""
+
+
+class Resources:
+    """The REST API's objects by their URIs.
+
+    Args:
+        http: how to speak.
+        base_url: any URL of the API; only scheme, host and port count.
+        authorization: the value of the `Authorization` header, None where the API wants none.
+        clock: keeps the time.
+
+    Raises:
+        ValueError: `base_url` is no http or https URL.
+    """
+
+    log = Logger()
+
+    def __init__(self, http: HttpClient, base_url: str, authorization: str | None, clock: IReactorTime) -> None:
+        self._http = http
+        self._origin = Address.parse(base_url).origin
+        self._headers = {"Accept": "application/json"}
+        if authorization is not None:
+            self._headers["Authorization"] = authorization
+        self._clock = clock
+        self._cache: Cache[Resource | None] = Cache(REMEMBERED)
+        self._places = DeferredSemaphore(AT_ONCE)
+        self._waiting: dict[str, list[Deferred[Resource | None]]] = {}
+        self._failing = False
+        self.lookups = LookUps()
+
+    def __repr__(self) -> str:
+        return f"<resources of {self._origin}>"
+
+    def fetch(self, uri: str) -> Deferred[Resource | None]:
+        """Look a resource up.
+
+        Returns:
+            Fires with the object; with None where there is none, where it can't be had within `PATIENCE` seconds, and
+            where `uri` is no resource's.
+        """
+        if not is_resource_uri(uri):
+            self.lookups = replace(self.lookups, refused=self.lookups.refused + 1)
+            return succeed(None)
+        entry = self._cache.get(uri, self._clock.seconds())
+        if entry is not None:
+            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            return succeed(entry.value)
+        waiting: Deferred[Resource | None] = Deferred()
+        if uri in self._waiting:
+            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            self._waiting[uri].append(waiting)
+            return waiting
+        self._waiting[uri] = [waiting]
+        Deferred.fromCoroutine(self._look_up(uri)).addErrback(self._bug, uri)
+        return waiting
+
+    async def _look_up(self, uri: str) -> None:
+        # The place is asked for first, and the wait for it counts.
+        asked: Deferred[Answer] = self._places.run(self._ask, uri)
+        asked.addTimeout(PATIENCE, self._clock, self._too_late)
+        try:
+            found = _read(await asked)
+        except (ExchangeError, _UnusableError) as problem:
+            self._failed(uri, problem)
+        else:
+            self._answered(uri, found)
+
+    def _ask(self, uri: str) -> Deferred[Answer]:
+        return self._http.exchange("GET", self._origin + uri, self._headers, timeout=PATIENCE, limit=ANSWER_LIMIT)
+
+    def _too_late(self, _result: object, seconds: float) -> Answer:
+        raise ExchangeError(self._origin, f"no whole answer within {seconds:g} s")
+
+    def _answered(self, uri: str, found: Resource | None) -> None:
+        if self._failing:
+            self._failing = False
+            self.log.info("look-ups at {origin} work again", origin=self._origin)
+        if found is None:
+            self.lookups = replace(self.lookups, missing=self.lookups.missing + 1)
+        else:
+            self.lookups = replace(self.lookups, found=self.lookups.found + 1)
+        self._tell(uri, found, FRESH_FOR)
+
+    def _failed(self, uri: str, problem: Exception) -> None:
+        reason = problem.problem if isinstance(problem, ExchangeError) else str(problem)
+        if self._failing:
+            self.log.debug("look-up at {origin} failed: {reason}", origin=self._origin, reason=reason)
+        else:
+            self._failing = True
+            self.log.warn(
+                "look-ups at {origin} fail ({reason}); messages are told without what they would have shown",
+                origin=self._origin,
+                reason=reason,
+            )
+        self.lookups = replace(self.lookups, failed=self.lookups.failed + 1)
+        self._tell(uri, None, FAILED_FOR)
+
+    def _bug(self, failure: Failure, uri: str) -> None:
+        self.log.failure("a look-up ended with a bug", failure)
+        self._tell(uri, None, FAILED_FOR)
+
+    def _tell(self, uri: str, found: Resource | None, fresh_for: float) -> None:
+        self._cache.put(uri, found, self._clock.seconds() + fresh_for)
+        for waiting in self._waiting.pop(uri, ()):
+            waiting.callback(found)
+
+
+def is_resource_uri(uri: str) -> bool:
+    """Whether this is a path of the API that can only mean one of its objects."""
+    return len(uri) <= _URI_LIMIT and ".." not in uri and _RESOURCE_URI.fullmatch(uri) is not None
+
+
+def _read(answer: Answer) -> Resource | None:
+    """The object, None for a 404, which is final."""
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise _UnusableError(f"it answered {answer.status}")
+    if not answer.whole:
+        raise _UnusableError(f"its answer is longer than {ANSWER_LIMIT} bytes")
+    try:
+        found = msgspec.json.decode(answer.body)
+    except (ValueError, RecursionError):
+        raise _UnusableError("its answer is not JSON") from None
+    if not isinstance(found, dict):
+        raise _UnusableError("its answer is not a JSON object")
+    return found
