@@ -4,6 +4,7 @@ All conditions of a set are compiled a second time as ONE list expression: an ev
 routes there are. Only where one of them fails on an event (a user's `int("x")`) are they asked one by one.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -36,12 +37,15 @@ class Conditions:
             view: the event as `Event.view` gives it.
         """
         activation = _ENVIRONMENT.Activation({"event": view})
-        answers = self._all.eval(activation)
+        try:
+            answers = self._all.eval(activation)
+        except RuntimeError:
+            return [_answer(expression, activation) for expression in self._each]
         if answers.type() != cel.Type.ERROR:
             values = answers.plain_value()
             if all(value is True or value is False for value in values):
                 return list(values)
-        return [_answer(expression.eval(activation)) for expression in self._each]
+        return [_answer(expression, activation) for expression in self._each]
 
 
 def _compile(source: str) -> Any:
@@ -54,7 +58,12 @@ def _compile(source: str) -> Any:
     return expression
 
 
-def _answer(value: Any) -> bool | str:
+def _answer(expression: Any, activation: Any) -> bool | str:
+    try:
+        value = expression.eval(activation)
+    except RuntimeError as problem:
+        # It took too many steps.
+        return _words(str(problem))
     # A failed evaluation is a value too, and a truthy one: only the type tells.
     if value.type() == cel.Type.BOOL:
         return bool(value.value())
@@ -64,4 +73,4 @@ def _answer(value: Any) -> bool | str:
 
 
 def _words(problem: str) -> str:
-    return problem.removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]").strip()
+    return re.sub(r"^[A-Z_]+: | \[[A-Z_]+\]$", "", problem).strip()

@@ -1,0 +1,60 @@
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.errors import ConditionError, TemplateError
+from tutumstream.event import Event
+from tutumstream.routing.delivery import Delivery, Incident
+from tutumstream.routing.route import IncidentRule, Route
+from tutumstream.routing.router import Router
+
+EVENT = Event(id="e1", received_at=1.0, type="stack", action="delete", resource_uri="/api/v1/stack/s/")
+
+
+def route(name: str, when: str = "true", *notify: str, incident: IncidentRule | None = None) -> Route:
+    return Route(name, when, notify or ("ops",), "text", incident)
+
+
+class ARouter(SynchronousTestCase):
+    def test_gives_one_delivery_for_each_destination_of_each_route_that_matches_with_the_reason(self) -> None:
+        router = Router([route("a", "true", "ops", "dev"), route("b", "false"), route("c")], {"ops", "dev"})
+        self.assertEqual(
+            router.deliveries(EVENT),
+            (
+                Delivery("ops", "a", "a: true", "/api/v1/stack/s/"),
+                Delivery("dev", "a", "a: true", "/api/v1/stack/s/"),
+                Delivery("ops", "c", "c: true", "/api/v1/stack/s/"),
+            ),
+        )
+
+    def test_leaves_out_destinations_that_do_not_exist(self) -> None:
+        router = Router([route("a", "true", "ops", "gone")], {"ops"})
+        self.assertEqual([each.destination for each in router.deliveries(EVENT)], ["ops"])
+
+    def test_gives_an_incident_its_key_and_orders_by_it(self) -> None:
+        rule = IncidentRule("trigger", "{{ event.type }}-{{ event.resource_uri }}")
+        (delivery,) = Router([route("a", incident=rule)], {"ops"}).deliveries(EVENT)
+        self.assertEqual(delivery.incident, Incident("trigger", "stack-/api/v1/stack/s/"))
+        self.assertEqual(delivery.ordering_key, "stack-/api/v1/stack/s/")
+
+    def test_gives_an_incident_whose_key_comes_out_empty_the_events_own(self) -> None:
+        rule = IncidentRule("trigger", "{{ event.uuid }}")
+        (delivery,) = Router([route("a", incident=rule)], {"ops"}).deliveries(EVENT)
+        self.assertEqual(delivery.incident, Incident("trigger", "e1"))
+
+    def test_orders_what_has_no_resource_by_its_type(self) -> None:
+        (delivery,) = Router([route("a")], {"ops"}).deliveries(Event(id="e1", received_at=1.0, type="stream"))
+        self.assertEqual(delivery.ordering_key, "stream")
+
+    def test_logs_a_condition_that_fails_and_goes_on_with_the_others(self) -> None:
+        events: list[dict[str, object]] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        router = Router([route("bad", "int(event.state) > 1"), route("good")], {"ops"})
+        self.assertEqual([each.route for each in router.deliveries(EVENT)], ["good"])
+        self.assertEqual([event["route"] for event in events if "route" in event], ["bad"])
+
+    def test_does_not_begin_with_a_route_that_can_not_work(self) -> None:
+        with self.assertRaises(ConditionError):
+            Router([route("a", "event.type ==")], {"ops"})
+        with self.assertRaises(TemplateError):
+            Router([route("a", incident=IncidentRule("trigger", "{{ stack.name }}"))], {"ops"})

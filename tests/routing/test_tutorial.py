@@ -1,0 +1,86 @@
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.event import Event, decode
+from tutumstream.routing.delivery import Incident
+from tutumstream.routing.router import Router
+from tutumstream.routing.tutorial import tutorial
+
+CORPUS = Path(__file__).parents[1] / "corpus" / "tutum" / "events"
+ALL = {"slack", "pagerduty", "webhook", "log"}
+PAGED = {"stack", "service", "node"}
+STACK = ("/api/v1/stack/s/",)
+
+
+def told(event: Event, on_delete: Collection[str] = (), destinations: Collection[str] = ALL) -> list[tuple[str, str]]:
+    return [(each.destination, each.route) for each in Router(tutorial(on_delete), destinations).deliveries(event)]
+
+
+def event(kind: str, action: str = "update", parents: tuple[str, ...] = ()) -> Event:
+    return Event(
+        id="e1",
+        received_at=1.0,
+        type=kind,
+        action=action,
+        state="S",
+        resource_uri=f"/api/v1/{kind}/x/",
+        parents=parents,
+    )
+
+
+class TheTutorialsRoutes(SynchronousTestCase):
+    def test_tell_slack_of_every_container(self) -> None:
+        for action in ("create", "update", "delete", "anything"):
+            self.assertEqual(told(event("container", action)), [("slack", "container"), ("webhook", "webhook")])
+
+    def test_tell_slack_of_a_service_whose_parents_hold_a_stack_wherever_it_stands(self) -> None:
+        for parents in (STACK, ("/api/v1/node/n/", *STACK)):
+            self.assertEqual(
+                told(event("service", parents=parents)), [("slack", "service of a stack"), ("webhook", "webhook")]
+            )
+
+    def test_log_a_service_without_a_stack(self) -> None:
+        self.assertEqual(told(event("service")), [("log", "everything else"), ("webhook", "webhook")])
+
+    def test_log_every_other_type(self) -> None:
+        for kind in ("stack", "node", "nodecluster", "action"):
+            self.assertEqual(told(event(kind)), [("log", "everything else"), ("webhook", "webhook")])
+        self.assertEqual(told(event("error")), [("log", "everything else")])
+
+    def test_leave_users_notifications_alone(self) -> None:
+        self.assertEqual(told(event("user-notification")), [])
+        self.assertEqual(told(event("user-notifications")), [])
+
+    def test_page_when_the_stream_is_lost_and_resolve_when_it_is_back(self) -> None:
+        router = Router(tutorial(), ALL)
+        for action, does in (("open", "resolve"), ("close", "trigger"), ("error", "trigger")):
+            (delivery,) = router.deliveries(Event(id="e1", received_at=1.0, type="stream", action=action))
+            self.assertEqual((delivery.destination, delivery.incident), ("pagerduty", Incident(does, "tutum-stream")))
+
+    def test_page_for_a_deletion_of_a_named_type_only(self) -> None:
+        self.assertIn(("pagerduty", "deleted"), told(event("stack", "delete"), PAGED))
+        self.assertNotIn(("pagerduty", "deleted"), told(event("stack", "update"), PAGED))
+        self.assertNotIn(("pagerduty", "deleted"), told(event("container", "delete"), PAGED))
+        self.assertNotIn(("pagerduty", "deleted"), told(event("stack", "delete")))
+
+    def test_give_a_deletion_the_resource_as_incident_key(self) -> None:
+        deliveries = Router(tutorial(PAGED), {"pagerduty"}).deliveries(event("node", "delete"))
+        self.assertEqual([each.incident for each in deliveries], [Incident("trigger", "/api/v1/node/x/")])
+
+    def test_leave_out_what_is_not_configured(self) -> None:
+        self.assertEqual(told(event("container"), PAGED, {"log"}), [])
+
+    def test_say_in_the_log_what_slack_would_hear_where_that_is_wanted(self) -> None:
+        router = Router(tutorial(chat="log"), {"log"})
+        self.assertEqual([each.route for each in router.deliveries(event("container"))], ["container"])
+
+    def test_tell_every_event_of_every_story_somewhere(self) -> None:
+        router = Router(tutorial(), {"slack", "log"})
+        for path in ("stack_redeploy", "scale_up", "node_failure", "service_termination", "dockercloud_stack_redeploy"):
+            for line in (CORPUS / f"{path}.jsonl").read_bytes().splitlines():
+                found = decode(line, 1.0)
+                assert isinstance(found, Event)
+                self.assertEqual(len(router.deliveries(found)), 1, json.loads(line))

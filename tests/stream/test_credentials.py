@@ -1,0 +1,58 @@
+import base64
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.stream.credentials import Credentials, find
+
+BASIC = "Basic " + base64.b64encode(b"alice:k3y:x").decode()
+FILE = f'[auth]\nbasic_auth = "{BASIC.split()[1]}"\n'
+
+
+def headers(environment: dict[str, str], tutum_file: str = "") -> str | None:
+    found = find(environment, tutum_file)
+    return found.authorization if found else None
+
+
+class Finding(SynchronousTestCase):
+    def test_takes_an_account_and_its_key_under_each_of_their_names(self) -> None:
+        for user in ("TUTUM_USERNAME", "TUTUM_USER"):
+            for key in ("TUTUM_TOKEN", "TUTUM_APIKEY", "TUTUM_PASS"):
+                self.assertEqual(headers({user: "alice", key: "k3y:x"}), BASIC)
+
+    def test_takes_the_whole_header_of_an_api_role_before_everything_else(self) -> None:
+        environment = {"TUTUM_AUTH": "ApiKey bob:k", "TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "k3y:x"}
+        self.assertEqual(headers(environment, FILE), "ApiKey bob:k")
+
+    def test_prefers_a_key_to_a_password(self) -> None:
+        self.assertEqual(headers({"TUTUM_USER": "alice", "TUTUM_PASS": "secret", "TUTUM_APIKEY": "k3y:x"}), BASIC)
+
+    def test_takes_the_quotes_off_that_the_command_line_leaves(self) -> None:
+        bare = BASIC.split()[1]
+        for value in (f'Basic "{bare}"', f'"Basic {bare}"', f" Basic  {bare} "):
+            self.assertEqual(headers({"TUTUM_AUTH": value}), BASIC)
+
+    def test_reads_the_file_of_tutum_login_last(self) -> None:
+        self.assertEqual(headers({}, FILE), BASIC)
+        self.assertEqual(headers({}, "[auth]\nuser = alice\napikey = k3y:x\n"), BASIC)
+
+    def test_finds_nothing_where_there_is_nothing_whole(self) -> None:
+        for environment in (
+            {},
+            {"TUTUM_USERNAME": "alice"},
+            {"TUTUM_TOKEN": "k"},
+            {"TUTUM_USER": "", "TUTUM_PASS": "p"},
+        ):
+            self.assertIsNone(headers(environment))
+        for text in ("", "[other]\na = b\n", "no ini file", "[auth]\nuser = alice\n", "[auth]\nuser = 100%\n"):
+            self.assertIsNone(headers({}, text))
+
+    def test_gives_the_tutorials_query_too(self) -> None:
+        pair = find({"TUTUM_USERNAME": "al ice", "TUTUM_TOKEN": "a&b"})
+        whole = find({"TUTUM_AUTH": "ApiKey alice:a+b"})
+        assert pair is not None
+        assert whole is not None
+        self.assertEqual(pair.query, "user=al+ice&token=a%26b")
+        self.assertEqual(whole.query, "auth=ApiKey+alice%3Aa%2Bb")
+
+    def test_is_never_seen_in_a_repr(self) -> None:
+        self.assertEqual(repr(Credentials("Basic secret", "token=secret")), "Credentials(…)")

@@ -1,0 +1,45 @@
+"""What `--listen` answers: probes for whoever keeps the service running. Read-only, and without secrets."""
+
+import json
+from collections.abc import Callable
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from tutumstream.status.board import Snapshot
+
+
+class Pages:
+    """The probes, over the board's snapshot."""
+
+    app = Klein()
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+
+    @app.route("/healthz", methods=["GET"])
+    def healthz(self, request: IRequest) -> bytes:
+        """200 for as long as the process can answer at all."""
+        return _json(request, 200, {"status": "ok"})
+
+    @app.route("/readyz", methods=["GET"])
+    def readyz(self, request: IRequest) -> bytes:
+        """200 when the stream is connected and the journal works, else 503 with the reasons."""
+        now = self._snapshot()
+        body = {
+            "ready": not now.reasons,
+            "reasons": list(now.reasons),
+            "stream": str(now.stream),
+            "journal": now.journal,
+            "destinations": {name: str(state) for name, state in now.destinations.items()},
+            "counts": dict(now.counts),
+        }
+        return _json(request, 503 if now.reasons else 200, body)
+
+
+def _json(request: IRequest, status: int, body: object) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"cache-control", b"no-store")
+    request.setHeader(b"x-content-type-options", b"nosniff")
+    return json.dumps(body).encode() + b"\n"

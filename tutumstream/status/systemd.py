@@ -1,0 +1,51 @@
+"""Tells systemd how we are (sd_notify(3)): READY=1, STATUS=, WATCHDOG=1, STOPPING=1. Silent without systemd."""
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from tutumstream.status.board import Snapshot
+
+
+class Systemd:
+    """The unit's side of `Type=notify`.
+
+    READY=1 is sent once the service has started, not once the stream is up: a platform that is down for an hour must
+    not make systemd restart us, it is what we are here to tell.
+
+    Args:
+        notify: sends one message, as `sdnotify.SystemdNotifier.notify`.
+        clock: for the watchdog.
+        environment: systemd's WATCHDOG_USEC.
+    """
+
+    def __init__(
+        self, notify: Callable[[str], object], clock: IReactorTime, environment: Mapping[str, str]
+    ) -> None:
+        self._notify = notify
+        self._status = ""
+        self._watchdog = LoopingCall(notify, "WATCHDOG=1")
+        self._watchdog.clock = clock
+        microseconds = environment.get("WATCHDOG_USEC", "")
+        # Half of the deadline, as sd_watchdog_enabled(3) advises.
+        self._interval = int(microseconds) / 2e6 if microseconds.isdigit() else 0.0
+
+    def ready(self) -> None:
+        """The start is complete."""
+        self._notify("READY=1")
+        if self._interval:
+            self._watchdog.start(self._interval)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """One line for `systemctl status`."""
+        troubled = [f"{name} {state}" for name, state in snapshot.destinations.items() if str(state) != "ok"]
+        status = "; ".join([f"stream {snapshot.stream}", *troubled])
+        if status != self._status:
+            self._status = status
+            self._notify("STATUS=" + status.replace("\n", " "))
+
+    def stopping(self) -> None:
+        self._notify("STOPPING=1")
+        if self._watchdog.running:
+            self._watchdog.stop()
