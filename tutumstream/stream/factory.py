@@ -33,7 +33,7 @@ PING_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 2.0
 
 
-class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):  # type: ignore[misc]  # Autobahn has no types
+class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
     """Makes one connection after the other.
 
     Args:
@@ -61,7 +61,8 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):  # type:
         useragent: str,
         proxy: Proxy | None = None,
     ) -> None:
-        txaio.config.loop = reactor
+        loop: Any = txaio
+        loop.config.loop = reactor
         super().__init__(
             url,
             headers=headers,

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from autobahn.twisted.websocket import WebSocketClientProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 
@@ -22,7 +23,7 @@ class Handlers(Protocol):
         """There was no connection: it could not be made, or the upgrade was refused with an HTTP status (else 0)."""
 
 
-class StreamProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn has no types
+class StreamProtocol(WebSocketClientProtocol):
     """One connection. An exception in a callback would cost the connection, so the handlers must not raise."""
 
     was_open = False
@@ -35,7 +36,7 @@ class StreamProtocol(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N803
         self.factory.handlers.received(payload, isBinary)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         # onClose, which follows, knows only a text; what TLS has to say is in here.
         self.lost = reason
         super().connectionLost(reason)
