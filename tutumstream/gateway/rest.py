@@ -11,6 +11,7 @@ from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
@@ -68,7 +69,7 @@ class RestResource(Resource):
         # With or without the last slash, and with doubled ones (protocol A1): all mean the same.
         request.prepath = []
         request.postpath = [*(segment for segment in request.postpath or [] if segment), b""]
-        return cast(bytes | int, self._routes.render(request))
+        return cast(bytes | int, self._routes.render(cast(IRequest, request)))
 
     def _allowed(self, request: Request) -> bool:
         shown = presented(request.getHeader(b"authorization"), request.args or {})

@@ -56,7 +56,7 @@ class GatewayService(Service):
 
     def startService(self) -> None:
         """Begin; see `started`."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted's has no types
         self._unsubscribe = self._platform.subscribe(self._stream.tell)
         self._start = Deferred.fromCoroutine(self._begin())
 
@@ -79,7 +79,7 @@ class GatewayService(Service):
 
     def stopService(self) -> Deferred[None]:
         """End politely: clients are told (close code 1001), then the port is closed, then the platform stopped."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's has no types
         return Deferred.fromCoroutine(self._end())
 
     async def _end(self) -> None:
@@ -89,13 +89,10 @@ class GatewayService(Service):
             self._unsubscribe()
         await self._stream.end()
         if self._port is not None:
-            await self._stopped(self._port)
+            stopping = self._port.stopListening()
+            if stopping is not None:
+                await stopping
         await self._platform.stop()
-
-    async def _stopped(self, port: IListeningPort) -> None:
-        stopping = port.stopListening()
-        if stopping is not None:
-            await stopping
 
     def interrupt(self) -> None:
         """Close every stream client once, as an outage would. They may connect again at once."""
