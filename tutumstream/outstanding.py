@@ -20,18 +20,21 @@ class Outstanding:
     def own(self, deferred: Deferred[Any], what: str) -> None:
         """From now on this is ours; an error is logged as a failure to do `what`."""
         self._open.add(deferred)
-
-        def ended(result: Any) -> None:
-            self._open.discard(deferred)
-
         deferred.addErrback(lambda failure: self.log.failure("failed to {what}", failure, what=what))
-        deferred.addBoth(ended)
+        deferred.addBoth(lambda _: self._open.discard(deferred))
 
     def settled(self) -> Deferred[None]:
         """Fires when everything that is open now has ended, well or not."""
-        waiting: list[Deferred[None]] = []
-        for each in self._open:
-            done: Deferred[None] = Deferred()
-            each.addBoth(lambda _, done=done: done.callback(None))
-            waiting.append(done)
-        return DeferredList(waiting).addCallback(lambda _: None)
+        return DeferredList([_end(each) for each in self._open]).addCallback(lambda _: None)
+
+
+def _end(of: Deferred[Any]) -> Deferred[None]:
+    """Fires when this one does, without taking its result away."""
+    end: Deferred[None] = Deferred()
+
+    def ended(result: Any) -> Any:
+        end.callback(None)
+        return result
+
+    of.addBoth(ended)
+    return end
