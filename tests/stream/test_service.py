@@ -1,0 +1,453 @@
+"""The real factory and protocol against a scripted server, over wires in memory and a clock that we turn."""
+
+import json
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionDeny
+from twisted.internet.error import ConnectionLost, ConnectionRefusedError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.test.iosim import FakeTransport, IOPump, connect
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.event import Event, Malformed
+from tutumstream.net.proxy import Proxy
+from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
+from tutumstream.stream.service import StreamService
+
+CONTAINER = {
+    "type": "container",
+    "action": "create",
+    "state": "Starting",
+    "resource_uri": "/api/v1/container/x/",
+    "parents": [],
+}
+
+
+class Server(WebSocketServerProtocol):
+    """What a test wants it to be."""
+
+    refuse_with = 0
+
+    def onConnect(self, request: Any) -> None:
+        self.factory.requests.append(request)
+        if self.factory.refuse_with:
+            raise ConnectionDeny(self.factory.refuse_with, "no")
+
+    def onPing(self, payload: bytes) -> None:
+        if not self.factory.silent:
+            super().onPing(payload)
+
+
+class Connector:
+    """What a reactor gives for `connectTCP`; remembers each time that it is told to connect."""
+
+    def __init__(self, host: str, port: int, factory: Any) -> None:
+        self.host = host
+        self.port = port
+        self.factory = factory
+        self.tries = 1
+
+    def connect(self) -> None:
+        self.tries += 1
+
+    def stopConnecting(self) -> None:
+        """There is nothing under way."""
+
+
+class Reactor(MemoryReactorClock):
+    """Dials nobody."""
+
+    connector: Connector
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
+        self.connector = Connector(host, port, factory)
+        return self.connector
+
+
+class Rig:
+    """A stream service, its reactor, and everything that it told."""
+
+    def __init__(self, url: str = "ws://tutum.example/v1/events", proxy: Proxy | None = None) -> None:
+        self.reactor = Reactor()
+        self.events: list[Event] = []
+        self.malformed: list[Malformed] = []
+        self.states: list[Connection] = []
+        self.bug: Exception | None = None
+        self.jitter = 0.0
+        ids = iter(range(10**6))
+        self.service = StreamService(
+            url=url,
+            headers={"Authorization": "Basic a2V5"},
+            check="TUTUM_TOKEN",
+            reactor=self.reactor,
+            tls=None,
+            take=self._take,
+            keep=self.malformed.append,
+            publish=self.states.append,
+            now=self.reactor.seconds,
+            jitter=lambda: self.jitter,
+            useragent="tests",
+            proxy=proxy,
+            new_id=lambda: str(next(ids)),
+        )
+        self.server_factory = WebSocketServerFactory("ws://tutum.example", reactor=self.reactor)
+        self.server_factory.protocol = Server
+        self.server_factory.requests = []
+        self.server_factory.refuse_with = 0
+        self.server_factory.silent = False
+        self.server_factory.setProtocolOptions(webStatus=False)
+        self.dialled = 0
+        self.pump: IOPump
+        self.server: Any
+        self.client: Any
+
+    def _take(self, event: Event) -> None:
+        if self.bug is not None and event.type != "stream":
+            raise self.bug
+        self.events.append(event)
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(event.type, event.action) for event in self.events]
+
+    def _next_attempt(self) -> Connector:
+        self.dialled += 1
+        assert self.reactor.connector.tries == self.dialled, "one try at a time"
+        return self.reactor.connector
+
+    def accept(self) -> None:
+        """The server takes the connection that was dialled."""
+        self.connector = self._next_attempt()
+        self.client = self.connector.factory.buildProtocol(None)
+        self.server = self.server_factory.buildProtocol(None)
+        self.pump = connect(
+            self.server,
+            FakeTransport(self.server, isServer=True),
+            self.client,
+            FakeTransport(self.client, isServer=False),
+        )
+        self.flush()
+
+    def refuse(self) -> None:
+        """Nobody listens."""
+        connector = self._next_attempt()
+        connector.factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+
+    def send(self, message: object) -> None:
+        self.send_raw(json.dumps(message).encode())
+
+    def send_raw(self, payload: bytes, is_binary: bool = False) -> None:
+        self.server.sendMessage(payload, is_binary)
+        self.flush()
+
+    def flush(self) -> None:
+        self.pump.flush()
+        self._reconnect_if_lost()
+
+    def cut(self) -> None:
+        """The network breaks."""
+        self.client.connectionLost(Failure(ConnectionLost()))
+        self._lost()
+
+    def _reconnect_if_lost(self) -> None:
+        if self.client.transport.disconnected and not getattr(self.client, "reported", False):
+            self._lost()
+
+    def _lost(self) -> None:
+        self.client.reported = True
+        # The memory transport leaves this to us; Twisted's connector does it.
+        self.client.factory.clientConnectionLost(self.connector, Failure(ConnectionLost()))
+
+    def advance(self, seconds: float) -> None:
+        self.reactor.advance(seconds)
+        if hasattr(self, "pump"):
+            self.flush()
+
+    @property
+    def waits(self) -> float:
+        state = self.states[-1]
+        assert isinstance(state, Waiting), state
+        return state.until - self.reactor.seconds()
+
+
+class ListeningCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.rig = Rig()
+
+    def start(self) -> Rig:
+        self.rig.service.startService()
+        return self.rig
+
+
+class AGoodConnection(ListeningCase):
+    def test_is_dialled_at_the_start_with_the_credentials_in_the_header(self) -> None:
+        rig = self.start()
+        self.assertEqual(rig.states, [Connecting(0.0)])
+        rig.accept()
+        (request,) = rig.server_factory.requests
+        self.assertEqual(request.headers["authorization"], "Basic a2V5")
+        self.assertEqual(request.path, "/v1/events")
+
+    def test_offers_compression(self) -> None:
+        rig = self.start()
+        rig.accept()
+        (request,) = rig.server_factory.requests
+        self.assertIn("permessage-deflate", request.headers["sec-websocket-extensions"])
+
+    def test_is_told_as_an_event_and_shown_as_a_state(self) -> None:
+        rig = self.start()
+        rig.accept()
+        self.assertEqual(rig.told, [("stream", "open")])
+        self.assertEqual(rig.states[-1], Connected(0.0))
+
+    def test_gives_on_every_event_in_order(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.send({"type": "auth"})
+        rig.send(CONTAINER)
+        rig.send({**CONTAINER, "action": "update"})
+        self.assertEqual(rig.told, [("stream", "open"), ("container", "create"), ("container", "update")])
+
+    def test_survives_every_message_that_is_no_event_and_keeps_it(self) -> None:
+        rig = self.start()
+        rig.accept()
+        for raw in (b"", b"not json", b"[" * 200_000, b'{"a": NaN}', b'{"type": "martian"}', b"\xff\xfe"):
+            rig.send_raw(raw)
+        rig.send_raw(json.dumps(CONTAINER).encode(), is_binary=True)
+        rig.send(CONTAINER)
+        self.assertEqual(len(rig.malformed), 7)
+        self.assertEqual(rig.malformed[-1].reason, "a binary frame")
+        self.assertEqual(rig.told, [("stream", "open"), ("container", "create")])
+        self.assertIsInstance(rig.states[-1], Connected)
+
+    def test_survives_a_bug_of_ours_and_keeps_the_message(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.bug = ZeroDivisionError()
+        rig.send(CONTAINER)
+        self.flushLoggedErrors(ZeroDivisionError)
+        rig.bug = None
+        rig.send(CONTAINER)
+        self.assertEqual(rig.told, [("stream", "open"), ("container", "create")])
+        self.assertEqual(rig.malformed[0].reason, "bug: ZeroDivisionError")
+        self.assertEqual(json.loads(rig.malformed[0].raw), CONTAINER)
+
+    def test_ends_with_1009_over_a_message_of_more_than_a_mebibyte(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.send_raw(b"x" * (1024 * 1024 + 1))
+        rig.advance(3)
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+        self.assertEqual(rig.server.remoteCloseCode, 1009)
+
+
+class ALostConnection(ListeningCase):
+    def test_is_told_once_and_dialled_again_after_a_second(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.cut()
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+        self.assertEqual(rig.waits, 1.0)
+        rig.advance(1.0)
+        rig.accept()
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close"), ("stream", "open")])
+
+    def test_is_one_loss_however_many_tries_fail(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.cut()
+        for _ in range(20):
+            rig.advance(60.0)
+            rig.refuse()
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+
+    def test_closed_by_the_server_says_its_code_and_reason(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.server.sendClose(3000, "maintenance")
+        rig.advance(3)
+        self.assertEqual(rig.events[-1].message, "3000 maintenance")
+
+    def test_is_noticed_within_forty_seconds_when_the_peer_is_dead(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.send(CONTAINER)
+        rig.server_factory.silent = True
+        for _ in range(40):
+            rig.advance(1.0)
+        self.assertEqual(rig.told[-1], ("stream", "close"))
+
+    def test_does_not_happen_while_the_peer_answers_pings(self) -> None:
+        rig = self.start()
+        rig.accept()
+        for _ in range(300):
+            rig.advance(1.0)
+        self.assertEqual(rig.told, [("stream", "open")])
+
+
+class AServerThatIsAway(ListeningCase):
+    def test_is_told_once_as_an_error_with_the_reason_in_words(self) -> None:
+        rig = self.start()
+        rig.refuse()
+        self.assertEqual(rig.told, [("stream", "error")])
+        self.assertEqual(rig.events[0].message, "it refused the connection")
+
+    def test_is_tried_ever_more_rarely_up_to_a_minute(self) -> None:
+        rig = self.start()
+        rig.jitter = 1.0
+        waits = []
+        for _ in range(8):
+            rig.refuse()
+            waits.append(rig.waits)
+            rig.advance(rig.waits)
+        self.assertEqual(waits, [2, 4, 8, 16, 32, 60, 60, 60])
+
+    def test_that_accepts_and_closes_is_not_hammered(self) -> None:
+        rig = self.start()
+        rig.jitter = 1.0
+        waits = []
+        for _ in range(7):
+            rig.accept()
+            rig.cut()
+            waits.append(rig.waits)
+            rig.advance(rig.waits)
+        self.assertEqual(waits, [2, 4, 8, 16, 32, 60, 60])
+
+    def test_is_tried_at_once_again_after_a_connection_that_proved_good(self) -> None:
+        for prove in (lambda rig: rig.send(CONTAINER), lambda rig: rig.advance(30.0)):
+            rig = Rig()
+            rig.service.startService()
+            for _ in range(6):
+                rig.refuse()
+                rig.advance(rig.waits)
+            rig.accept()
+            prove(rig)
+            rig.jitter = 1.0
+            rig.cut()
+            self.assertEqual(rig.waits, 2.0)
+
+    def test_that_refuses_the_upgrade_says_the_status(self) -> None:
+        rig = self.start()
+        rig.server_factory.refuse_with = 503
+        rig.accept()
+        self.assertEqual(rig.told, [("stream", "error")])
+        self.assertEqual(rig.events[0].message, "the server answered 503")
+        self.assertEqual(rig.waits, 1.0)
+
+
+class RefusedCredentials(ListeningCase):
+    def unauthorized(self) -> None:
+        self.rig.accept()
+        self.rig.send({"type": "error", "data": {"errorMessage": "UNAUTHORIZED"}})
+        self.rig.advance(3)
+
+    def test_as_an_event_are_tried_again_after_a_minute_growing_to_an_hour(self) -> None:
+        rig = self.start()
+        rig.jitter = 1.0
+        waits = []
+        for _ in range(8):
+            self.unauthorized()
+            waits.append(round(rig.waits / 60))
+            rig.advance(rig.waits)
+        self.assertEqual(waits, [2, 4, 8, 16, 32, 60, 60, 60])
+
+    def test_as_a_status_are_tried_again_just_as_rarely(self) -> None:
+        for status in (401, 403):
+            rig = Rig()
+            rig.service.startService()
+            rig.server_factory.refuse_with = status
+            rig.accept()
+            self.assertEqual(rig.waits, 60.0)
+            state = rig.states[-1]
+            assert isinstance(state, Waiting)
+            self.assertTrue(state.refused)
+            self.assertIn(f"answered {status}", state.reason)
+
+    def test_are_one_loss_and_no_recovery_however_often_the_upgrade_is_accepted(self) -> None:
+        rig = self.start()
+        for _ in range(5):
+            self.unauthorized()
+            rig.advance(rig.waits)
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+
+    def test_are_over_when_the_server_says_auth(self) -> None:
+        rig = self.start()
+        self.unauthorized()
+        rig.advance(rig.waits)
+        rig.accept()
+        self.assertEqual(rig.told[-1], ("stream", "close"))
+        rig.send({"type": "auth"})
+        self.assertEqual(rig.told[-1], ("stream", "open"))
+        rig.cut()
+        self.assertEqual(rig.waits, 1.0)
+
+    def test_are_logged_once_with_what_to_check(self) -> None:
+        rig = self.start()
+        lines = self.assert_logged(lambda: [self.unauthorized() or rig.advance(rig.waits) for _ in range(3)])
+        self.assertEqual(len(lines), 1)
+        self.assertIn("TUTUM_TOKEN", lines[0])
+
+    def test_after_a_good_auth_are_only_an_error_like_any_other(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.send({"type": "auth"})
+        rig.send({"type": "error", "data": {"errorMessage": "UNAUTHORIZED"}})
+        rig.send(CONTAINER)
+        self.assertEqual(rig.told, [("stream", "open"), ("error", ""), ("container", "create")])
+
+    def assert_logged(self, act: Any) -> list[str]:
+        events: list[Any] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        act()
+        return [
+            formatEvent(event)
+            for event in events
+            if event["log_level"] is LogLevel.error and "log_failure" not in event
+        ]
+
+
+class AStop(ListeningCase):
+    def test_hangs_up_and_is_a_close_like_any_other(self) -> None:
+        rig = self.start()
+        rig.accept()
+        stopped = rig.service.stopService()
+        rig.advance(1)
+        self.successResultOf(stopped)
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+        self.assertEqual(rig.states[-1], Stopped())
+        rig.advance(3600)
+        self.assertEqual(rig.reactor.connector.tries, 1)
+
+    def test_does_not_wait_for_a_peer_that_is_dead(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.pump.flush = lambda *_: False  # the wire is cut, and nobody knows
+        stopped = rig.service.stopService()
+        rig.reactor.advance(6)
+        self.successResultOf(stopped)
+
+    def test_while_waiting_ends_at_once_and_tells_nothing_twice(self) -> None:
+        rig = self.start()
+        rig.refuse()
+        self.successResultOf(rig.service.stopService())
+        self.assertEqual(rig.told, [("stream", "error")])
+        self.assertEqual(rig.reactor.getDelayedCalls(), [])
+
+
+class AProxy(SynchronousTestCase):
+    def test_is_dialled_instead_and_asked_to_connect_with_its_credentials(self) -> None:
+        rig = Rig(proxy=Proxy("proxy.example", 3128, "Basic cHJveHk="))
+        rig.service.startService()
+        connector = rig.reactor.connector
+        self.assertEqual((connector.host, connector.port), ("proxy.example", 3128))
+        client = connector.factory.buildProtocol(None)
+        transport = FakeTransport(client, isServer=False)
+        client.makeConnection(transport)
+        sent = b"".join(transport.stream)
+        self.assertTrue(sent.startswith(b"CONNECT tutum.example:80 HTTP/1.1\r\n"))
+        self.assertIn(b"Proxy-Authorization: Basic cHJveHk=\r\n", sent)
+        self.assertNotIn(b"a2V5", sent)
