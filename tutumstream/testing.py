@@ -1,0 +1,76 @@
+"""Fakes, shipped: for our own tests and for the authors of notifiers and platforms.
+
+To run a Tutum of your own in a test, put a `ScriptedPlatform` behind
+`tutumstream.gateway.service.GatewayService(reactor, endpoint, platform, Access([Credentials("alice", "k3y")]))`.
+"""
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from tutumstream.gateway.platform import Change, IPlatform, Listener, Resource
+
+
+@implementer(IPlatform)
+class ScriptedPlatform:
+    """A platform that has the objects, and tells the changes, that a test gives it.
+
+    Args:
+        starting: what `start` returns; by default it succeeds at once. `synced` becomes true when it fires.
+
+    Attributes:
+        running: between `start` and `stop`.
+    """
+
+    def __init__(self, starting: Deferred[None] | None = None) -> None:
+        self.synced = False
+        self.running = False
+        self._starting = succeed(None) if starting is None else starting
+        self._resources: dict[str, dict[str, Resource]] = {}
+        self._listeners: list[Listener] = []
+
+    def put(self, kind: str, resource: Resource) -> None:
+        """Show an object from now on; it is found by its `uuid`, or by its URI where it has none."""
+        key = resource.get("uuid") or resource["resource_uri"].removeprefix(f"/api/v1/{kind}/").rstrip("/")
+        self._resources.setdefault(kind, {})[key] = resource
+
+    def remove(self, kind: str, uuid: str) -> None:
+        """Show an object no longer; KeyError where there is none."""
+        del self._resources[kind][uuid]
+
+    def emit(self, change: Change) -> None:
+        """Tell a change; what `list` and `get` say is the test's own business."""
+        for listener in tuple(self._listeners):
+            listener(change)
+
+    def start(self) -> Deferred[None]:
+        """Begin, in the way that the test chose."""
+        self.running = True
+        return self._starting.addCallback(self._started)
+
+    def _started(self, _result: None) -> None:
+        self.synced = True
+
+    def stop(self) -> Deferred[None]:
+        """End."""
+        self.running = False
+        return succeed(None)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell every change from now on."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def list(self, kind: str) -> Sequence[Resource]:
+        """All objects of a kind, in the order in which they were put."""
+        return [*self._resources.get(kind, {}).values()]
+
+    def get(self, kind: str, uuid: str) -> Resource | None:
+        """One object."""
+        return self._resources.get(kind, {}).get(uuid)
