@@ -1,0 +1,38 @@
+"""What goes wrong on the way to an engine, in words that say what to do about it. Pure."""
+
+import errno
+from typing import Final
+
+from twisted.internet import defer, error
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseFailed
+from twisted.web.http import PotentialDataLoss
+
+from tutumstream.event import escaped
+from tutumstream.gateway.docker.transport import TooLargeError
+
+_ADVICE: Final = {
+    errno.ENOENT: "there is no such socket: is Docker installed and started? "
+    "If it listens elsewhere, set DOCKER_HOST=unix:///path/to/docker.sock",
+    errno.EACCES: "this user may not use the socket: add it to the group that owns the socket, mostly `docker` "
+    "(whoever is in it is as good as root), or set DOCKER_HOST to the socket of a proxy that only lets GET through",
+    errno.ECONNREFUSED: "nobody listens on the socket: start Docker, for example with `systemctl start docker`",
+}
+
+NOT_DOCKER: Final = "what answers there is no Docker Engine: check the path in DOCKER_HOST"
+
+
+def explain(problem: BaseException) -> str:
+    """Why an exchange with the engine failed."""
+    if isinstance(problem, TooLargeError):
+        return f"its answer is too large: {problem}"
+    if isinstance(problem, defer.TimeoutError | error.TimeoutError | error.TCPTimedOutError):
+        return "it does not answer in time"
+    if isinstance(problem, error.ConnectError):
+        number = problem.osError if isinstance(problem.osError, int) else 0
+        return _ADVICE.get(number, f"can't connect: {escaped(str(problem), 200)}")
+    if isinstance(problem, ResponseFailed):
+        reasons = [reason for reason in problem.reasons if isinstance(reason, Failure)]
+        lost = all(reason.check(error.ConnectionClosed, error.ConnectionLost, PotentialDataLoss) for reason in reasons)
+        return "it closed the connection without a whole answer" if lost and reasons else NOT_DOCKER
+    return escaped(f"{type(problem).__name__}: {problem}", 200)

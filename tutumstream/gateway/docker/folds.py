@@ -1,0 +1,116 @@
+"""States, from Docker's to Tutum's, and of many to one. Pure.
+
+Every object is folded from what is below it, so another source of states (a swarm's services) only needs another fold.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from tutumstream.gateway.docker.facts import Container
+
+STARTING: Final = "Starting"
+RUNNING: Final = "Running"
+PARTLY_RUNNING: Final = "Partly running"
+STOPPING: Final = "Stopping"
+STOPPED: Final = "Stopped"
+SCALING: Final = "Scaling"
+REDEPLOYING: Final = "Redeploying"
+TERMINATING: Final = "Terminating"
+TERMINATED: Final = "Terminated"
+DEPLOYED: Final = "Deployed"
+UNREACHABLE: Final = "Unreachable"
+STACK_NOT_RUNNING: Final = "Not Running"
+"""With a capital R for stacks, and for stacks only (protocol A6)."""
+
+START_PATIENCE: Final = 60.0
+"""Seconds after which a container that was created and not started counts as stopped, not as starting."""
+
+_BY_STATUS: Final = {
+    "running": RUNNING,
+    "paused": RUNNING,  # Tutum has no such state, and `docker commit` pauses for a moment
+    "restarting": STOPPED,
+    "exited": STOPPED,
+    "dead": STOPPED,
+    "removing": TERMINATING,
+    "stopped": STOPPED,  # this one and the next are Podman's
+    "stopping": STOPPING,
+}
+
+
+def container_state(container: Container, now: float) -> str:
+    """Tutum's state of a container. A status that nobody has heard of (`created` too) is one before the start.
+
+    Args:
+        now: seconds since 1970.
+    """
+    known = _BY_STATUS.get(container.status)
+    if known is not None:
+        return known
+    overdue = now - container.created / 1e9 >= START_PATIENCE
+    return STOPPED if container.error or overdue else STARTING
+
+
+def path(told: str | None, last_start: int, container: Container, state: str) -> list[str]:
+    """The states from the one that was told last to the one that holds now, without both what was told and repeats.
+
+    What was missed is told in the right order: a container that is seen running with another start time has stopped
+    in between, and one that is seen for the first time when it is over has started before.
+
+    Args:
+        told: None for a container that is new.
+        last_start: its `started` when it was told.
+        state: the one that holds now.
+    """
+    steps = [STARTING] if told is None else []
+    if container.started and (told is None or container.started != last_start):
+        if told in (RUNNING, STOPPING):
+            steps.append(STOPPED)
+        steps.append(RUNNING)
+    before = steps[-1] if steps else told
+    if state == TERMINATING and before in (RUNNING, STOPPING):
+        steps.append(STOPPED)
+    steps.append(state)
+    told_and_steps = [told, *steps]
+    return [step for step, previous in zip(steps, told_and_steps, strict=False) if step != previous]
+
+
+def service_state(members: Collection[str], replaced: Collection[str] = ()) -> str:
+    """The state of a service without a swarm.
+
+    Args:
+        members: the states of its containers, without those in `replaced`.
+        replaced: the states of the containers that Compose exchanges just now; they make it `Redeploying` until all
+            others run.
+    """
+    if replaced and not (members and set(members) == {RUNNING}):
+        return REDEPLOYING
+    states = set(members)
+    if not states:
+        return TERMINATED
+    if len(states) == 1:
+        return states.pop()
+    if states == {RUNNING, STARTING}:
+        return STARTING
+    if states == {STOPPED, STOPPING}:
+        return STOPPING
+    return TERMINATING if states <= {TERMINATING, STOPPING, STOPPED} else PARTLY_RUNNING
+
+
+def stack_state(services: Collection[str]) -> str:
+    """The state of a stack from those of its services."""
+    states = set(services)
+    if not states:
+        return STACK_NOT_RUNNING
+    if REDEPLOYING in states:
+        return REDEPLOYING
+    for whole in ({RUNNING}, {STOPPED}, {TERMINATED}):
+        if states == whole:
+            return whole.pop()
+    for settling, allowed in (
+        (STARTING, {RUNNING, STARTING, SCALING}),
+        (STOPPING, {STOPPING, STOPPED}),
+        (TERMINATING, {TERMINATING, TERMINATED, STOPPING, STOPPED}),
+    ):
+        if states <= allowed:
+            return settling
+    return PARTLY_RUNNING

@@ -1,0 +1,161 @@
+"""Services and stacks: what containers make together, and the changes of it. Pure.
+
+They exist as long as a container belongs to them, and are shown for a while after that.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.identity import Place, resource_uri
+from tutumstream.gateway.platform import Change
+
+
+class Member(msgspec.Struct, frozen=True):
+    """What a service needs to know of one of its containers; `replaced` while Compose exchanges it."""
+
+    state: str
+    replaced: bool = False
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """A service. Times are seconds since 1970; `destroyed` is 0 while it lives."""
+
+    uuid: str
+    name: str
+    stack: str | None
+    state: str
+    created: float
+    destroyed: float = 0.0
+
+    @property
+    def uri(self) -> str:
+        return resource_uri("service", self.uuid)
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        return (resource_uri("stack", self.stack),) if self.stack else ()
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """A stack. Times are seconds since 1970; `destroyed` is 0 while it lives."""
+
+    uuid: str
+    name: str
+    state: str
+    created: float
+    destroyed: float = 0.0
+
+    @property
+    def uri(self) -> str:
+        return resource_uri("stack", self.uuid)
+
+
+class Groups:
+    """All services and stacks of one engine."""
+
+    def __init__(self) -> None:
+        self.services: Final[dict[str, Service]] = {}
+        self.stacks: Final[dict[str, Stack]] = {}
+        self._members: Final[dict[str, dict[str, Member]]] = {}
+        self._services_of: Final[dict[str, dict[str, None]]] = {}
+
+    def containers_of(self, service: str) -> list[str]:
+        """The ids of the containers that belong to it now."""
+        return list(self._members.get(service, ()))
+
+    def services_of(self, stack: str) -> list[str]:
+        """The uuids of the services that belong to it now."""
+        return list(self._services_of.get(stack, ()))
+
+    def place(self, place: Place, container: str, member: Member, now: float) -> Iterator[Change]:
+        """Put a container's newest state where it belongs. Tells of the service and the stack if they are new by that:
+        the stack comes before its first service, and a service before its first container."""
+        self._members.setdefault(place.service, {})[container] = member
+        if place.stack is not None:
+            self._services_of.setdefault(place.stack, {})[place.service] = None
+        known = self.services.get(place.service)
+        if known is not None and not known.destroyed:
+            return
+        service = Service(
+            uuid=place.service,
+            name=place.service_name,
+            stack=place.stack,
+            state=self._fold_service(place.service),
+            created=known.created if known else now,
+        )
+        self.services[place.service] = service
+        yield from self._raise_stack(place, now)
+        yield Change(
+            type="service", action="create", state=service.state, resource_uri=service.uri, parents=service.parents
+        )
+
+    def remove(self, service: str, container: str) -> None:
+        """The container belongs there no more; `settle` draws the conclusions."""
+        self._members.get(service, {}).pop(container, None)
+
+    def settle(self, service: str, now: float) -> Iterator[Change]:
+        """Fold a service and its stack again, and tell what changed by it."""
+        known = self.services[service]
+        if known.destroyed:
+            return
+        gone = not self._members[service]
+        state = self._fold_service(service)
+        if gone:
+            del self._members[service]
+            if known.stack is not None:
+                del self._services_of[known.stack][service]
+        if state != known.state or gone:
+            known = msgspec.structs.replace(known, state=state, destroyed=now if gone else 0.0)
+            self.services[service] = known
+            action = "delete" if gone else "update"
+            yield Change(type="service", action=action, state=state, resource_uri=known.uri, parents=known.parents)
+        if known.stack is not None:
+            yield from self._settle_stack(known.stack, now)
+
+    def purge(self, before: float) -> None:
+        """Forget what was destroyed before this time."""
+        for uuid in _outdated(self.services.values(), before):
+            del self.services[uuid]
+        for uuid in _outdated(self.stacks.values(), before):
+            del self.stacks[uuid]
+
+    def _raise_stack(self, place: Place, now: float) -> Iterator[Change]:
+        known = self.stacks.get(place.stack) if place.stack is not None else None
+        if place.stack is None or (known is not None and not known.destroyed):
+            return
+        stack = Stack(
+            uuid=place.stack,
+            name=place.stack_name,
+            state=self._fold_stack(place.stack),
+            created=known.created if known else now,
+        )
+        self.stacks[place.stack] = stack
+        yield Change(type="stack", action="create", state=stack.state, resource_uri=stack.uri)
+
+    def _settle_stack(self, uuid: str, now: float) -> Iterator[Change]:
+        known = self.stacks[uuid]
+        gone = not self._services_of[uuid]
+        state = folds.TERMINATED if gone else self._fold_stack(uuid)
+        if gone:
+            del self._services_of[uuid]
+        if state != known.state or gone:
+            known = msgspec.structs.replace(known, state=state, destroyed=now if gone else 0.0)
+            self.stacks[uuid] = known
+            yield Change(type="stack", action="delete" if gone else "update", state=state, resource_uri=known.uri)
+
+    def _fold_service(self, uuid: str) -> str:
+        members = self._members[uuid].values()
+        return folds.service_state(
+            [member.state for member in members if not member.replaced],
+            [member.state for member in members if member.replaced],
+        )
+
+    def _fold_stack(self, uuid: str) -> str:
+        return folds.stack_state([self.services[service].state for service in self._services_of[uuid]])
+
+
+def _outdated(rows: Iterable[Service | Stack], before: float) -> list[str]:
+    return [row.uuid for row in rows if row.destroyed and row.destroyed < before]

@@ -1,0 +1,100 @@
+"""Who is who: from Docker's names to Tutum's objects, the same after every restart.
+
+Identities are derived, never stored: a uuid depends on nothing but the endpoint's name and Docker's own names. Two
+engines may have the same ID (both read it from one file; cloned machines too), so the name of the endpoint is part of
+everything that is not unique by itself.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+
+from tutumstream.gateway.docker.facts import Container
+
+_NAMESPACE: Final = uuid5(NAMESPACE_URL, "tutumstream/docker")
+
+_COMPOSE: Final = "com.docker.compose."
+
+# Whatever is a name of one of these may be shown on one line.
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+
+# docker-compose renames a container that it replaces to this, and Compose v2 names the new one so until it is ready.
+_RENAMED = re.compile(r"[0-9a-f]{12}_(?=.)")
+
+_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a container belongs.
+
+    Attributes:
+        service: the uuid of its service.
+        service_name: in words.
+        stack: the uuid of the service's stack, None where it has none.
+        stack_name: "" where it has none.
+    """
+
+    service: str
+    service_name: str
+    stack: str | None = None
+    stack_name: str = ""
+
+
+def derived(kind: str, *key: str) -> str:
+    """The uuid of an object: always the same for the same key.
+
+    It has the look of version 4, because Tutum's clients take every other uuid for a name (protocol B1). NUL can't be
+    in a key's parts, so two keys never run into one.
+    """
+    return str(UUID(bytes=uuid5(_NAMESPACE, "\0".join((kind, *key))).bytes, version=4))
+
+
+def resource_uri(kind: str, uuid: str) -> str:
+    return f"/api/v1/{kind}/{uuid}/"
+
+
+def place_of(container: Container, endpoint: str) -> Place:
+    """The service and the stack of a container.
+
+    A Compose project is a stack, and each of its services a service. Everything else is a service of its own, named as
+    the container; `docker compose run` too, but within its project.
+    """
+    project = _label(container.labels, "project")
+    service = _label(container.labels, "service")
+    stack = derived("stack", "compose", endpoint, project) if project else None
+    if project and service and not _is_oneoff(container.labels):
+        return Place(
+            service=derived("service", "compose", endpoint, project, service),
+            service_name=service,
+            stack=stack,
+            stack_name=project,
+        )
+    name = _RENAMED.sub("", container.name, count=1) or container.id[:12]
+    return Place(
+        service=derived("service", "container", endpoint, project, name),
+        service_name=name,
+        stack=stack,
+        stack_name=project,
+    )
+
+
+def is_being_replaced(container: Container) -> bool:
+    """Compose is about to put another container in its place, or it in another's."""
+    return _RENAMED.match(container.name) is not None and bool(_label(container.labels, "project"))
+
+
+def is_intermediate(image: str, labels: Mapping[str, str]) -> bool:
+    """One of the short-lived containers in which the classic `docker build` runs its steps."""
+    return _IMAGE_ID.fullmatch(image) is not None and not _label(labels, "project")
+
+
+def _label(labels: Mapping[str, str], name: str) -> str:
+    value = labels.get(_COMPOSE + name, "")
+    return value if _NAME.fullmatch(value) else ""
+
+
+def _is_oneoff(labels: Mapping[str, str]) -> bool:
+    return labels.get(_COMPOSE + "oneoff", "").lower() == "true"

@@ -1,0 +1,95 @@
+"""What is kept about each object, and what hints told before anybody could look."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from tutumstream.gateway.docker.facts import Container, Engine, Hint
+from tutumstream.gateway.docker.groups import Member
+from tutumstream.gateway.docker.identity import Place, is_being_replaced, resource_uri
+
+
+class Death(NamedTuple):
+    """What a `die` told; the code is None where a label may have overwritten it."""
+
+    at: int
+    exit_code: int | None
+
+    @classmethod
+    def told(cls, hint: Hint, container: Container | None) -> "Death":
+        """What a `die` hint says of this container, as far as it can be believed."""
+        trusted = container is not None and "exitCode" not in container.labels
+        return cls(hint.at, hint.exit_code if trusted else None)
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """One container and what was told about it.
+
+    Attributes:
+        state: Tutum's, as told last.
+        killed: when it was last sent a signal to stop, by the engine's clock; 0 for never.
+        deadline: if it still runs then, it was not being stopped.
+        death: its last `die`, as the stream told it.
+        destroyed: when it was seen to be gone; 0 while it is there.
+    """
+
+    uuid: str
+    container: Container
+    place: Place
+    state: str
+    killed: int = 0
+    deadline: float = 0.0
+    death: Death | None = None
+    destroyed: float = 0.0
+
+    @property
+    def uri(self) -> str:
+        return resource_uri("container", self.uuid)
+
+    @property
+    def member(self) -> Member:
+        """What its service needs to know."""
+        return Member(self.state, is_being_replaced(self.container))
+
+
+class Rumour(msgspec.Struct, frozen=True, kw_only=True):
+    """What hints told of a container that nobody has looked at yet."""
+
+    born: Container | None = None
+    started: int = 0
+    death: Death | None = None
+
+    def heard(self, hint: Hint) -> "Rumour":
+        """With one hint more."""
+        if hint.action == "die":
+            return msgspec.structs.replace(self, death=Death.told(hint, self.born))
+        if hint.action == "start":
+            return msgspec.structs.replace(self, started=hint.at)
+        return msgspec.structs.replace(self, born=hint.born or self.born)
+
+    def whole_life(self) -> Container | None:
+        """The container as it was in the end; None where not even its beginning was heard of."""
+        if self.born is None or self.death is None:
+            status = "running" if self.started else "created"
+            return self.born and msgspec.structs.replace(self.born, status=status, started=self.started)
+        return msgspec.structs.replace(
+            self.born,
+            status="exited",
+            started=self.started or self.death.at,
+            finished=self.death.at,
+            exit_code=self.death.exit_code,
+        )
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine. Times are seconds since 1970."""
+
+    uuid: str
+    engine: Engine
+    state: str
+    created: float
+    last_seen: float
+
+    @property
+    def uri(self) -> str:
+        return resource_uri("node", self.uuid)

@@ -1,0 +1,256 @@
+"""A Docker Engine as a Tutum: connections one after the other, and the registry that is fed from them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tutumstream.errors import DockerError
+from tutumstream.event import escaped
+from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.address import DEFAULT_HOST
+from tutumstream.gateway.docker.client import unix_client
+from tutumstream.gateway.docker.facts import Container, Engine
+from tutumstream.gateway.docker.hints import read_hint
+from tutumstream.gateway.docker.inspector import Inspector
+from tutumstream.gateway.docker.registry import Registry
+from tutumstream.gateway.docker.resources import get_resource, list_resources
+from tutumstream.gateway.docker.session import EngineClient, Session
+from tutumstream.gateway.platform import Change, IPlatform, Listener, Resource
+
+PING_INTERVAL: Final = 10.0
+PING_TIMEOUT: Final = 5.0
+
+STABLE: Final = 10.0
+"""Seconds after which a connection counts as good: after a good one the next is tried at once."""
+
+LONGEST_PAUSE: Final = 15.0
+TICK: Final = 1.0
+
+
+def pause_before(failures: int, jitter: Callable[[], float]) -> float:
+    """Seconds to wait before the next connection: none after a good one, then more and more.
+
+    Args:
+        failures: connections in a row that were none or did not last.
+        jitter: a random number from 0 to 1.
+    """
+    if failures == 0:
+        return 0.0
+    return min(0.25 * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE) * (0.5 + 0.5 * jitter())
+
+
+@implementer(IPlatform)
+class DockerPlatform:
+    """One standalone engine.
+
+    Args:
+        clock: for all waiting, and for all times: seconds since 1970.
+        name: the endpoint's; part of all identities, so it must stay the same, and differ from engine to engine.
+        jitter: a random number from 0 to 1.
+        ping_interval, ping_timeout: seconds; an engine that hangs is noticed after two of each at most.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        client: EngineClient,
+        clock: IReactorTime,
+        *,
+        name: str,
+        jitter: Callable[[], float],
+        ping_interval: float = PING_INTERVAL,
+        ping_timeout: float = PING_TIMEOUT,
+    ) -> None:
+        self.synced = False
+        self._client = client
+        self._clock = clock
+        self._jitter = jitter
+        self._pings = (ping_interval, ping_timeout)
+        self._registry = Registry(name, clock.seconds())
+        self._inspector = Inspector(client.inspect, self._observe)
+        self._listeners: dict[int, Listener] = {}
+        self._subscriptions = 0
+        self._session: Session | None = None
+        self._good_since: float | None = None
+        self._doubt: IDelayedCall | None = None
+        self._started: Deferred[None] | None = None
+        self._running: Deferred[None] | None = None
+        self._tick = LoopingCall(self._every_tick)
+        self._tick.clock = clock
+
+    def start(self) -> Deferred[None]:
+        """Connect. Fires when everything is known; fails with a `DockerError` where the first connection does."""
+        started = self._started = Deferred()
+        self._tick.start(TICK, now=False).addErrback(self._bug)
+        self._running = Deferred.fromCoroutine(self._run())
+        return started
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        self._subscriptions += 1
+        key = self._subscriptions
+        self._listeners[key] = listener
+
+        def unsubscribe() -> None:
+            self._listeners.pop(key, None)
+
+        return unsubscribe
+
+    def get(self, kind: str, uuid: str) -> Resource | None:
+        return get_resource(self._registry, kind, uuid)
+
+    def list(self, kind: str) -> Sequence[Resource]:
+        return list_resources(self._registry, kind)
+
+    def reached(self, engine: Engine) -> None:
+        if engine.swarm and not self._registry.node.engine.swarm:
+            self.log.info("{host} is part of a swarm; only its own containers are shown", host=self._client.host)
+        self._registry.describe_engine(engine)
+        self._drop_doubt()
+        self.answered()
+        changes = self._registry.reach(folds.DEPLOYED)
+        if changes:
+            self.log.info("Docker Engine {host} is back", host=self._client.host)
+        self._tell(changes)
+
+    def expected(self) -> Iterable[str]:
+        return self._registry.alive()
+
+    def looked(self) -> None:
+        if self._good_since is None:
+            self._good_since = self._clock.seconds()
+        self.synced = True
+        if self._started is not None:
+            started, self._started = self._started, None
+            started.callback(None)
+
+    def heard(self, line: bytes) -> None:
+        try:
+            hint = read_hint(line)
+        except ValueError as problem:
+            self.log.debug("A line of the stream is no event: {problem}", problem=escaped(str(problem), 200))
+            return
+        if hint is not None:
+            heard = self._registry.hint(hint, self._clock.seconds())
+            self._tell(heard.changes)
+            if heard.look:
+                self._inspector.mark(hint.container)
+
+    def answered(self) -> None:
+        self._registry.seen_alive(self._clock.seconds())
+
+    def silent(self) -> None:
+        self._unreachable("it does not answer any more")
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            self._good_since = None
+            problem = await self._connection()
+            self._registry.forget_rumours()
+            if self._started is not None:
+                self._fail(self._started, problem)
+                return
+            good = self._good_since is not None
+            if not good:
+                self._unreachable(problem.problem)
+            elif self._registry.node.state == folds.DEPLOYED and self._doubt is None:
+                # A proxy may cut a stream that is silent; that alone means nothing.
+                self._doubt = self._clock.callLater(self._pings[1], self._unreachable, problem.problem)
+            lasted = self._clock.seconds() - (self._good_since or self._clock.seconds())
+            failures = 0 if good and lasted >= STABLE else failures + 1
+            pause = pause_before(failures, self._jitter)
+            self.log.debug("{problem}; next try in {pause:.1f} s", problem=problem, pause=pause)
+            await deferLater(self._clock, pause)
+
+    async def _connection(self) -> DockerError:
+        session = self._session = Session(self._client, self._clock, self._inspector, self, *self._pings)
+        try:
+            return await session.run()
+        except CancelledError:
+            raise
+        except DockerError as problem:
+            return problem
+        except Exception:
+            self.log.failure("The connection to {host} ended by a bug", host=self._client.host)
+            return DockerError(self._client.host, "a bug, see the log")
+        finally:
+            self._session = None
+
+    async def _stop(self) -> None:
+        self._drop_doubt()
+        if self._tick.running:
+            self._tick.stop()
+        running, self._running = self._running, None
+        started, self._started = self._started, None
+        if running is None:
+            return
+        if started is not None:
+            started.cancel()
+        running.cancel()
+        try:
+            await running
+        except CancelledError:
+            self.log.debug("Stopped listening to {host}", host=self._client.host)
+        await self._client.close()
+
+    def _fail(self, started: Deferred[None], problem: DockerError) -> None:
+        self._started = None
+        if self._tick.running:
+            self._tick.stop()
+        started.errback(problem)
+
+    def _every_tick(self) -> None:
+        now = self._clock.seconds()
+        due = self._registry.overdue(now)
+        self._registry.purge(now)
+        if self._session is not None and self.synced:
+            for container in due:
+                self._inspector.mark(container)
+            self._inspector.retry()
+            self._session.mend()
+
+    def _observe(self, container: str, seen: Container | None) -> None:
+        changes = self._registry.observe(container, seen, self._clock.seconds())
+        # What is there at the start is no news.
+        if self.synced:
+            self._tell(changes)
+
+    def _unreachable(self, why: str) -> None:
+        self._drop_doubt()
+        changes = self._registry.reach(folds.UNREACHABLE)
+        if changes:
+            self.log.warn("Docker Engine {host} can't be reached: {why}", host=self._client.host, why=why)
+        self._tell(changes)
+
+    def _drop_doubt(self) -> None:
+        doubt, self._doubt = self._doubt, None
+        if doubt is not None and doubt.active():
+            doubt.cancel()
+
+    def _tell(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            for listener in tuple(self._listeners.values()):
+                try:
+                    listener(change)
+                except Exception:
+                    self.log.failure("A listener failed at {uri}", uri=change.resource_uri)
+
+    def _bug(self, reason: Failure) -> None:
+        self.log.failure("Looking after {host} ended by a bug", reason, host=self._client.host)
+
+
+def docker_platform(
+    reactor: Any, host: str = DEFAULT_HOST, *, name: str = "local", jitter: Callable[[], float], **pings: float
+) -> DockerPlatform:
+    """A platform for the engine that a value of DOCKER_HOST names. Raises `DockerError` where it names none."""
+    return DockerPlatform(unix_client(reactor, host), reactor, name=name, jitter=jitter, **pings)

@@ -1,0 +1,241 @@
+"""What there is, and what was told about it. Pure: hints and snapshots in, changes out.
+
+Docker's event stream can't be the truth: it repeats, reorders, and loses without a sign. So hints only say which
+container to look at. A snapshot (the answer of inspect) is the truth, and a change is told only where a snapshot is
+not what was told before; whatever was missed, doubled or late then does no harm. Two things a snapshot can't say come
+from hints: that a container is being stopped, and how one ended that is gone before anybody could look.
+"""
+
+import heapq
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.facts import Container, Engine, Hint
+from tutumstream.gateway.docker.groups import Groups
+from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, place_of, resource_uri
+from tutumstream.gateway.docker.known import Death, Known, Node, Rumour
+from tutumstream.gateway.platform import Change
+
+TERMINATED_AGE: Final = 3600.0
+"""Seconds for which an object is shown after its end."""
+
+TERMINATED_LIMIT: Final = 1000
+"""How many containers are shown after their end."""
+
+CHECKS: Final = (2.0, 10.0, folds.START_PATIENCE + 1)
+"""Seconds after which a container that is neither here nor there is looked at again: one that fails to start sends no
+event at all."""
+
+STOP_PATIENCE: Final = 10.0
+"""Seconds beyond its grace after which a container that was sent a signal and still runs was not being stopped."""
+
+_LETHAL: Final = frozenset({2, 3, 9, 15})
+_LOOK: Final = frozenset({"create", "start", "restart", "die", "stop", "rename", "update", "destroy", "cleanup"})
+_UNSETTLED: Final = frozenset({folds.STARTING, folds.TERMINATING})
+
+
+class Heard(NamedTuple):
+    """What follows from a hint: changes to tell at once, and whether to look at the container."""
+
+    changes: list[Change]
+    look: bool
+
+
+class Registry:
+    """The containers of one engine, its services and stacks, and itself as a node.
+
+    All times of arguments are seconds since 1970.
+    """
+
+    def __init__(self, endpoint: str, now: float) -> None:
+        self.endpoint: Final = endpoint
+        self.groups: Final = Groups()
+        self.containers: Final[dict[str, Known]] = {}
+        self.node = Node(
+            uuid=derived("node", endpoint), engine=Engine(), state=folds.DEPLOYED, created=now, last_seen=now
+        )
+        self._by_uuid: Final[dict[str, str]] = {}
+        self._rumours: Final[dict[str, Rumour]] = {}
+        self._gone: Final[dict[str, None]] = {}
+        self._checks: Final[list[tuple[float, str]]] = []
+
+    def find(self, uuid: str) -> Known | None:
+        """A container by the uuid that Tutum's clients know it by."""
+        return self.containers.get(self._by_uuid.get(uuid, ""))
+
+    def alive(self) -> list[str]:
+        """The ids of the containers that are not known to be gone."""
+        return [key for key, known in self.containers.items() if not known.destroyed]
+
+    def hint(self, hint: Hint, now: float) -> Heard:
+        """Take a line of the stream."""
+        known = self.containers.get(hint.container)
+        if known is not None and known.destroyed:
+            return Heard([], False)
+        if hint.action == "disconnect":
+            return Heard([], known is not None and known.state == folds.STARTING)
+        if hint.action == "kill":
+            return Heard(list(self._kill(known, hint, now)) if known else [], False)
+        if known is None:
+            self._rumours[hint.container] = self._rumours.get(hint.container, Rumour()).heard(hint)
+        elif hint.action == "die" and (known.death is None or known.death.at < hint.at):
+            death = Death.told(hint, known.container)
+            self.containers[hint.container] = msgspec.structs.replace(known, death=death)
+        return Heard([], hint.action in _LOOK)
+
+    def observe(self, key: str, seen: Container | None, now: float) -> list[Change]:
+        """Take the truth about a container: None where there is none of that key."""
+        known = self.containers.get(key)
+        rumour = self._rumours.pop(key, None)
+        if seen is not None:
+            if is_intermediate(seen.image, seen.labels):
+                return []
+            return list(self._update(known, seen, now))
+        if known is not None:
+            return [] if known.destroyed else list(self._vanish(known, now))
+        # It came and went before anybody could look: the stream's word is all there is.
+        unseen = rumour.whole_life() if rumour is not None else None
+        if unseen is None:
+            return []
+        return [*self._update(None, unseen, now), *self._end(self.containers[key], now)]
+
+    def forget_rumours(self) -> None:
+        """The stream was interrupted: what was heard and not looked at yet will be seen in the next listing."""
+        self._rumours.clear()
+
+    def describe_engine(self, engine: Engine) -> None:
+        self.node = msgspec.structs.replace(self.node, engine=engine)
+
+    def seen_alive(self, now: float) -> None:
+        """The engine answered."""
+        self.node = msgspec.structs.replace(self.node, last_seen=now)
+
+    def reach(self, state: str) -> list[Change]:
+        """The engine can be reached (`Deployed`) or can't (`Unreachable`); nothing else changes by that."""
+        if self.node.state == state:
+            return []
+        self.node = msgspec.structs.replace(self.node, state=state)
+        return [Change(type="node", action="update", state=state, resource_uri=self.node.uri)]
+
+    def overdue(self, now: float) -> list[str]:
+        """The containers that are to be looked at again without any hint."""
+        due: dict[str, None] = {}
+        while self._checks and self._checks[0][0] <= now:
+            _, key = heapq.heappop(self._checks)
+            known = self.containers.get(key)
+            if known is not None and known.state in (*_UNSETTLED, folds.STOPPING):
+                due[key] = None
+        return list(due)
+
+    def purge(self, now: float) -> None:
+        """Forget what ended long ago, and the oldest of what ended where that is too much."""
+        gone = list(self._gone)
+        for place, key in enumerate(gone):
+            known = self.containers[key]
+            if len(gone) - place <= TERMINATED_LIMIT and known.destroyed >= now - TERMINATED_AGE:
+                break
+            del self._gone[key], self.containers[key], self._by_uuid[known.uuid]
+        self.groups.purge(now - TERMINATED_AGE)
+
+    def parents(self, place: Place) -> tuple[str, ...]:
+        """A container's parents in the order of the one real event that was kept (protocol A5, A7)."""
+        stack = (resource_uri("stack", place.stack),) if place.stack else ()
+        return (resource_uri("service", place.service), self.node.uri, *stack)
+
+    def _kill(self, known: Known, hint: Hint, now: float) -> Iterator[Change]:
+        """`kill` is not death: a process may ignore what it was sent, so this state ends at a deadline."""
+        container = known.container
+        lethal = hint.signal in _LETHAL or hint.signal == container.stop_signal
+        # A label named so overwrites what the event says.
+        if not lethal or "signal" in container.labels or hint.at <= max(container.started, known.killed):
+            return
+        if known.state not in (folds.RUNNING, folds.STOPPING):
+            return
+        deadline = now + container.stop_timeout + STOP_PATIENCE
+        heapq.heappush(self._checks, (deadline, container.id))
+        known = msgspec.structs.replace(known, killed=hint.at, deadline=deadline)
+        self.containers[container.id] = known
+        yield from self._tell(known, folds.STOPPING, now)
+
+    def _update(self, known: Known | None, seen: Container, now: float) -> Iterator[Change]:
+        state = folds.container_state(seen, now)
+        if known is not None and state == folds.RUNNING and known.killed > seen.started and now < known.deadline:
+            state = folds.STOPPING
+        place = place_of(seen, self.endpoint)
+        if known is None:
+            steps = folds.path(None, 0, seen, state)
+            known = Known(uuid=derived("container", seen.id), container=seen, place=place, state="")
+        else:
+            steps = folds.path(known.state, known.container.started, seen, state)
+            moved, known = known, msgspec.structs.replace(known, container=seen, place=place)
+            yield from self._move(moved, known, now)
+        yield from self._walk(known, steps, now)
+
+    def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
+        """A container was renamed: it goes to another service, or Compose begins to exchange it."""
+        self.containers[new.container.id] = new
+        if (old.place, old.member) == (new.place, new.member):
+            return
+        yield from self.groups.place(new.place, new.container.id, new.member, now)
+        if old.place == new.place:
+            yield from self.groups.settle(new.place.service, now)
+            return
+        yield self._change(new, "update")
+        yield from self.groups.settle(new.place.service, now)
+        self.groups.remove(old.place.service, old.container.id)
+        yield from self.groups.settle(old.place.service, now)
+
+    def _vanish(self, known: Known, now: float) -> Iterator[Change]:
+        container, death = known.container, known.death
+        open_end = known.state in (folds.STARTING, folds.RUNNING, folds.STOPPING)
+        if death is not None and open_end and death.at > container.started:
+            ended = msgspec.structs.replace(
+                container,
+                status="exited",
+                started=container.started or death.at,
+                finished=death.at,
+                exit_code=death.exit_code,
+            )
+            yield from self._update(known, ended, now)
+            known = self.containers[container.id]
+        yield from self._end(known, now)
+
+    def _end(self, known: Known, now: float) -> Iterator[Change]:
+        key = known.container.id
+        known = msgspec.structs.replace(known, state=folds.TERMINATED, destroyed=now)
+        self.containers[key] = known
+        self._gone[key] = None
+        self.groups.remove(known.place.service, key)
+        yield self._change(known, "delete")
+        yield from self.groups.settle(known.place.service, now)
+
+    def _walk(self, known: Known, steps: list[str], now: float) -> Iterator[Change]:
+        for step in steps:
+            yield from self._tell(known, step, now)
+            known = self.containers[known.container.id]
+
+    def _tell(self, known: Known, state: str, now: float) -> Iterator[Change]:
+        key, new = known.container.id, not known.state
+        if state == known.state:
+            return
+        known = msgspec.structs.replace(known, state=state)
+        self.containers[key] = known
+        self._by_uuid[known.uuid] = key
+        if state in _UNSETTLED:
+            for check in CHECKS:
+                heapq.heappush(self._checks, (now + check, key))
+        yield from self.groups.place(known.place, key, known.member, now)
+        yield self._change(known, "create" if new else "update")
+        yield from self.groups.settle(known.place.service, now)
+
+    def _change(self, known: Known, action: str) -> Change:
+        return Change(
+            type="container",
+            action=action,
+            state=known.state,
+            resource_uri=known.uri,
+            parents=self.parents(known.place),
+        )
