@@ -25,5 +25,5 @@ class Backoff:
     def after(self, failures: int, jitter: Jitter) -> float:
         """Seconds to wait after this many failures in a row, one or more."""
         # 2 ** 64 seconds is long past every cap; a count that went on for a year must not build a huge number.
-        ceiling = min(self.cap, self.base * 2 ** min(failures, 64))
+        ceiling = min(self.cap, self.base * 2.0 ** min(failures, 64))
         return self.base + (ceiling - self.base) * jitter()

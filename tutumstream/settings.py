@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError, field_validator
 
-from tutumstream.errors import DockerError, SettingsError, TutumstreamError
+from tutumstream.errors import DockerError, SettingsError
 from tutumstream.event import OBJECT_TYPES
 from tutumstream.gateway.docker.address import parse_docker_host
 from tutumstream.net.tls import load_trust
@@ -151,6 +151,7 @@ class Settings:
 def read(
     options: Mapping[str, Any],
     environment: Mapping[str, str],
+    parse_endpoint: Callable[[str], object],
     read_text: Callable[[str], str] = lambda path: Path(path).read_text(encoding="utf-8"),
 ) -> Settings:
     """Make settings of options and environment; an option beats its variable.
@@ -158,6 +159,7 @@ def read(
     Args:
         options: as `tap.Options` parsed them.
         environment: variables.
+        parse_endpoint: checks a Twisted endpoint string; raises ValueError.
         read_text: reads secrets' files and `~/.tutum`; raises OSError.
 
     Raises:
@@ -184,6 +186,11 @@ def read(
         mistakes.append("WEBHOOK_SECRET: there is no WEBHOOK_URL to sign for")
     if variables.PAGERDUTY_ON_DELETE and not variables.PAGERDUTY_KEY and source != "demo":
         mistakes.append("PAGERDUTY_ON_DELETE: there is no PAGERDUTY_KEY to page with")
+    if variables.TUTUMSTREAM_LISTEN != "none":
+        try:
+            parse_endpoint(variables.TUTUMSTREAM_LISTEN)
+        except (ValueError, TypeError) as problem:
+            mistakes.append(f"TUTUMSTREAM_LISTEN: not an endpoint ({problem}); tcp:8788:interface=127.0.0.1 is one")
     if mistakes:
         raise SettingsError(mistakes)
     return _settings(variables, source, found, environment)
@@ -244,9 +251,7 @@ def _origin(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
 
 
-def _from_files(
-    known: Mapping[str, str], read_text: Callable[[str], str], mistakes: list[str]
-) -> dict[str, str]:
+def _from_files(known: Mapping[str, str], read_text: Callable[[str], str], mistakes: list[str]) -> dict[str, str]:
     """Secrets from the files that `<VARIABLE>_FILE` names."""
     found: dict[str, str] = {}
     for name in SECRETS:

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from tutumstream.delivery.lane import Lane
 
@@ -48,12 +47,11 @@ class Lanes(Service):
         return stopped
 
     def _stop(self, lane: Lane) -> Deferred[None]:
-        def abandoned(failure: Failure) -> None:
-            failure.trap(CancelledError, TimeoutError)
+        def abandoned(*_: object) -> None:
             self.log.warn(
                 "{destination} did not finish in {grace} s; it goes on at the next start",
                 destination=lane.destination,
                 grace=GRACE,
             )
 
-        return lane.stop().addTimeout(GRACE, self._clock).addErrback(abandoned)
+        return lane.stop().addTimeout(GRACE, self._clock, onTimeoutCancel=abandoned)

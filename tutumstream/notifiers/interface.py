@@ -62,7 +62,7 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The destination as a whole refuses us (credentials, address): nothing sent there can succeed until that changes."""
+    """The destination refuses us as a whole (credentials, address): nothing will arrive there until that changes."""
 
     reason: str
     answer: str = ""

@@ -16,13 +16,20 @@ LINE_LIMIT: Final = 2000
 
 @implementer(INotifier)
 class LogNotifier:
-    """Writes each message's text as one line at level info."""
+    """Writes each message's text as one line at level info.
+
+    Args:
+        label: begins each line, with what the message does to an incident: what another destination would have got.
+    """
 
     log = Logger()
     batch = 100
 
+    def __init__(self, label: str = "") -> None:
+        self._label = label
+
     def __repr__(self) -> str:
-        return "<log>"
+        return f"<log {self._label}>" if self._label else "<log>"
 
     def escape(self, text: str) -> str:
         """Left alone: the whole line is made harmless when it is written."""
@@ -31,5 +38,11 @@ class LogNotifier:
     def notify(self, messages: Sequence[Message]) -> Deferred[list[Verdict]]:
         """Write them all, in order."""
         for message in messages:
-            self.log.info("{text}", text=one_line(message.text, LINE_LIMIT))
+            self.log.info("{text}", text=one_line(self._heading(message) + message.text, LINE_LIMIT))
         return succeed([Delivered() for _ in messages])
+
+    def _heading(self, message: Message) -> str:
+        if not self._label:
+            return ""
+        incident = f" {message.incident.action} {message.incident.key}" if message.incident else ""
+        return f"[{self._label}{incident}] "

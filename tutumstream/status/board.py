@@ -42,13 +42,15 @@ class Board:
     """Collects what the rooms publish.
 
     Args:
+        journal_problem: what is wrong with the journal, "" where nothing is.
         changed: called after each change of a state (not of a count) with the new snapshot.
     """
 
-    def __init__(self, changed: Callable[[Snapshot], None]) -> None:
+    def __init__(self, journal_problem: Callable[[], str], changed: Callable[[Snapshot], None]) -> None:
+        self._journal_problem = journal_problem
         self._changed = changed
         self._stream: Connection = Stopped()
-        self._journal = "not open"
+        self._journal_open = False
         self._destinations: dict[str, DestinationState] = {}
         self._counts: dict[Counter, int] = {"events": 0, "malformed": 0}
 
@@ -59,8 +61,8 @@ class Board:
         self._stream = connection
         self._changed(self.snapshot())
 
-    def journal_is(self, health: str) -> None:
-        self._journal = health
+    def journal_is_open(self) -> None:
+        self._journal_open = True
         self._changed(self.snapshot())
 
     def destination_is(self, name: str, state: DestinationState) -> None:
@@ -71,7 +73,7 @@ class Board:
     def snapshot(self) -> Snapshot:
         return Snapshot(
             stream=self._stream,
-            journal=self._journal,
+            journal=(self._journal_problem() or "ok") if self._journal_open else "not open yet",
             destinations=MappingProxyType(dict(self._destinations)),
             counts=MappingProxyType(dict(self._counts)),
         )

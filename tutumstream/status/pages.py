@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from klein import Klein
 from twisted.web.iweb import IRequest
+from twisted.web.server import Site
 
 from tutumstream.status.board import Snapshot
 
@@ -43,3 +45,18 @@ def _json(request: IRequest, status: int, body: object) -> bytes:
     request.setHeader(b"cache-control", b"no-store")
     request.setHeader(b"x-content-type-options", b"nosniff")
     return json.dumps(body).encode() + b"\n"
+
+
+class _Unlogged(Site):
+    """A probe every ten seconds, for a year, is nothing to write down."""
+
+    noisy = False
+    displayTracebacks = False
+
+    def log(self, request: Any) -> None:
+        """Leave it out."""
+
+
+def site(snapshot: Callable[[], Snapshot]) -> Site:
+    """The pages, ready to be listened for."""
+    return _Unlogged(Pages(snapshot).app.resource())

@@ -20,9 +20,7 @@ class Systemd:
         environment: systemd's WATCHDOG_USEC.
     """
 
-    def __init__(
-        self, notify: Callable[[str], object], clock: IReactorTime, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, notify: Callable[[str], object], clock: IReactorTime, environment: Mapping[str, str]) -> None:
         self._notify = notify
         self._status = ""
         self._watchdog = LoopingCall(notify, "WATCHDOG=1")

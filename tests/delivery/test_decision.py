@@ -1,0 +1,86 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later, Settled, decide
+from tutumstream.event import Event
+from tutumstream.journal.interface import DeadLetter, Pending, Postponement
+from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
+from tutumstream.routing.delivery import Delivery
+
+NOW = 10_000.0
+
+
+def pending(age: float = 0.0, attempts: int = 0) -> Pending:
+    event = Event(id="e1", received_at=NOW - age, type="container")
+    return Pending(7, "e1-1", event, Delivery("slack", "r", "r: true", "k"), attempts=attempts)
+
+
+def after(verdict: Verdict, age: float = 0.0, attempts: int = 0, limited: int = 0, jitter: float = 1.0) -> object:
+    return decide(pending(age, attempts), verdict, limited, NOW, lambda: jitter)
+
+
+class ADelivery(SynchronousTestCase):
+    def test_that_arrived_is_settled(self) -> None:
+        self.assertEqual(after(Delivered("id")), Settled(7))
+
+    def test_that_failed_is_tried_again_ever_later_up_to_five_minutes(self) -> None:
+        waits = []
+        for attempts in range(11):
+            decision = after(TryAgain("no answer", answer="?"), attempts=attempts)
+            assert isinstance(decision, Later)
+            waits.append(decision.until - NOW)
+            self.assertEqual(decision.postponement, Postponement(7, attempts + 1, decision.until, "no answer", "?"))
+        self.assertEqual(waits, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300])
+
+    def test_waits_as_long_as_it_was_told_even_if_that_is_hours(self) -> None:
+        for seconds in (0.0, 2.0, 7200.0, 10 * 86400.0):
+            decision = after(TryAgain("slow down", after=seconds, limited=True), limited=1)
+            assert isinstance(decision, Later)
+            self.assertEqual(decision.until, NOW + seconds)
+
+    def test_that_was_limited_did_not_fail(self) -> None:
+        decision = after(TryAgain("slow down", limited=True), attempts=3, limited=2)
+        assert isinstance(decision, Later)
+        assert decision.postponement is not None
+        self.assertEqual(decision.postponement.attempts, 3)
+        self.assertEqual(decision.until, NOW + 4)
+
+    def test_that_was_told_when_to_come_back_from_trouble_counts_as_failed(self) -> None:
+        decision = after(TryAgain("503", after=9.0), attempts=3)
+        assert isinstance(decision, Later)
+        assert decision.postponement is not None
+        self.assertEqual((decision.postponement.attempts, decision.until), (4, NOW + 9))
+
+    def test_to_a_held_destination_waits_for_the_next_probe_and_its_row_is_not_blamed(self) -> None:
+        self.assertEqual(after(Hold("404 no_service")), Later(NOW + PROBE_EVERY, None))
+
+    def test_that_is_refused_is_given_up_with_the_answer(self) -> None:
+        self.assertEqual(
+            after(Rejected("400 invalid_payload", "invalid_payload")),
+            DeadLetter(pending(), "rejected", "400 invalid_payload", "invalid_payload", NOW),
+        )
+
+    def test_that_fails_a_day_after_its_event_is_given_up_whatever_fails(self) -> None:
+        for verdict in (TryAgain("no answer"), TryAgain("slow down", limited=True, after=1.0), Hold("404")):
+            self.assertIsInstance(after(verdict, age=GIVE_UP_AFTER - 1), Later)
+            decision = after(verdict, age=GIVE_UP_AFTER)
+            assert isinstance(decision, DeadLetter)
+            self.assertEqual(decision.cause, "expired")
+            self.assertIn(verdict.reason, decision.reason)
+
+    def test_that_arrives_late_is_delivered_all_the_same(self) -> None:
+        self.assertEqual(after(Delivered(), age=10 * GIVE_UP_AFTER), Settled(7))
+
+    def test_never_comes_back_before_it_was_told_to(self) -> None:
+        seconds = st.none() | st.floats(0, 10**7)
+
+        @given(seconds, st.booleans(), st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
+        def check(told: float | None, limited: bool, attempts: int, spread: float) -> None:
+            decision = decide(
+                pending(attempts=attempts), TryAgain("r", after=told, limited=limited), 1, NOW, lambda: spread
+            )
+            assert isinstance(decision, Later)
+            assert decision.until >= NOW + (1.0 if told is None else told)
+
+        check()

@@ -1,0 +1,202 @@
+"""The composition root: builds every part and wires them by constructor, in the order in which data flows."""
+
+import random
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import sdnotify
+from twisted.application.service import IService
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.web.client import HTTPConnectionPool
+
+from tutumstream.delivery.compose import Composer
+from tutumstream.delivery.lane import Lane
+from tutumstream.delivery.service import Lanes
+from tutumstream.intake import Intake
+from tutumstream.journal.sql import SqlJournal
+from tutumstream.net.agent import USER_AGENT, agent, pool
+from tutumstream.net.http import HttpClient
+from tutumstream.net.proxy import Proxies
+from tutumstream.net.tls import client_options, load_trust
+from tutumstream.notifiers.interface import INotifier
+from tutumstream.notifiers.log import LogNotifier
+from tutumstream.notifiers.pagerduty import PagerDutyNotifier
+from tutumstream.notifiers.slack import SlackNotifier
+from tutumstream.notifiers.webhook import WebhookNotifier
+from tutumstream.resources.client import Resources
+from tutumstream.routing.router import Router
+from tutumstream.routing.tutorial import tutorial
+from tutumstream.service import Parts
+from tutumstream.settings import Settings
+from tutumstream.status.board import Board
+from tutumstream.status.systemd import Systemd
+from tutumstream.stream.credentials import VARIABLES, Credentials, of_user
+from tutumstream.stream.service import StreamService
+
+_log = Logger("tutumstream")
+
+
+def assemble(settings: Settings, reactor: Any) -> Parts:
+    """Everything, ready to start; nothing is dialled and no file is touched yet."""
+    state_dir, release = _state_dir(settings)
+    stream_url, api_url, credentials, embedded = _source(settings, reactor)
+    proxies = Proxies({} if embedded else settings.environment)
+    kept = pool(reactor)
+    trust = load_trust(settings.environment)
+    out = HttpClient(agent(reactor, Proxies(settings.environment), trust, kept), reactor)
+    api = HttpClient(agent(reactor, proxies, trust, kept), reactor)
+    notifiers = _notifiers(settings, out)
+    routes = tutorial(settings.pagerduty.on_delete if settings.pagerduty else (), _chat(notifiers))
+
+    systemd = Systemd(sdnotify.SystemdNotifier().notify, reactor, settings.environment)
+    journal = SqlJournal(state_dir / "journal.sqlite3", reactor)
+    board = Board(lambda: journal.health.problem, systemd.show)
+    resources = Resources(api, api_url, credentials.authorization, reactor)
+    lanes = Lanes(
+        [
+            Lane(
+                name,
+                notifier,
+                journal,
+                Composer(routes, name, notifier, resources.fetch).message,
+                board.destination_is,
+                reactor,
+                time.time,
+                random.random,
+            )
+            for name, notifier in notifiers.items()
+        ],
+        reactor,
+    )
+    intake = Intake(Router(routes, notifiers), journal, lanes.wake, board)
+    stream = StreamService(
+        url=f"{stream_url}?{credentials.query}" if settings.query_auth else stream_url,
+        headers={} if settings.query_auth else {"Authorization": credentials.authorization},
+        check=VARIABLES,
+        reactor=reactor,
+        tls=_tls(stream_url, trust),
+        take=intake.take,
+        keep=intake.keep,
+        publish=board.stream_is,
+        now=time.time,
+        jitter=random.random,
+        useragent=USER_AGENT,
+        proxy=proxies.for_url(stream_url),
+    )
+    return Parts(
+        journal=journal,
+        intake=intake,
+        lanes=lanes,
+        stream=stream,
+        embedded=embedded,
+        board=board,
+        systemd=systemd,
+        pages=_pages(settings, reactor, board),
+        released=_release(kept, release),
+    )
+
+
+def _state_dir(settings: Settings) -> tuple[Path, Callable[[], None]]:
+    """Where the journal lives, and what is to be done with that place in the end."""
+    if settings.state_dir is not None:
+        return settings.state_dir, lambda: None
+    temporary = tempfile.mkdtemp(prefix="tutumstream-")
+    return Path(temporary), lambda: shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _notifiers(settings: Settings, http: HttpClient) -> Mapping[str, INotifier]:
+    """The destinations that are on, by name, and a line that says which."""
+    notifiers: dict[str, INotifier] = {}
+    if settings.source == "demo":
+        notifiers |= {name: LogNotifier(name) for name in ("slack", "pagerduty")}
+    if settings.slack_url is not None:
+        notifiers["slack"] = SlackNotifier(http, settings.slack_url.get_secret_value(), time.time)
+    if settings.pagerduty is not None:
+        pager = settings.pagerduty
+        notifiers["pagerduty"] = PagerDutyNotifier(
+            http, pager.key.get_secret_value(), time.time, api=pager.api, url=pager.url
+        )
+    if settings.webhook is not None:
+        secret = settings.webhook.secret.get_secret_value() if settings.webhook.secret else ""
+        notifiers["webhook"] = WebhookNotifier(http, settings.webhook.url.get_secret_value(), time.time, secret=secret)
+    if notifiers:
+        _log.info("destinations: {names}, and this log", names=", ".join(notifiers))
+    else:
+        _log.info("no destination is set, so this log gets everything; SLACK_URL and PAGERDUTY_KEY are two to set")
+    return notifiers | {"log": LogNotifier()}
+
+
+def _chat(notifiers: Mapping[str, INotifier]) -> str:
+    """Who hears what the tutorial says in Slack: the log, where nobody else hears anything."""
+    return "log" if set(notifiers) == {"log"} else "slack"
+
+
+def _source(settings: Settings, reactor: Any) -> tuple[str, str, Credentials, IService | None]:
+    """Stream URL, API URL, credentials, and the gateway where it is our own."""
+    if settings.credentials is not None:
+        return settings.stream_url, settings.api_url, settings.credentials, None
+    endpoint, port = _free_port(reactor)
+    # Known to this process only, and new each time.
+    user, key = "tutumstream", secrets.token_urlsafe(24)
+    gateway = _gateway(settings, reactor, endpoint, user, key)
+    return f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), gateway
+
+
+def _free_port(reactor: Any) -> tuple[IStreamServerEndpoint, int]:
+    """A loopback port that is ours from now on."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen(128)
+        bound.setblocking(False)
+        return AdoptedStreamServerEndpoint(reactor, bound.detach(), socket.AF_INET), bound.getsockname()[1]
+
+
+def _gateway(settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, user: str, key: str) -> IService:
+    from tutumstream.gateway.access import Access
+    from tutumstream.gateway.access import Credentials as Account
+    from tutumstream.gateway.service import GatewayService
+
+    access = Access([Account(user, key)])
+    if settings.source == "demo":
+        from tutumstream.gateway.scenario.platform import ScenarioPlatform
+
+        scenario = ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
+        gateway = GatewayService(reactor, endpoint, scenario, access)
+        scenario.on_interrupt = gateway.interrupt
+        return gateway
+    from tutumstream.gateway.docker.client import EngineClient
+    from tutumstream.gateway.docker.platform import DockerPlatform
+
+    client = EngineClient(reactor, settings.docker_host)
+    platform = DockerPlatform(client, reactor, name=socket.gethostname(), jitter=random.random)
+    return GatewayService(reactor, endpoint, platform, access)
+
+
+def _tls(stream_url: str, trust: Any) -> Any:
+    parts = urlsplit(stream_url)
+    return client_options(parts.hostname or "", trust) if parts.scheme == "wss" else None
+
+
+def _pages(settings: Settings, reactor: Any, board: Board) -> Any:
+    if not settings.listen:
+        return None
+    from tutumstream.status.pages import site
+
+    return serverFromString(reactor, settings.listen), site(board.snapshot)
+
+
+def _release(kept: HTTPConnectionPool, state_dir: Callable[[], None]) -> Callable[[], None]:
+    def release() -> None:
+        kept.closeCachedConnections()
+        state_dir()
+
+    return release

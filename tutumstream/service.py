@@ -1,0 +1,126 @@
+"""The order in which things start, and in which they stop: against the flow, so that nothing is left behind.
+
+`MultiService` would stop all at once; here the stream ends first, then what it brought is written down, then the lanes
+finish what is in flight, and the journal closes last.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.application.service import IService, Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.logger import ILogObserver, Logger
+from twisted.python.failure import Failure
+
+from tutumstream.delivery.service import Lanes
+from tutumstream.intake import Intake
+from tutumstream.journal.interface import IJournal
+from tutumstream.status.board import Board
+from tutumstream.status.systemd import Systemd
+from tutumstream.stream.service import StreamService
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the service is made of; `assembly` fills it.
+
+    Attributes:
+        embedded: the gateway that we run ourselves, None where the stream is somebody else's.
+        pages: where to serve the probes, and what; None for nowhere.
+        released: called when everything has stopped.
+    """
+
+    journal: IJournal
+    intake: Intake
+    lanes: Lanes
+    stream: StreamService
+    embedded: IService | None
+    board: Board
+    systemd: Systemd
+    pages: tuple[IStreamServerEndpoint, Factory] | None
+    released: Callable[[], None]
+
+
+class Tutumstream(Service):
+    """The whole service.
+
+    Args:
+        parts: what it is made of.
+        fatal: called when it can't begin; must end the process.
+        observer: where twistd shall send all logs; None leaves twistd its own way.
+    """
+
+    log = Logger()
+
+    def __init__(self, parts: Parts, fatal: Callable[[Failure], None], observer: ILogObserver | None = None) -> None:
+        self._parts = parts
+        self._fatal = fatal
+        self._observer = observer
+        self._port: IListeningPort | None = None
+        self._begun: Deferred[None] | None = None
+
+    def setServiceParent(self, parent: IService) -> None:
+        super().setServiceParent(parent)
+        if self._observer is not None:
+            # twistd asks its application for an observer before it writes its first line.
+            application: Any = parent
+            application.setComponent(ILogObserver, self._observer)
+
+    def startService(self) -> None:
+        super().startService()
+        self._begun = Deferred.fromCoroutine(self._begin())
+        self._begun.addErrback(self._failed)
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when everything has ended; what was not delivered stays in the journal."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._end())
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._fatal(failure)
+
+    async def _begin(self) -> None:
+        parts = self._parts
+        if parts.pages is not None:
+            endpoint, factory = parts.pages
+            self._port = await endpoint.listen(factory)
+        await parts.journal.open()
+        parts.board.journal_is_open()
+        for destination, waiting in sorted((await parts.journal.destinations()).items()):
+            self.log.info(
+                "{waiting} deliveries to {destination} were not done yet", waiting=waiting, destination=destination
+            )
+        parts.lanes.startService()
+        if parts.embedded is not None:
+            parts.embedded.startService()
+        parts.stream.startService()
+        parts.systemd.ready()
+
+    async def _end(self) -> None:
+        parts = self._parts
+        parts.systemd.stopping()
+        if self._begun is not None:
+            self._begun.cancel()
+        if parts.stream.running:
+            await parts.stream.stopService()
+            await parts.intake.settled()
+        if parts.lanes.running:
+            await parts.lanes.stopService()
+        if parts.embedded is not None and parts.embedded.running:
+            await _ended(parts.embedded)
+        await parts.journal.close()
+        if self._port is not None and (stopping := self._port.stopListening()) is not None:
+            await stopping
+        parts.released()
+
+
+async def _ended(service: IService) -> None:
+    stopping = service.stopService()
+    if stopping is not None:
+        await stopping
+
+

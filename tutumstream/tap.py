@@ -1,0 +1,136 @@
+"""The plugin's door: argv and environment become settings, settings become the service.
+
+The only module that touches the global reactor, and the only one that knows twistd.
+"""
+
+import atexit
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TextIO
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError, ReactorNotRunning
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+from twisted.python.logfile import LogFile
+
+from tutumstream import __version__
+from tutumstream.errors import SettingsError, TutumstreamError
+from tutumstream.logs import LineObserver
+from tutumstream.service import Tutumstream
+from tutumstream.settings import Settings, read
+
+_log = Logger("tutumstream")
+
+
+class Options(usage.Options):
+    """`twistd -n tutumstream [options]`"""
+
+    synopsis = "[options]"
+
+    longdesc = (
+        "Listens to a Tutum Stream API and tells Slack, PagerDuty and others. Credentials and destinations come from "
+        "the environment: TUTUM_USERNAME, TUTUM_TOKEN, SLACK_URL, PAGERDUTY_KEY; see the README for all of it."
+    )
+
+    optFlags = [  # noqa: RUF012  (twisted.python.usage wants lists)
+        ["demo", None, "An embedded Tutum with a scripted day; messages go to the console only."],
+        ["docker", None, "An embedded gateway on the Docker Engine of DOCKER_HOST instead of a remote stream."],
+    ]
+
+    optParameters = [  # noqa: RUF012
+        ["state-dir", None, None, "Where the journal lives. [TUTUMSTREAM_STATE_DIR, STATE_DIRECTORY]"],
+        ["listen", None, None, "Endpoint of health and readiness, or none. [TUTUMSTREAM_LISTEN]"],
+        ["log-format", None, None, "console or json. [TUTUMSTREAM_LOG_FORMAT]"],
+        ["log-level", None, None, "debug, info, warn or error. [TUTUMSTREAM_LOG_LEVEL]"],
+    ]
+
+    settings: Settings
+
+    def opt_version(self) -> None:
+        """Display tutumstream's version and exit."""
+        sys.stdout.write(f"tutumstream {__version__}\n")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """Every mistake is found before anything runs."""
+        from twisted.internet import reactor
+
+        try:
+            self.settings = read(self, os.environ, lambda text: serverFromString(reactor, text))
+        except SettingsError as problem:
+            for mistake in problem.mistakes:
+                sys.stderr.write(f"tutumstream: {mistake}\n")
+            sys.exit(1)
+
+
+def makeService(options: Options) -> IService:
+    """Build the service that twistd runs."""
+    from twisted.internet import reactor
+
+    from tutumstream.assembly import assemble
+
+    settings = options.settings
+    parts = assemble(settings, reactor)
+    _stop_at_sigterm(reactor)
+    return Tutumstream(parts, _fatal(reactor), _observer(settings, options.parent))
+
+
+def _stop_at_sigterm(reactor: Any) -> None:
+    """A stop on request is a success: twistd's own handler would end the process by the signal, not with 0."""
+
+    def install() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: reactor.callFromThread(_stop, reactor))
+
+    reactor.callWhenRunning(install)
+
+
+def _stop(reactor: Any) -> None:
+    def stop() -> None:
+        with suppress(ReactorNotRunning):
+            reactor.stop()
+
+    # Not before it runs, but then at once.
+    reactor.callWhenRunning(stop)
+
+
+def _fatal(reactor: Any) -> Callable[[Failure], None]:
+    """Ends the process with status 1, politely: what has begun is stopped first."""
+
+    def fatal(failure: Failure) -> None:
+        if failure.check(TutumstreamError, CannotListenError):
+            _log.critical("can't begin: {reason}", reason=failure.value)
+        else:
+            _log.failure("can't begin, and that is a bug", failure)
+
+        def leave() -> None:
+            # twistd knows no other way to a status than to be left with one.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(1)
+
+        atexit.register(leave)
+        _stop(reactor)
+
+    return fatal
+
+
+def _observer(settings: Settings, twistd: Any) -> ILogObserver | None:
+    """Our lines where twistd would write its own; None where its options ask for something else."""
+    if twistd is None or twistd.get("syslog") or twistd.get("logger"):
+        return None
+    name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
+    out: TextIO | LogFile = sys.stdout if name == "-" else LogFile.fromFullPath(name)
+    terminal = name == "-" and sys.stdout.isatty()
+
+    def write(line: str) -> None:
+        out.write(line)
+        out.flush()
+
+    return LineObserver(write, settings.log_format or ("console" if terminal else "json"), settings.log_level)
