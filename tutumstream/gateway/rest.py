@@ -53,7 +53,7 @@ class RestResource(Resource):
     isLeaf = True
 
     def __init__(self, platform: IPlatform, access: Access, clock: IReactorTime) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no types
+        super().__init__()
         self._access = access
         self._clock = clock
         self._failures = FailureLimit()
@@ -66,6 +66,8 @@ class RestResource(Resource):
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"allow", b"GET, HEAD")
             return failed(request, 405, READ_ONLY)
+        if not _readable(request):
+            return failed(request, 400, "the path and the host must be UTF-8")
         # With or without the last slash, and with doubled ones (protocol A1): all mean the same.
         request.prepath = []
         request.postpath = [*(segment for segment in request.postpath or [] if segment), b""]
@@ -89,6 +91,15 @@ class RestResource(Resource):
             return failed(request, 429, "too many requests with wrong credentials: wait, then check user and API key")
         request.setHeader(b"www-authenticate", b'Basic realm="Tutum"')
         return failed(request, 401, "wrong or missing user and API key")
+
+
+def _readable(request: Request) -> bool:
+    # Klein would log the rest as errors of its own.
+    try:
+        b"/".join([*(request.postpath or []), request.getHeader(b"host") or b""]).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _host(request: Request) -> str:

@@ -56,7 +56,7 @@ class GatewayService(Service):
 
     def startService(self) -> None:
         """Begin; see `started`."""
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's has no types
+        super().startService()
         self._unsubscribe = self._platform.subscribe(self._stream.tell)
         self._start = Deferred.fromCoroutine(self._begin())
 
@@ -79,7 +79,7 @@ class GatewayService(Service):
 
     def stopService(self) -> Deferred[None]:
         """End politely: clients are told (close code 1001), then the port is closed, then the platform stopped."""
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's has no types
+        super().stopService()
         return Deferred.fromCoroutine(self._end())
 
     async def _end(self) -> None:

@@ -31,7 +31,7 @@ class Channel(HTTPChannel):
         """Take one header line; False where the request was refused."""
         if b":" not in line and _segments(self._path)[:1] == [b"v1"]:
             return True
-        taken: bool = super().headerReceived(line)  # type: ignore[no-untyped-call]  # Twisted's has no types
+        taken: bool = super().headerReceived(line)
         return taken
 
 
@@ -58,7 +58,7 @@ class StreamResource(Resource):
     isLeaf = True
 
     def __init__(self, factory: StreamFactory, access: Access) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no types
+        super().__init__()
         self._factory = factory
         self._access = access
 
@@ -96,7 +96,7 @@ class RootResource(Resource):
     isLeaf = True
 
     def __init__(self, stream: StreamResource, rest: RestResource) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no types
+        super().__init__()
         self._stream = stream
         self._rest = rest
 
@@ -122,7 +122,7 @@ class GatewaySite(Site):
 
     def __init__(self, clock: IReactorTime, platform: IPlatform, access: Access, stream: StreamFactory) -> None:
         root = RootResource(StreamResource(stream, access), RestResource(platform, access, clock))
-        super().__init__(root, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]  # Twisted's has no types
+        super().__init__(root, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
         self.stream = stream
 
     def acceptableProtocols(self) -> list[bytes]:

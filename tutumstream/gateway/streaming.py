@@ -7,8 +7,9 @@ in an `error` message and is closed a little later, because clients of 2015 reco
 import json
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, cast
+from typing import Any, Final, cast
 
+import txaio
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.protocol import PreparedMessage
@@ -120,7 +121,8 @@ class StreamFactory(WebSocketServerFactory):
     """Makes and holds the clients.
 
     Args:
-        clock: for the delay before a refused client is closed. Autobahn's own timers follow `txaio.config.loop`.
+        clock: for all delays. Autobahn's own timers follow `txaio.config.loop`, one for the whole process, which is
+            set to this.
         backlog_limit: bytes that may wait for one client before it is cut off.
     """
 
@@ -128,13 +130,15 @@ class StreamFactory(WebSocketServerFactory):
     protocol: Callable[[], StreamProtocol] = StreamProtocol  # type: ignore[assignment]  # see `admit`
 
     def __init__(self, clock: IReactorTime, backlog_limit: int = BACKLOG_LIMIT) -> None:
-        super().__init__(reactor=clock, server="")  # type: ignore[no-untyped-call]  # Autobahn's has no types
+        loop: Any = txaio
+        loop.config.loop = clock
+        super().__init__(reactor=clock, server="")
         self.backlog_limit = backlog_limit
         self._clock = clock
         self._clients: dict[StreamProtocol, None] = {}
         self._refused: dict[StreamProtocol, None] = {}
         self._ending = False
-        self.setProtocolOptions(  # type: ignore[no-untyped-call]  # Autobahn's has no types
+        self.setProtocolOptions(
             maxMessagePayloadSize=MESSAGE_LIMIT,
             maxFramePayloadSize=MESSAGE_LIMIT,
             autoPingInterval=PING_INTERVAL,

@@ -1,0 +1,87 @@
+from autobahn.websocket.protocol import PreparedMessage
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.gateway.backlog import Backlog
+
+
+def message(text: str) -> PreparedMessage:
+    return PreparedMessage(text.encode(), False, False, False)
+
+
+class TestBacklog(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.sent: list[str] = []
+        self.pongs: list[bytes] = []
+        self.full = 0
+        self.room = 100
+        self.backlog = Backlog(self.send, self.pongs.append, self.filled, limit=10)
+
+    def send(self, one: PreparedMessage) -> None:
+        self.sent.append(one.payload.decode())
+        self.room -= 1
+        if self.room == 0:
+            self.backlog.pauseProducing()
+
+    def filled(self) -> None:
+        self.full += 1
+
+    def put(self, *texts: str) -> None:
+        for text in texts:
+            self.backlog.put(message(text))
+
+    def test_messages_go_at_once_while_there_is_room(self) -> None:
+        self.put("a", "b")
+        self.assertEqual(self.sent, ["a", "b"])
+
+    def test_messages_wait_while_the_transport_is_full_and_keep_their_order(self) -> None:
+        self.backlog.pauseProducing()
+        self.put("a", "b")
+        self.assertEqual(self.sent, [])
+        self.backlog.resumeProducing()
+        self.put("c")
+        self.assertEqual(self.sent, ["a", "b", "c"])
+
+    def test_it_stops_again_when_the_transport_is_full_again(self) -> None:
+        self.backlog.pauseProducing()
+        self.put("a", "b", "c")
+        self.room = 2
+        self.backlog.resumeProducing()
+        self.assertEqual(self.sent, ["a", "b"])
+
+    def test_a_client_that_leaves_too_much_waiting_is_given_up_once(self) -> None:
+        self.backlog.pauseProducing()
+        self.put("12345", "67890")
+        self.assertEqual(self.full, 0)
+        self.put("x", "y")
+        self.assertEqual(self.full, 1)
+        self.backlog.resumeProducing()
+        self.assertEqual(self.sent, [])
+
+    def test_what_was_sent_no_longer_counts(self) -> None:
+        for _ in range(5):
+            self.backlog.pauseProducing()
+            self.put("12345678")
+            self.backlog.resumeProducing()
+        self.assertEqual(self.full, 0)
+
+    def test_pings_are_answered_at_once(self) -> None:
+        self.backlog.answer(b"1")
+        self.assertEqual(self.pongs, [b"1"])
+
+    def test_only_the_newest_ping_is_answered_after_the_transport_was_full(self) -> None:
+        self.backlog.pauseProducing()
+        self.backlog.answer(b"1")
+        self.backlog.answer(b"2")
+        self.assertEqual(self.pongs, [])
+        self.backlog.resumeProducing()
+        self.backlog.resumeProducing()
+        self.assertEqual(self.pongs, [b"2"])
+
+    def test_nothing_is_sent_after_the_end(self) -> None:
+        self.backlog.pauseProducing()
+        self.put("a")
+        self.backlog.answer(b"1")
+        self.backlog.stopProducing()
+        self.backlog.resumeProducing()
+        self.put("b")
+        self.assertEqual((self.sent, self.pongs), ([], []))

@@ -1,0 +1,176 @@
+import json
+from base64 import b64encode
+from typing import Any
+
+import treq
+from treq.testing import RequestTraversalAgent
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+from tests.gateway.wire import ACCESS
+from tutumstream.gateway.failures import FAILURES, WINDOW
+from tutumstream.gateway.rest import RestResource
+from tutumstream.testing import ScriptedPlatform
+
+STACK = {"uuid": "5a", "resource_uri": "/api/v1/stack/5a/", "name": "shop", "state": "Running"}
+SERVICE = {"uuid": "a1", "resource_uri": "/api/v1/service/a1/", "name": "web", "stack": STACK["resource_uri"]}
+REGION = {"name": "here", "resource_uri": "/api/v1/region/demo/here/", "provider": "/api/v1/provider/demo/"}
+GOOD = {b"authorization": b"ApiKey alice:k3y"}
+
+
+class RestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.platform = ScriptedPlatform()
+        self.successResultOf(self.platform.start())
+        self.platform.put("stack", STACK)
+        self.platform.put("service", SERVICE)
+        self.platform.put("region", REGION)
+        self.clock = Clock()
+        self.agent = RequestTraversalAgent(RestResource(self.platform, ACCESS, self.clock))
+
+    def ask(self, path: str, headers: dict[bytes, bytes] = GOOD, method: bytes = b"GET") -> tuple[IResponse, bytes]:
+        asked = self.agent.request(
+            method, b"http://dashboard.tutum.co" + path.encode(), Headers({name: [headers[name]] for name in headers})
+        )
+        self.agent.flush()
+        response = self.successResultOf(asked)
+        body: list[bytes] = []
+        collected = treq.collect(response, body.append)
+        self.agent.flush()
+        self.successResultOf(collected)
+        return response, b"".join(body)
+
+    def get(self, path: str, headers: dict[bytes, bytes] = GOOD) -> tuple[int, Any]:
+        response, body = self.ask(path, headers)
+        return response.code, json.loads(body)
+
+
+class TestLookUps(RestCase):
+    def test_a_list_comes_in_tutums_envelope(self) -> None:
+        self.assertEqual(
+            self.get("/api/v1/stack/"),
+            (
+                200,
+                {
+                    "meta": {"limit": 25, "next": None, "offset": 0, "previous": None, "total_count": 1},
+                    "objects": [STACK],
+                },
+            ),
+        )
+
+    def test_an_object_comes_by_uuid(self) -> None:
+        self.assertEqual(self.get("/api/v1/stack/5a/"), (200, STACK))
+
+    def test_an_object_with_a_name_instead_of_a_uuid_comes_by_its_path(self) -> None:
+        self.assertEqual(self.get("/api/v1/region/demo/here/"), (200, REGION))
+
+    def test_slashes_at_the_end_or_doubled_make_no_difference(self) -> None:
+        for path in ("/api/v1/stack/5a", "//api//v1/stack//5a//", "/api/v1//stack/5a/"):
+            self.assertEqual(self.get(path), (200, STACK), path)
+        self.assertEqual(self.get("/api/v1/stack")[0], 200)
+
+    def test_filters_reach_across_objects(self) -> None:
+        self.assertEqual(self.get("/api/v1/service/?stack__name=shop")[1]["objects"], [SERVICE])
+        self.assertEqual(self.get("/api/v1/service/?stack__name=blog")[1]["objects"], [])
+
+    def test_a_parent_uri_of_another_form_matches_nothing(self) -> None:
+        self.platform.put("service", {**SERVICE, "stack": "/api/app/v1/stack/5a/"})
+        self.assertEqual(self.get("/api/v1/service/?stack__name=shop")[1]["objects"], [])
+
+    def test_a_collection_without_objects_is_empty(self) -> None:
+        self.assertEqual(self.get("/api/v1/volume/")[1]["objects"], [])
+
+    def test_auth_answers_with_an_object(self) -> None:
+        code, body = self.get("/api/v1/auth/")
+        self.assertEqual((code, type(body)), (200, dict))
+        self.assertNotIn("k3y", json.dumps(body))
+
+    def test_answers_are_not_sniffed_and_not_stored(self) -> None:
+        for path in ("/api/v1/stack/", "/api/v1/nothing/"):
+            headers = self.ask(path)[0].headers
+            self.assertEqual(headers.getRawHeaders(b"content-type"), [b"application/json"])
+            self.assertEqual(headers.getRawHeaders(b"x-content-type-options"), [b"nosniff"])
+            self.assertEqual(headers.getRawHeaders(b"cache-control"), [b"no-store"])
+
+    def test_a_get_with_a_body_is_answered_as_go_tutum_sends_one(self) -> None:
+        self.assertEqual(self.ask("/api/v1/stack/", {**GOOD, b"content-length": b"0"})[0].code, 200)
+
+    def test_head_has_no_body(self) -> None:
+        response, body = self.ask("/api/v1/stack/", method=b"HEAD")
+        self.assertEqual((response.code, body), (200, b""))
+
+
+class TestErrors(RestCase):
+    def test_what_is_not_there_is_404(self) -> None:
+        for path in ("/api/v1/stack/5b/", "/api/v1/nothing/", "/api/v1/nothing/5a/", "/api/v1/", "/", "/api/app/v1/x/"):
+            code, body = self.get(path)
+            self.assertEqual((code, list(body)), (404, ["error"]), path)
+
+    def test_a_path_that_is_not_utf_8_is_400(self) -> None:
+        self.assertEqual(self.ask("/api/v1/stack/%ff/")[0].code, 400)
+        self.assertEqual(self.ask("/api/v1/stack/", {**GOOD, b"host": b"\xff"})[0].code, 400)
+
+    def test_a_number_that_is_none_is_400(self) -> None:
+        self.assertEqual(
+            self.get("/api/v1/stack/?offset=x"), (400, {"error": "offset must be a number that is not negative"})
+        )
+
+    def test_writing_is_405_and_says_that_the_gateway_is_read_only(self) -> None:
+        for method in (b"POST", b"PATCH", b"DELETE", b"PUT"):
+            response, body = self.ask("/api/v1/stack/5a/", method=method)
+            self.assertEqual(response.code, 405)
+            self.assertEqual(response.headers.getRawHeaders(b"allow"), [b"GET, HEAD"])
+            self.assertIn("read-only", json.loads(body)["error"])
+
+    def test_before_the_platform_is_synced_everything_but_auth_is_503(self) -> None:
+        self.platform.synced = False
+        self.assertEqual(self.get("/api/v1/stack/")[0], 503)
+        self.assertEqual(self.get("/api/v1/stack/5a/")[0], 503)
+        self.assertEqual(self.get("/api/v1/auth/")[0], 200)
+
+    def test_a_bug_is_500_and_logged_without_credentials(self) -> None:
+        self.platform.put("stack", {**STACK, "name": object()})
+        with capturedLogs() as logs:
+            code, body = self.get("/api/v1/stack/?user=alice&token=k3y", {})
+        self.assertEqual((code, list(body)), (500, ["error"]))
+        failures = [log for log in logs if log["log_level"] is LogLevel.critical]
+        self.assertEqual(len(failures), 1)
+        self.assertNotIn("k3y", str([log.get("path") for log in logs]))
+        self.flushLoggedErrors(TypeError)
+
+
+class TestAuthentication(RestCase):
+    def test_every_form_of_credentials_is_taken(self) -> None:
+        basic = b64encode(b"alice:k3y")
+        for path, headers in (
+            ("/api/v1/stack/", GOOD),
+            ("/api/v1/stack/", {b"authorization": b"Basic " + basic}),
+            ("/api/v1/stack/?user=alice&token=k3y", {}),
+            ("/api/v1/stack/?auth=ApiKey%20alice:k3y", {}),
+            ("/api/v1/stack/?auth=Basic%20" + basic.decode(), {}),
+        ):
+            self.assertEqual(self.get(path, headers)[0], 200, path)
+
+    def test_bad_credentials_are_401_everywhere(self) -> None:
+        for path in ("/api/v1/auth/", "/api/v1/stack/", "/api/audit/v1/events", "/nothing", "/"):
+            response, body = self.ask(path, {b"authorization": b"ApiKey alice:wrong"})
+            self.assertEqual((response.code, list(json.loads(body))), (401, ["error"]), path)
+            self.assertEqual(response.headers.getRawHeaders(b"www-authenticate"), [b'Basic realm="Tutum"'])
+
+    def test_after_many_failures_within_a_minute_it_is_429_until_the_minute_is_over(self) -> None:
+        bad = {b"authorization": b"ApiKey alice:wrong"}
+        codes = [self.ask("/api/v1/auth/", bad)[0].code for _ in range(FAILURES)]
+        self.assertEqual(codes, [401] * (FAILURES - 1) + [429])
+        response, _ = self.ask("/api/v1/auth/", GOOD)
+        self.assertEqual(response.code, 429)
+        self.assertEqual(response.headers.getRawHeaders(b"retry-after"), [b"60"])
+        self.clock.advance(WINDOW)
+        self.assertEqual(self.ask("/api/v1/auth/", GOOD)[0].code, 200)
+
+    def test_failures_of_one_user_do_not_lock_out_another(self) -> None:
+        for _ in range(FAILURES + 1):
+            self.ask("/api/v1/auth/", {b"authorization": b"ApiKey mallory:wrong"})
+        self.assertEqual(self.ask("/api/v1/auth/", GOOD)[0].code, 200)

@@ -1,0 +1,77 @@
+from twisted.internet.address import UNIXAddress
+from twisted.logger import capturedLogs
+
+from tests.gateway.wire import GOOD, SiteCase, Wire
+from tutumstream.gateway.site import IDLE_TIMEOUT
+from tutumstream.testing import ScriptedPlatform
+
+STACK = {"uuid": "5a", "resource_uri": "/api/v1/stack/5a/", "name": "shop", "state": "Running"}
+
+
+class TestSite(SiteCase):
+    def setUp(self) -> None:
+        self.platform = ScriptedPlatform()
+        self.serve(self.platform)
+        self.successResultOf(self.platform.start())
+        self.platform.put("stack", STACK)
+
+    def ask(self, *lines: str) -> bytes:
+        wire = Wire(self.site)
+        wire.write("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n")
+        return wire.read()
+
+    def test_one_port_serves_both_apis(self) -> None:
+        self.assertIn(b'"name":"shop"', self.ask("GET /api/v1/stack/ HTTP/1.1", "Host: x", GOOD))
+        self.join()
+
+    def test_the_stream_without_an_upgrade_is_426_with_the_reason_in_words(self) -> None:
+        answer = self.ask("GET /v1/events HTTP/1.1", "Host: x", GOOD)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 426 Upgrade Required\r\n"), answer)
+        self.assertIn(b"connect with a WebSocket client", answer)
+
+    def test_an_upgrade_elsewhere_is_answered_by_the_rest_api(self) -> None:
+        self.assertIn(" 401 ", Wire(self.site).upgrade("/api/audit/v1/events"))
+        self.assertIn(" 404 ", Wire(self.site).upgrade("/api/audit/v1/events", GOOD))
+
+    def test_a_line_without_a_colon_is_dropped_on_the_streams_path_only(self) -> None:
+        lines = ("Host: x", GOOD, "User-Agent")
+        self.assertIn(b" 426 ", self.ask("GET //v1/events?x=y HTTP/1.1", *lines))
+        self.assertIn(b" 400 ", self.ask("GET /api/v1/stack/ HTTP/1.1", *lines))
+
+    def test_a_broken_handshake_is_400_and_shows_no_credentials_in_the_log(self) -> None:
+        with capturedLogs() as logs:
+            answer = self.ask(
+                "GET //[v1/events?user=alice&token=s3cret HTTP/1.1", "Host: x", "Upgrade: websocket", GOOD
+            )
+            broken = self.ask(
+                "GET /v1/events?user=alice&token=s3cret HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: x"
+            )
+        self.assertIn(b" 404 ", answer)
+        self.assertIn(b" 400 ", broken)
+        self.assertNotIn("s3cret", repr(logs))
+        self.assertNotIn("k3y", repr(logs))
+
+    def test_the_access_log_has_paths_without_queries(self) -> None:
+        with capturedLogs() as logs:
+            self.ask("GET /api/v1/stack/?user=alice&token=s3cret HTTP/1.1", "Host: x")
+        lines = [log for log in logs if log.get("path") == "/api/v1/stack/"]
+        self.assertEqual([line["code"] for line in lines], [401])
+        self.assertNotIn("s3cret", repr(logs))
+
+    def test_a_client_on_a_unix_socket_is_served(self) -> None:
+        wire = Wire(self.site)
+        wire.transport.peerAddr = UNIXAddress("/run/x")
+        wire.write(b"GET /api/v1/auth/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertIn(b" 401 ", wire.read())
+
+    def test_an_idle_http_connection_is_closed_and_an_idle_stream_is_not(self) -> None:
+        idle, wire = Wire(self.site), self.join()
+        for _ in range(int(IDLE_TIMEOUT) + 20):
+            self.clock.advance(1.0)
+            for opcode, payload in wire.frames():
+                wire.send(opcode + 1, payload)
+        self.assertFalse(idle.transport.connected)
+        self.assertEqual(self.stream.clients, 1)
+
+    def test_http_2_is_not_offered_over_tls(self) -> None:
+        self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])

@@ -1,0 +1,218 @@
+import json
+import zlib
+from base64 import b64encode
+from pathlib import Path
+
+import msgspec
+
+from tests.gateway.wire import CLOSE, GOOD, PING, PONG, SiteCase, Wire
+from tutumstream.gateway.platform import Change
+from tutumstream.gateway.streaming import CLOSE_DELAY, MESSAGE_LIMIT, PING_INTERVAL, PING_TIMEOUT, encode
+from tutumstream.testing import ScriptedPlatform
+
+CORPUS = Path(__file__).parent.parent / "corpus" / "tutum" / "events"
+CHANGE = Change(
+    type="container",
+    action="create",
+    state="Starting",
+    resource_uri="/api/v1/container/c1/",
+    parents=("/api/v1/service/s1/", "/api/v1/node/n1/"),
+)
+STORY = [msgspec.json.decode(line, type=Change) for line in (CORPUS / "stack_redeploy.jsonl").read_text().splitlines()]
+FIVE_KEYS = ("action", "parents", "resource_uri", "state", "type")
+UNAUTHORIZED = {"type": "error", "data": {"errorMessage": "UNAUTHORIZED"}}
+
+
+class StreamCase(SiteCase):
+    def setUp(self) -> None:
+        self.serve(ScriptedPlatform())
+
+
+class TestAdmission(StreamCase):
+    def test_auth_comes_first_in_just_these_bytes(self) -> None:
+        wire = Wire(self.site)
+        self.assertIn("101", wire.upgrade("/v1/events", GOOD).splitlines()[0])
+        self.assertEqual(wire.frames(), [(1, b'{"type": "auth"}')])
+
+    def test_every_form_of_path_and_credentials_is_taken(self) -> None:
+        basic = b64encode(b"alice:k3y").decode()
+        for path, *headers in (
+            ("/v1/events", GOOD),
+            ("/v1/events/", f"Authorization: Basic {basic}"),
+            ("//v1//events//", f'Authorization: basic "{basic}"'),
+            ("/v1/events?user=alice&token=k3y",),
+            ("/v1/events/?token=k3y&user=alice",),
+            ("/v1/events?auth=ApiKey+alice%3Ak3y",),
+            (f"/v1/events?auth=Basic%20{basic}",),
+        ):
+            wire = Wire(self.site)
+            self.assertIn(" 101 ", wire.upgrade(path, *headers), path)
+            self.assertEqual(wire.messages(), [{"type": "auth"}], path)
+
+    def test_bad_credentials_get_101_then_the_error_and_are_closed_a_little_later(self) -> None:
+        for headers in ([], ["Authorization: ApiKey alice:wrong"], ["Authorization: nonsense"]):
+            wire = Wire(self.site)
+            self.assertIn(" 101 ", wire.upgrade("/v1/events", *headers))
+            self.assertEqual(wire.messages(), [UNAUTHORIZED])
+            self.stream.tell(CHANGE)
+            self.clock.advance(1.0)
+            self.assertEqual(wire.frames(), [])
+            self.clock.advance(CLOSE_DELAY - 1.0)
+            self.assertEqual([opcode for opcode, _ in wire.frames()], [CLOSE])
+
+    def test_a_refused_client_may_leave_before_it_is_closed(self) -> None:
+        wire = Wire(self.site)
+        wire.upgrade("/v1/events")
+        wire.transport.loseConnection()
+        self.clock.advance(CLOSE_DELAY)
+        self.assertEqual(self.stream.clients, 0)
+
+    def test_another_stream_of_tutums_is_said_not_to_be_there(self) -> None:
+        wire = Wire(self.site)
+        self.assertIn(" 101 ", wire.upgrade("/v1/container/c1/logs/?tail=3", GOOD))
+        self.assertEqual(wire.messages(), [{"type": "error", "data": {"errorMessage": "NOT_FOUND"}}])
+
+    def test_the_paths_of_other_streams_tell_nothing_without_credentials(self) -> None:
+        wire = Wire(self.site)
+        wire.upgrade("/v1/container/c1/logs/")
+        self.assertEqual(wire.messages(), [UNAUTHORIZED])
+
+    def test_old_clients_handshakes_are_tolerated(self) -> None:
+        for header in ("User-Agent", "Origin: http://stream.tutum.co:443", "Origin: anything", "Origin: null"):
+            wire = Wire(self.site)
+            self.assertIn(" 101 ", wire.upgrade("/v1/events", header, GOOD), header)
+            self.assertEqual(wire.messages(), [{"type": "auth"}], header)
+
+    def test_no_subprotocol_and_no_extension_is_chosen_unasked(self) -> None:
+        head = Wire(self.site).upgrade("/v1/events", GOOD, "Sec-WebSocket-Protocol: chat").lower()
+        self.assertNotIn("sec-websocket-protocol", head)
+        self.assertNotIn("sec-websocket-extensions", head)
+        self.assertNotIn("server:", head)
+
+    def test_unknown_extensions_are_left_alone(self) -> None:
+        head = Wire(self.site).upgrade("/v1/events", GOOD, "Sec-WebSocket-Extensions: x-webkit-frames")
+        self.assertNotIn("x-webkit", head)
+
+    def test_compression_is_spoken_when_offered(self) -> None:
+        wire = Wire(self.site)
+        head = wire.upgrade("/v1/events", GOOD, "Sec-WebSocket-Extensions: permessage-deflate")
+        self.assertIn("permessage-deflate", head)
+        self.stream.tell(CHANGE)
+        inflate = zlib.decompressobj(-15)
+        texts = [inflate.decompress(payload + b"\0\0\xff\xff") for _, payload in wire.frames()]
+        self.assertEqual(texts, [b'{"type": "auth"}', encode(CHANGE)])
+
+
+class TestFeed(StreamCase):
+    def test_every_change_reaches_every_client_in_order_with_all_five_keys(self) -> None:
+        wires = [self.join(), self.join()]
+        for change in STORY:
+            self.stream.tell(change)
+        for wire in wires:
+            told = wire.messages()
+            self.assertEqual([msgspec.convert(one, Change) for one in told], STORY)
+            self.assertEqual({tuple(sorted(one)) for one in told}, {FIVE_KEYS})
+
+    def test_a_late_client_hears_only_what_happens_from_then_on(self) -> None:
+        self.stream.tell(CHANGE)
+        self.assertEqual(self.join().messages(), [])
+
+    def test_an_object_without_parents_has_an_empty_list(self) -> None:
+        bare = Change(type="stack", action="update", state="", resource_uri="/api/v1/stack/s/")
+        self.assertEqual(json.loads(encode(bare))["parents"], [])
+
+    def test_pings_are_answered_at_once_with_the_same_payload(self) -> None:
+        wire = self.join()
+        wire.send(PING, b"are you there")
+        self.assertEqual(wire.frames(), [(PONG, b"are you there")])
+
+    def test_a_silent_client_is_pinged_and_cut_off_when_it_does_not_answer(self) -> None:
+        wire = self.join()
+        self.clock.pump([1.0] * (PING_INTERVAL + 1))
+        ((opcode, payload),) = wire.frames()
+        self.assertEqual(opcode, PING)
+        wire.send(PONG, payload)
+        self.clock.pump([1.0] * (PING_INTERVAL + 1))
+        self.assertEqual([opcode for opcode, _ in wire.frames()], [PING])
+        self.assertEqual(self.stream.clients, 1)
+        self.clock.pump([1.0] * (PING_TIMEOUT + 1))
+        self.assertEqual(self.stream.clients, 0)
+
+    def test_what_clients_say_is_ignored(self) -> None:
+        wire = self.join()
+        wire.send(1, b"hello")
+        self.stream.tell(CHANGE)
+        self.assertEqual(len(wire.messages()), 1)
+
+    def test_a_client_that_says_too_much_is_cut_off(self) -> None:
+        wire = self.join()
+        wire.send(1, b"x" * (MESSAGE_LIMIT + 1))
+        self.assertEqual(self.stream.clients, 0)
+
+    def test_a_client_that_leaves_is_forgotten(self) -> None:
+        wire = self.join()
+        wire.send(CLOSE, b"\x03\xe8")
+        self.assertEqual(wire.frames(), [(CLOSE, b"\x03\xe8")])
+        self.assertEqual(self.stream.clients, 0)
+        self.stream.tell(CHANGE)
+        self.assertEqual(wire.frames(), [])
+
+
+class TestSlowClients(SiteCase):
+    def setUp(self) -> None:
+        self.serve(ScriptedPlatform(), backlog_limit=1000)
+
+    def test_a_client_that_reads_too_slowly_is_cut_off_and_nobody_else_notices(self) -> None:
+        slow, quick = self.join(), self.join()
+        slow.transport.producer.pauseProducing()
+        for _ in range(20):
+            self.stream.tell(CHANGE)
+        self.assertFalse(slow.transport.connected)
+        self.assertEqual(slow.messages(), [])
+        self.assertEqual(len(quick.messages()), 20)
+        self.assertEqual(self.stream.clients, 1)
+
+    def test_a_client_that_catches_up_misses_nothing(self) -> None:
+        wire = self.join()
+        wire.transport.producer.pauseProducing()
+        self.stream.tell(CHANGE)
+        self.assertEqual(wire.messages(), [])
+        wire.transport.producer.resumeProducing()
+        self.stream.tell(CHANGE)
+        self.assertEqual(len(wire.messages()), 2)
+
+
+class TestEnd(StreamCase):
+    def test_an_interruption_closes_every_client_once_and_nothing_follows_the_close(self) -> None:
+        wires = [self.join(), self.join()]
+        self.stream.interrupt("gone for a moment")
+        self.stream.tell(CHANGE)
+        for wire in wires:
+            self.assertEqual(wire.frames(), [(CLOSE, b"\x03\xe9gone for a moment")])
+            wire.send(CLOSE, b"\x03\xe9")
+        self.assertEqual(self.stream.clients, 0)
+        self.join()
+
+    def test_at_the_end_all_are_told_1001_and_it_waits_for_their_answers(self) -> None:
+        wire, refused = self.join(), Wire(self.site)
+        refused.upgrade("/v1/events")
+        refused.frames()
+        ended = self.stream.end()
+        for one in (wire, refused):
+            ((opcode, payload),) = one.frames()
+            self.assertEqual((opcode, payload[:2]), (CLOSE, b"\x03\xe9"))
+            self.assertNoResult(ended)
+            one.send(CLOSE, b"\x03\xe9")
+        self.successResultOf(ended)
+
+    def test_who_does_not_answer_does_not_hold_up_the_end(self) -> None:
+        self.join()
+        ended = self.stream.end()
+        self.clock.pump([0.5] * 6)
+        self.successResultOf(ended)
+
+    def test_who_comes_after_the_end_began_is_closed_too(self) -> None:
+        self.successResultOf(self.stream.end())
+        wire = Wire(self.site)
+        wire.upgrade("/v1/events", GOOD)
+        self.assertEqual([opcode for opcode, _ in wire.frames()], [1, CLOSE])
