@@ -3,12 +3,15 @@
 import base64
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 _SHORTEST_SECRET = 8
 """Characters: path segments shorter than this are words (`services`, `v2`), and masking them would hide too much."""
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+_AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
+"""Of ASCII, nothing is quoted again: the server gets the path that its owner was given."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -18,7 +21,7 @@ class Address:
 
     Attributes:
         origin: `scheme://host[:port]`, the only part that may be shown.
-        url: what to ask for; without user, password and fragment.
+        url: what to ask for, in ASCII; without user, password and fragment.
         authorization: the `Authorization` header that user and password of the URL make, None without them.
         secrets: every part of the URL that somebody could misuse, the longest first.
     """
@@ -46,15 +49,17 @@ class Address:
             raise ValueError("the URL must begin with https:// or http://")
         if not parts.hostname:
             raise ValueError("the URL names no host")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        host = _host(parts.hostname)
         netloc = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
-        query = f"?{parts.query}" if parts.query else ""
+        target = quote(parts.path or "/", safe=_AS_IT_IS) + (
+            f"?{quote(parts.query, safe=_AS_IT_IS)}" if parts.query else ""
+        )
         authorization = None
         if parts.username is not None:
             authorization = basic(unquote(parts.username), unquote(parts.password or ""))
         return cls(
             origin=f"{parts.scheme}://{netloc}",
-            url=f"{parts.scheme}://{netloc}{parts.path or '/'}{query}",
+            url=f"{parts.scheme}://{netloc}{target}",
             authorization=authorization,
             secrets=_secrets(text),
         )
@@ -70,6 +75,15 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
+
+
+def _host(name: str) -> str:
+    if ":" in name:
+        return f"[{name}]"
+    try:
+        return name if name.isascii() else name.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise ValueError("the URL has no valid host and port") from None
 
 
 def _secrets(url: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HostnameCachingHTTPSPolicy, HTTPConnectionPool
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
@@ -30,8 +30,7 @@ Reach = Callable[[str, int], IStreamClientEndpoint]
 
 def pool(reactor: Any) -> HTTPConnectionPool:
     """Connections kept for the next request. Close it at stop by `closeCachedConnections`."""
-    made: Any = HTTPConnectionPool
-    kept: HTTPConnectionPool = made(reactor)
+    kept = HTTPConnectionPool(reactor)
     kept.maxPersistentPerHost = _IDLE_PER_HOST
     kept.cachedConnectionTimeout = _IDLE_SECONDS
     return kept
@@ -52,8 +51,7 @@ def agent(reactor: Any, proxies: Proxies, trust: Any, kept: HTTPConnectionPool, 
         return HostnameEndpoint(reactor, host, port, timeout=_CONNECT_SECONDS)
 
     policy = HostnameCachingHTTPSPolicy(VerifyingPolicy(trust))
-    untyped: Any = Agent
-    made: IAgent = untyped.usingEndpointFactory(reactor, _Endpoints(proxies, policy, reach or by_name), kept)
+    made: IAgent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, proxies, policy, reach or by_name), kept)
     return made
 
 
@@ -61,7 +59,8 @@ def agent(reactor: Any, proxies: Proxies, trust: Any, kept: HTTPConnectionPool, 
 class _Endpoints:
     """Direct or through a tunnel; TLS outside of that, so that the destination's name is what is verified."""
 
-    def __init__(self, proxies: Proxies, policy: IPolicyForHTTPS, reach: Reach) -> None:
+    def __init__(self, clock: IReactorTime, proxies: Proxies, policy: IPolicyForHTTPS, reach: Reach) -> None:
+        self._clock = clock
         self._proxies = proxies
         self._policy = policy
         self._reach = reach
@@ -75,5 +74,5 @@ class _Endpoints:
         else:
             way = TunnelEndpoint(self._reach(proxy.host, proxy.port), proxy, host, uri.port, USER_AGENT)
         if uri.scheme == b"https":
-            return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), way)
+            return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), way, self._clock)
         return way

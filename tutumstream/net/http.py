@@ -22,6 +22,8 @@ from tutumstream.net.tls import EXPECTED_TROUBLE, words
 
 ANSWER_BYTES = 65536
 
+_NOWHERE = "http://nowhere.invalid/"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -87,10 +89,10 @@ class HttpClient:
 
     async def _exchange(self, method: str, url: str, headers: Headers, body: bytes, limit: int) -> Answer:
         # A client of its own for each exchange: treq's keeps cookies, and nothing may travel from one to the next.
-        client = HTTPClient(self._agent, data_to_body_producer=_Whole)
+        client = HTTPClient(_Exactly(self._agent, url.encode("ascii")), data_to_body_producer=_Whole)
         response = await client.request(
             method,
-            url,
+            _NOWHERE,
             headers=headers,
             data=body or None,
             allow_redirects=False,
@@ -154,6 +156,24 @@ class _Collector(Protocol):
         transport: Any = self.transport
         if transport is not None:
             transport.stopProducing()
+
+
+@implementer(IAgent)
+class _Exactly:
+    """Asks for one URL, whatever treq makes of it: its idna refuses hosts such as `[::1]` and `my_service`."""
+
+    def __init__(self, agent: IAgent, url: bytes) -> None:
+        self._agent = agent
+        self._url = url
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,  # noqa: ARG002  # IAgent's
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803  # IAgent's
+    ) -> Deferred[IResponse]:
+        return self._agent.request(method, self._url, headers, bodyProducer)
 
 
 @implementer(IBodyProducer)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
 from twisted.internet import error, ssl
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
@@ -17,8 +17,6 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from tutumstream.errors import ExchangeError, SettingsError
-
-_ssl: Any = ssl  # parts of it have no types
 
 CERTIFICATES_VARIABLE = "SSL_CERT_FILE"
 
@@ -46,7 +44,7 @@ _SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], s
     (error.UnknownHostError, "its name could not be looked up"),
     (error.ConnectionRefusedError, "it refused the connection"),
     (error.NoRouteError, "there is no route to it"),
-    ((error.TimeoutError, DeferredTimeoutError), "it did not answer in time"),
+    ((error.TimeoutError, error.TCPTimedOutError, DeferredTimeoutError), "it did not answer in time"),
     (error.ConnectionDone, "it closed the connection"),
     (error.ConnectionClosed, "the connection was cut"),
     (VerificationError, "its certificate is not valid for this name"),
@@ -107,21 +105,21 @@ def load_trust(environ: Mapping[str, str]) -> Any:
     """
     name = environ.get(CERTIFICATES_VARIABLE, "")
     if not name:
-        return _ssl.platformTrust()
+        return ssl.platformTrust()
     try:
         found = _CERTIFICATE.findall(Path(name).read_bytes())
     except OSError as problem:
         raise _broken(f"{name} can't be read ({problem.strerror})") from None
     if not found:
         raise _broken(f"{name} holds no certificate in PEM form")
-    return _ssl.trustRootFromCertificates(list(_loaded(name, found)))
+    return ssl.trustRootFromCertificates(list(_loaded(name, found)))
 
 
 def _loaded(name: str, found: Iterable[bytes]) -> Iterable[ssl.Certificate]:
     for number, pem in enumerate(found, start=1):
         try:
             yield ssl.Certificate.loadPEM(pem)
-        except SSL.Error:
+        except crypto.Error:
             raise _broken(f"certificate {number} in {name} is broken") from None
 
 

@@ -120,9 +120,10 @@ class _Asking(Protocol):
             self.opened.errback(self._refused("was reached, but nobody waits for the connection any more"))
             return
         self._inner.makeConnection(self.transport)
+        # Told before it hears anything: it may end its connection over it, and has no owner until now.
+        self.opened.callback(self._inner)
         if rest:
             self._inner.dataReceived(rest)
-        self.opened.callback(self._inner)
 
     def _fail(self, said: str) -> None:
         self._over = True
