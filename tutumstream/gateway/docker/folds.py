@@ -4,6 +4,7 @@ Every object is folded from what is below it, so another source of states (a swa
 """
 
 from collections.abc import Collection
+from itertools import pairwise
 from typing import Final
 
 from tutumstream.gateway.docker.facts import Container
@@ -50,28 +51,25 @@ def container_state(container: Container, now: float) -> str:
     return STOPPED if container.error or overdue else STARTING
 
 
-def path(told: str | None, last_start: int, container: Container, state: str) -> list[str]:
-    """The states from the one that was told last to the one that holds now, without both what was told and repeats.
+def path(told: str, last_start: int, container: Container, state: str) -> list[str]:
+    """The states from the one that was told last, which is left out, to the one that holds now, without repeats.
 
     What was missed is told in the right order: a container that is seen running with another start time has stopped
-    in between, and one that is seen for the first time when it is over has started before.
+    in between, and one that was told as starting and is over now did run, if it ever started.
 
     Args:
-        told: None for a container that is new.
         last_start: its `started` when it was told.
         state: the one that holds now.
     """
-    steps = [STARTING] if told is None else []
-    if container.started and (told is None or container.started != last_start):
+    steps = [told]
+    if container.started not in (0, last_start):
         if told in (RUNNING, STOPPING):
             steps.append(STOPPED)
         steps.append(RUNNING)
-    before = steps[-1] if steps else told
-    if state == TERMINATING and before in (RUNNING, STOPPING):
+    if state == TERMINATING and steps[-1] in (RUNNING, STOPPING):
         steps.append(STOPPED)
     steps.append(state)
-    told_and_steps = [told, *steps]
-    return [step for step, previous in zip(steps, told_and_steps, strict=False) if step != previous]
+    return [step for before, step in pairwise(steps) if step != before]
 
 
 def service_state(members: Collection[str], replaced: Collection[str] = ()) -> str:

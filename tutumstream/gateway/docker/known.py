@@ -1,4 +1,4 @@
-"""What is kept about each object, and what hints told before anybody could look."""
+"""What is kept about each container and about the engine."""
 
 from typing import NamedTuple
 
@@ -16,10 +16,9 @@ class Death(NamedTuple):
     exit_code: int | None
 
     @classmethod
-    def told(cls, hint: Hint, container: Container | None) -> "Death":
+    def told(cls, hint: Hint, container: Container) -> "Death":
         """What a `die` hint says of this container, as far as it can be believed."""
-        trusted = container is not None and "exitCode" not in container.labels
-        return cls(hint.at, hint.exit_code if trusted else None)
+        return cls(hint.at, None if "exitCode" in container.labels else hint.exit_code)
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,35 +49,6 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     def member(self) -> Member:
         """What its service needs to know."""
         return Member(self.state, is_being_replaced(self.container))
-
-
-class Rumour(msgspec.Struct, frozen=True, kw_only=True):
-    """What hints told of a container that nobody has looked at yet."""
-
-    born: Container | None = None
-    started: int = 0
-    death: Death | None = None
-
-    def heard(self, hint: Hint) -> "Rumour":
-        """With one hint more."""
-        if hint.action == "die":
-            return msgspec.structs.replace(self, death=Death.told(hint, self.born))
-        if hint.action == "start":
-            return msgspec.structs.replace(self, started=hint.at)
-        return msgspec.structs.replace(self, born=hint.born or self.born)
-
-    def whole_life(self) -> Container | None:
-        """The container as it was in the end; None where not even its beginning was heard of."""
-        if self.born is None or self.death is None:
-            status = "running" if self.started else "created"
-            return self.born and msgspec.structs.replace(self.born, status=status, started=self.started)
-        return msgspec.structs.replace(
-            self.born,
-            status="exited",
-            started=self.started or self.death.at,
-            finished=self.death.at,
-            exit_code=self.death.exit_code,
-        )
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):

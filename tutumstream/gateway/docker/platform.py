@@ -156,7 +156,6 @@ class DockerPlatform:
         while True:
             self._good_since = None
             problem = await self._connection()
-            self._registry.forget_rumours()
             if self._started is not None:
                 self._fail(self._started, problem)
                 return

@@ -16,7 +16,7 @@ from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, place_of, resource_uri
-from tutumstream.gateway.docker.known import Death, Known, Node, Rumour
+from tutumstream.gateway.docker.known import Death, Known, Node
 from tutumstream.gateway.platform import Change
 
 TERMINATED_AGE: Final = 3600.0
@@ -58,7 +58,6 @@ class Registry:
             uuid=derived("node", endpoint), engine=Engine(), state=folds.DEPLOYED, created=now, last_seen=now
         )
         self._by_uuid: Final[dict[str, str]] = {}
-        self._rumours: Final[dict[str, Rumour]] = {}
         self._gone: Final[dict[str, None]] = {}
         self._checks: Final[list[tuple[float, str]]] = []
 
@@ -80,31 +79,25 @@ class Registry:
         if hint.action == "kill":
             return Heard(list(self._kill(known, hint, now)) if known else [], False)
         if known is None:
-            self._rumours[hint.container] = self._rumours.get(hint.container, Rumour()).heard(hint)
-        elif hint.action == "die" and (known.death is None or known.death.at < hint.at):
+            # While it starts, Docker lets nobody look; what the hint says is enough to tell that it is there.
+            return Heard(list(self._welcome(hint.born, now)) if hint.born else [], hint.action in _LOOK)
+        if hint.action == "die" and (known.death is None or known.death.at < hint.at):
             death = Death.told(hint, known.container)
             self.containers[hint.container] = msgspec.structs.replace(known, death=death)
         return Heard([], hint.action in _LOOK)
 
     def observe(self, key: str, seen: Container | None, now: float) -> list[Change]:
-        """Take the truth about a container: None where there is none of that key."""
+        """Take the truth about a container: None where there is none of this id."""
         known = self.containers.get(key)
-        rumour = self._rumours.pop(key, None)
-        if seen is not None:
-            if is_intermediate(seen.image, seen.labels):
+        if known is not None and known.destroyed:
+            if seen is None:
                 return []
-            return list(self._update(known, seen, now))
-        if known is not None:
-            return [] if known.destroyed else list(self._vanish(known, now))
-        # It came and went before anybody could look: the stream's word is all there is.
-        unseen = rumour.whole_life() if rumour is not None else None
-        if unseen is None:
-            return []
-        return [*self._update(None, unseen, now), *self._end(self.containers[key], now)]
-
-    def forget_rumours(self) -> None:
-        """The stream was interrupted: what was heard and not looked at yet will be seen in the next listing."""
-        self._rumours.clear()
+            # Whoever said that it was gone was wrong.
+            del self._gone[key]
+            known = None
+        if seen is None:
+            return list(self._vanish(known, now)) if known is not None else []
+        return [] if is_intermediate(seen.image, seen.labels) else list(self._update(known, seen, now))
 
     def describe_engine(self, engine: Engine) -> None:
         self.node = msgspec.structs.replace(self.node, engine=engine)
@@ -160,19 +153,24 @@ class Registry:
         self.containers[container.id] = known
         yield from self._tell(known, folds.STOPPING, now)
 
+    def _welcome(self, container: Container, now: float) -> Iterator[Change]:
+        place = place_of(container, self.endpoint)
+        known = Known(uuid=derived("container", container.id), container=container, place=place, state="")
+        self._by_uuid[known.uuid] = container.id
+        yield from self._tell(known, folds.STARTING, now)
+
     def _update(self, known: Known | None, seen: Container, now: float) -> Iterator[Change]:
-        state = folds.container_state(seen, now)
-        if known is not None and state == folds.RUNNING and known.killed > seen.started and now < known.deadline:
-            state = folds.STOPPING
-        place = place_of(seen, self.endpoint)
         if known is None:
-            steps = folds.path(None, 0, seen, state)
-            known = Known(uuid=derived("container", seen.id), container=seen, place=place, state="")
-        else:
-            steps = folds.path(known.state, known.container.started, seen, state)
-            moved, known = known, msgspec.structs.replace(known, container=seen, place=place)
-            yield from self._move(moved, known, now)
-        yield from self._walk(known, steps, now)
+            yield from self._welcome(msgspec.structs.replace(seen, started=0), now)
+            known = self.containers[seen.id]
+        state = folds.container_state(seen, now)
+        if state == folds.RUNNING and known.killed > seen.started and now < known.deadline:
+            state = folds.STOPPING
+        steps = folds.path(known.state, known.container.started, seen, state)
+        moved, known = known, msgspec.structs.replace(known, container=seen, place=place_of(seen, self.endpoint))
+        yield from self._move(moved, known, now)
+        for step in steps:
+            yield from self._tell(self.containers[seen.id], step, now)
 
     def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
         """A container was renamed: it goes to another service, or Compose begins to exchange it."""
@@ -212,18 +210,12 @@ class Registry:
         yield self._change(known, "delete")
         yield from self.groups.settle(known.place.service, now)
 
-    def _walk(self, known: Known, steps: list[str], now: float) -> Iterator[Change]:
-        for step in steps:
-            yield from self._tell(known, step, now)
-            known = self.containers[known.container.id]
-
     def _tell(self, known: Known, state: str, now: float) -> Iterator[Change]:
         key, new = known.container.id, not known.state
         if state == known.state:
             return
         known = msgspec.structs.replace(known, state=state)
         self.containers[key] = known
-        self._by_uuid[known.uuid] = key
         if state in _UNSETTLED:
             for check in CHECKS:
                 heapq.heappush(self._checks, (now + check, key))

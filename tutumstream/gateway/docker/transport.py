@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.interfaces import IReactorUNIX, IStreamClientEndpoint, ITransport
+from twisted.internet.interfaces import IProtocol, IReactorUNIX, IStreamClientEndpoint, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
@@ -32,10 +32,11 @@ class _Socket:
     def endpointForURI(self, uri: object) -> IStreamClientEndpoint:  # noqa: ARG002 - the interface's signature
         return self
 
-    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+    def connect(self, factory: Any) -> Deferred[IProtocol]:
         # Two lines of log for every ping would be all that one sees.
-        protocolFactory.noisy = False
-        return UNIXClientEndpoint(self._reactor, self._path).connect(protocolFactory)
+        factory.noisy = False
+        connected: Deferred[IProtocol] = UNIXClientEndpoint(self._reactor, self._path).connect(factory)
+        return connected
 
 
 class Agents(NamedTuple):
