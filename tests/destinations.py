@@ -326,7 +326,7 @@ def _answer(request: Any, answer: Scripted, status: int, body: bytes) -> None:
     if request.channel is None:
         return
     if answer.cut == "before":
-        request.channel.abortConnection()
+        request.channel.transport.abortConnection()
         return
     if answer.hang == "before":
         return

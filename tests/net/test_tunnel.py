@@ -1,5 +1,6 @@
 from typing import Any
 
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -11,7 +12,6 @@ from tests.net.wire import Network
 from tutumstream.errors import ExchangeError
 from tutumstream.net.http import Answer
 from tutumstream.net.proxy import Proxy
-from tutumstream.net.tls import ssl
 from tutumstream.net.tunnel import TunnelEndpoint
 
 PROXY = "http://me:hidden@proxy.example:8080"
@@ -171,7 +171,7 @@ class EndpointTests(SynchronousTestCase):
         self.network.host("proxy.example:8080", Factory.forProtocol(lambda: Says(OPEN)))
 
         class Nobody(Factory):
-            def buildProtocol(self, addr: object) -> None:  # type: ignore[override]  # as IProtocolFactory allows
+            def buildProtocol(self, addr: object) -> None:
                 return None
 
         connected = self.endpoint.connect(Nobody())

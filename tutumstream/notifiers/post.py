@@ -35,9 +35,6 @@ class Post:
         self._judge = judge
         self._secrets = tuple(sorted({*address.secrets, *secrets} - {""}, key=len, reverse=True))
 
-    def __repr__(self) -> str:
-        return f"<POST to {self.origin}>"
-
     async def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Verdict:
         """Send it once. Trouble on the way is a verdict too: nobody knows whether it arrived, so it is sent again."""
         sent = {"Content-Type": "application/json", **(headers or {})}

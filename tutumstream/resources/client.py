@@ -34,8 +34,8 @@ ANSWER_LIMIT: Final = 1024 * 1024
 
 _URI_LIMIT = 1000
 
-# Tutum's URIs, and Docker Cloud's (protocol A12).
-_RESOURCE_URI = re.compile(r"/api/(?:(?:app|infra|audit)/)?v1/[a-z]+/[A-Za-z0-9._/-]+/")
+# Tutum's URIs, and Docker Cloud's, which may name a namespace (protocol A12).
+_RESOURCE_URI = re.compile(r"/api/(?:v1|(?:app|infra|audit)/v1(?:/[A-Za-z0-9_-]+)?)/[a-z]+/[A-Za-z0-9._/-]+/")
 
 
 @dataclass(frozen=True, slots=True)
