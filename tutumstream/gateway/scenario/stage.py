@@ -16,6 +16,10 @@ RETENTION: Final = 10.0
 """Seconds for which a terminated object is still shown. With more, clients that go by name would find two of it."""
 
 
+SEEN_EVERY: Final = 30.0
+"""Seconds between two reports of a node."""
+
+
 class Stage:
     """Makes objects and their next states; only `purge` and `see_nodes` change the world by themselves.
 
@@ -48,9 +52,10 @@ class Stage:
         return [one for one in self.world.containers(service) if one.state != "Terminated"]
 
     def see_nodes(self) -> None:
-        """Note that every node that can be reached was heard of just now."""
-        seen = [replace(one, last_seen=self.now()) for one in self.world.all(Node) if one.state != "Unreachable"]
-        self.world.furnish(*seen)
+        """Note, now and then, that every node that can be reached was heard of just now."""
+        for one in self.world.all(Node):
+            if one.state != "Unreachable" and one.last_seen + SEEN_EVERY <= self.now():
+                self.world.furnish(replace(one, last_seen=self.now()))
 
     def purge(self) -> None:
         """Forget what was terminated long enough ago, parts before wholes."""

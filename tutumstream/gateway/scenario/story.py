@@ -136,8 +136,6 @@ class Story:
 
     def _scale_down(self, stack: Stack) -> Steps:
         service = self._stage.service(stack, WEB)
-        if service.target == 1:
-            return
         last = max(self._stage.live(service), key=lambda one: one.number)
         action, service = self._begin_scaling(service, service.target - 1)
         self._world.put(action, service, replace(last, state="Terminating"))

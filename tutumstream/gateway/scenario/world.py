@@ -26,6 +26,9 @@ ACTIONS_KEPT: Final = 25
 
 _O = TypeVar("_O", bound=Object)
 
+_Whole = Service | Stack | NodeCluster
+"""What has parts; in this order, states follow from states."""
+
 
 class World:
     """All objects by kind and uuid, in the order of their creation.
@@ -95,7 +98,11 @@ class World:
             self._replace(one, before)
         for kind in ("service", "stack", "nodecluster"):
             touched = [self._objects[name][uuid] for name, uuid in before]
-            wholes = {one.uuid: one for one in (*touched, *map(self._whole, touched)) if one and one.kind == kind}
+            wholes = {
+                one.uuid: one
+                for one in (*touched, *map(self._whole, touched))
+                if isinstance(one, _Whole) and one.kind == kind
+            }
             for whole in wholes.values():
                 self._replace(self._settled(whole), before)
         told = [(self._objects[kind][uuid], state) for (kind, uuid), state in before.items()]
@@ -111,7 +118,7 @@ class World:
         before.setdefault((one.kind, one.uuid), known.state if known else None)
         self._objects[one.kind][one.uuid] = one
 
-    def _settled(self, one: Object) -> Object:
+    def _settled(self, one: _Whole) -> _Whole:
         """The object with the state that its parts give it."""
         if isinstance(one, Service):
             containers = [part.state for part in self.containers(one)]
@@ -119,9 +126,7 @@ class World:
         if isinstance(one, Stack):
             services = [part.state for part in self.services(one)]
             return replace(one, state=stack_state(one.doing, one.destroyed is not None, services))
-        if isinstance(one, NodeCluster):
-            return replace(one, state=nodecluster_state([part.state for part in self.nodes(one)]))
-        return one
+        return replace(one, state=nodecluster_state([part.state for part in self.nodes(one)]))
 
     def _whole(self, one: Object) -> Object | None:
         """What an object is a part of, None where nothing's state depends on it."""
