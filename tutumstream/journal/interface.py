@@ -1,17 +1,41 @@
-"""What is remembered, and the promises about it. `tests/contracts.py` proves them for every implementation."""
+"""What is remembered, and the promises about it. `tests/contracts_journal.py` proves them for every implementation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from tutumstream.event import Event, Malformed
 from tutumstream.routing.delivery import Delivery
 
 DeathCause = Literal["rejected", "expired", "bug"]
 """Why a delivery was given up: the destination refuses it; it grew too old; it can't be rendered."""
+
+MALFORMED_ROWS: Final = 1000
+"""How many messages that are no events are kept."""
+
+MALFORMED_BYTES: Final = 4096
+"""How much is kept of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether what is asked for gets written.
+
+    Attributes:
+        problem: "" while it does; else what is wrong with the disk, in words, with what to do.
+        waiting: changes that were asked for and are not on disk yet.
+    """
+
+    problem: str = ""
+    waiting: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +101,34 @@ class Told:
 class IJournal(Interface):
     """Durable memory of events and of the deliveries they cause.
 
-    Every method that changes something fires when the change is on disk; a change is done wholly or not at all. All
-    errbacks are `JournalError`.
+    Every method that changes something fires when the change is on disk; a change is done wholly or not at all. While
+    the disk refuses (full, read-only, locked) changes wait, in order, and `health` says why; nothing has to be asked
+    for again. What is read is what is on disk at that time. Changes of deliveries that are unknown or pending no more
+    do nothing. All errbacks are `JournalError`.
     """
+
+    health: Health = Attribute("How it is right now; a new value at each change.")
 
     def open() -> Deferred[None]:
         """Make it ready, older versions brought up to date; fails where that can't be."""
 
     def close() -> Deferred[None]:
-        """Finish what was asked for, then let go of everything. Harmless when not open."""
+        """Finish what was asked for, then let go of everything. Harmless when not open.
+
+        Where the disk refuses, it is tried once more; what still can't be written fails then.
+        """
 
     def record(event: Event, deliveries: Sequence[Delivery]) -> Deferred[None]:
         """Remember an event together with everything it causes."""
 
     def keep(malformed: Malformed) -> Deferred[None]:
-        """Remember a message that is no event; only the newest 1,000 stay, each cut to 4 KiB."""
+        """Remember a message that is no event; only the newest `MALFORMED_ROWS` stay, each cut to `MALFORMED_BYTES`."""
 
     def pending(destination: str, after: int, limit: int) -> Deferred[list[Pending]]:
-        """At most `limit` unsettled deliveries of a destination with `seq > after`, in order, due or not."""
+        """At most `limit` unsettled deliveries of a destination with `seq > after`, in order, due or not.
+
+        A row that can't be read goes to the dead letters with cause `bug`; it never blocks those after it.
+        """
 
     def settle(seqs: Sequence[int], at: float) -> Deferred[None]:
         """These were delivered, at that time."""

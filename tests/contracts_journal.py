@@ -1,0 +1,247 @@
+"""What every journal must do: mix `JournalContract` into a `SynchronousTestCase` and give it a `journal`."""
+
+from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tutumstream.errors import JournalError
+from tutumstream.event import Event, Malformed
+from tutumstream.journal.interface import (
+    MALFORMED_BYTES,
+    MALFORMED_ROWS,
+    DeadLetter,
+    IJournal,
+    Pending,
+    Postponement,
+    Told,
+)
+from tutumstream.routing.delivery import Delivery, Incident
+
+T = TypeVar("T")
+
+_Case = SynchronousTestCase if TYPE_CHECKING else object
+
+
+def an_event(name: str = "01", **changes: object) -> Event:
+    """A container's event with this id."""
+    fields: dict[str, object] = {
+        "id": name,
+        "received_at": 1_700_000_000.123456,
+        "type": "container",
+        "action": "create",
+        "state": "Running",
+        "resource_uri": f"/api/v1/container/{name}/",
+        "parents": ("/api/v1/service/web/", "/api/v1/stack/shop/"),
+    }
+    return Event(**{**fields, **changes})  # type: ignore[arg-type]  # a mapping has one type for all its values
+
+
+def to(destination: str, incident: Incident | None = None) -> Delivery:
+    """A delivery to this destination."""
+    return Delivery(destination, "containers", 'event.type == "container"', "/api/v1/container/01/", incident)
+
+
+def letter(row: Pending, reason: str = "it said no", died_at: float = 50.0) -> DeadLetter:
+    """This row, given up."""
+    return DeadLetter(row, "rejected", reason, "invalid_payload", died_at)
+
+
+class JournalContract(_Case):
+    """The promises of `IJournal`."""
+
+    journal: IJournal
+
+    def done(self, asked: Deferred[T]) -> T:
+        """The answer, which must be there already."""
+        return self.successResultOf(asked)
+
+    def window(self, destination: str = "slack", after: int = 0, limit: int = 100) -> list[Pending]:
+        """What is pending there."""
+        return self.done(self.journal.pending(destination, after, limit))
+
+    def test_it_keeps_the_interface(self) -> None:
+        verifyObject(IJournal, self.journal)
+        self.assertTrue(self.journal.health.ok)
+
+    def test_a_new_one_is_empty(self) -> None:
+        self.assertEqual(self.window(), [])
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [])
+        self.assertEqual(self.done(self.journal.malformed(10)), [])
+        self.assertEqual(self.done(self.journal.history(10)), [])
+        self.assertEqual(self.done(self.journal.destinations()), {})
+
+    def test_a_delivery_comes_back_as_it_was_recorded(self) -> None:
+        event = an_event(message="ünïcode \x00 ☃", uuid="u-1", datetime="2015-06-01T00:00:00Z")
+        delivery = to("slack", Incident("trigger", "tutum-stream"))
+        self.done(self.journal.record(event, [delivery]))
+        [row] = self.window()
+        self.assertEqual(row, Pending(row.seq, "01-1", event, delivery))
+
+    def test_deliveries_of_an_event_are_numbered_from_one_over_all_destinations(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack"), to("pagerduty"), to("slack")]))
+        self.assertEqual([row.id for row in self.window("slack")], ["a-1", "a-3"])
+        self.assertEqual([row.id for row in self.window("pagerduty")], ["a-2"])
+
+    def test_deliveries_come_in_the_order_recorded(self) -> None:
+        for name in "cab":
+            self.done(self.journal.record(an_event(name), [to("slack"), to("slack")]))
+        rows = self.window()
+        self.assertEqual([row.id for row in rows], ["c-1", "c-2", "a-1", "a-2", "b-1", "b-2"])
+        self.assertEqual([row.seq for row in rows], sorted({row.seq for row in rows}))
+
+    def test_a_window_starts_after_a_seq_and_ends_at_its_limit(self) -> None:
+        for name in "abcd":
+            self.done(self.journal.record(an_event(name), [to("slack")]))
+        rows = self.window()
+        self.assertEqual(self.window(after=rows[0].seq, limit=2), rows[1:3])
+        self.assertEqual(self.window(after=rows[3].seq), [])
+        self.assertEqual(self.window(limit=0), [])
+        self.assertEqual(self.window(limit=-1), [])
+
+    def test_the_stream_may_repeat_an_event_id(self) -> None:
+        self.done(self.journal.record(an_event("same"), [to("slack")]))
+        self.done(self.journal.record(an_event("same", state="Stopped"), [to("slack")]))
+        self.assertEqual([row.event.state for row in self.window()], ["Running", "Stopped"])
+        self.done(self.journal.settle([self.window()[0].seq], 5.0))
+        self.assertEqual([row.event.state for row in self.window()], ["Stopped"])
+
+    def test_what_is_settled_is_pending_no_more(self) -> None:
+        for name in "abc":
+            self.done(self.journal.record(an_event(name), [to("slack"), to("pagerduty")]))
+        first, second, third = self.window()
+        self.done(self.journal.settle([third.seq, first.seq], 5.0))
+        self.assertEqual(self.window(), [second])
+        self.assertEqual(len(self.window("pagerduty")), 3)
+
+    def test_a_postponed_delivery_keeps_its_place_and_tells_of_its_try(self) -> None:
+        for name in "ab":
+            self.done(self.journal.record(an_event(name), [to("slack")]))
+        first, second = self.window()
+        self.done(self.journal.postpone([Postponement(first.seq, 3, 1_700_000_099.654321, "HTTP 500", "☃ oops")]))
+        tried, untouched = self.window()
+        self.assertEqual(untouched, second)
+        self.assertEqual((tried.id, tried.event, tried.delivery), (first.id, first.event, first.delivery))
+        self.assertEqual(
+            (tried.attempts, tried.due, tried.reason, tried.answer), (3, 1_700_000_099.654321, "HTTP 500", "☃ oops")
+        )
+
+    def test_a_buried_delivery_is_pending_no_more_and_its_letter_comes_back_whole(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack", Incident("resolve", "k")), to("slack")]))
+        self.done(self.journal.postpone([Postponement(self.window()[0].seq, 2, 9.0, "HTTP 500", "oops")]))
+        first, second = self.window()
+        self.done(self.journal.bury([letter(first)]))
+        self.assertEqual(self.window(), [second])
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [letter(first)])
+
+    def test_dead_letters_come_newest_first(self) -> None:
+        for name in "abc":
+            self.done(self.journal.record(an_event(name), [to("slack")]))
+        first, second, third = self.window()
+        self.done(self.journal.bury([letter(third), letter(first)]))
+        self.done(self.journal.bury([letter(second)]))
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [letter(second), letter(first), letter(third)])
+        self.assertEqual(self.done(self.journal.dead_letters(1)), [letter(second)])
+        self.assertEqual(self.done(self.journal.dead_letters(0)), [])
+
+    def test_a_letter_given_twice_is_buried_once(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack")]))
+        [row] = self.window()
+        self.done(self.journal.bury([letter(row, "first"), letter(row, "second")]))
+        self.done(self.journal.bury([letter(row, "third")]))
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [letter(row, "first")])
+
+    def test_changes_of_what_is_settled_or_unknown_do_nothing(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack"), to("slack")]))
+        gone, there = self.window()
+        self.done(self.journal.settle([gone.seq], 5.0))
+        self.done(self.journal.settle([gone.seq, 999], 6.0))
+        self.done(self.journal.settle([], 6.0))
+        self.done(self.journal.postpone([Postponement(gone.seq, 1, 2.0, "late"), Postponement(999, 1, 2.0, "late")]))
+        self.done(self.journal.bury([letter(gone)]))
+        self.assertEqual(self.window(), [there])
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [])
+
+    def test_many_changes_at_once(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack")] * 1300))
+        rows = self.window(limit=2000)
+        self.done(self.journal.postpone([Postponement(row.seq, row.seq, 1.0, f"r{row.seq}") for row in rows]))
+        self.assertEqual([row.attempts for row in self.window(limit=2000)], [row.seq for row in rows])
+        self.done(self.journal.bury([letter(row) for row in rows[:600]]))
+        self.done(self.journal.settle([row.seq for row in rows[600:1299]], 1.0))
+        self.assertEqual([row.seq for row in self.window()], [rows[1299].seq])
+        dead = self.done(self.journal.dead_letters(2000))
+        self.assertEqual([each.pending.seq for each in dead], [row.seq for row in reversed(rows[:600])])
+
+    def test_history_holds_every_event_newest_first_with_what_it_caused(self) -> None:
+        self.done(self.journal.record(an_event("a"), []))
+        self.done(self.journal.record(an_event("b"), [to("slack"), to("pagerduty")]))
+        self.done(self.journal.settle([row.seq for row in self.window()], 5.0))
+        told = [Told(an_event("b"), 2), Told(an_event("a"), 0)]
+        self.assertEqual(self.done(self.journal.history(10)), told)
+        self.assertEqual(self.done(self.journal.history(1)), told[:1])
+        self.assertEqual(self.done(self.journal.history(-1)), [])
+
+    def test_backlogs_are_counted_by_destination(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack"), to("slack"), to("gone")]))
+        self.done(self.journal.record(an_event("b"), [to("slack"), to("pagerduty")]))
+        self.done(self.journal.settle([row.seq for row in self.window("pagerduty")], 5.0))
+        self.done(self.journal.bury([letter(self.window()[0])]))
+        self.assertEqual(self.done(self.journal.destinations()), {"slack": 2, "gone": 1})
+
+    def test_malformed_messages_are_kept_cut_and_come_newest_first(self) -> None:
+        short = Malformed(received_at=1.5, reason="not UTF-8", raw=b"\xff\x00")
+        long = Malformed(received_at=2.5, reason="nested too deeply", raw=b"[" * 200_000)
+        self.done(self.journal.keep(short))
+        self.done(self.journal.keep(long))
+        cut = Malformed(received_at=2.5, reason="nested too deeply", raw=b"[" * MALFORMED_BYTES)
+        self.assertEqual(self.done(self.journal.malformed(10)), [cut, short])
+        self.assertEqual(self.done(self.journal.malformed(1)), [cut])
+
+    def test_only_the_newest_malformed_messages_stay(self) -> None:
+        for n in range(MALFORMED_ROWS + 2):
+            self.done(self.journal.keep(Malformed(received_at=float(n), reason="r", raw=b"x")))
+        kept = self.done(self.journal.malformed(MALFORMED_ROWS * 2))
+        self.assertEqual([each.received_at for each in kept], [float(n) for n in range(MALFORMED_ROWS + 1, 1, -1)])
+
+    def test_everything_is_there_after_closing_and_opening_again(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack"), to("slack"), to("slack")]))
+        first, second, third = self.window()
+        self.done(self.journal.settle([first.seq], 5.0))
+        self.done(self.journal.bury([letter(second)]))
+        self.done(self.journal.close())
+        self.done(self.journal.open())
+        self.assertEqual(self.window(), [third])
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [letter(second)])
+        self.done(self.journal.record(an_event("b"), [to("slack")]))
+        after = self.window()
+        self.assertEqual([row.id for row in after], ["a-3", "b-1"])
+        self.assertGreater(after[1].seq, third.seq)
+
+    def test_opening_and_closing_twice_is_harmless(self) -> None:
+        self.done(self.journal.open())
+        self.done(self.journal.record(an_event("a"), [to("slack")]))
+        self.done(self.journal.close())
+        self.done(self.journal.close())
+        self.done(self.journal.open())
+        self.assertEqual(len(self.window()), 1)
+
+    def test_when_it_is_not_open_everything_fails_with_words(self) -> None:
+        self.done(self.journal.close())
+        self.assertEqual(self.journal.health.problem, "is not open")
+        broken = Malformed(received_at=1.0, reason="r", raw=b"x")
+        asked: list[Deferred[object]] = [
+            self.journal.record(an_event(), []),  # type: ignore[list-item]  # Deferred is invariant
+            self.journal.keep(broken),  # type: ignore[list-item]
+            self.journal.pending("slack", 0, 1),  # type: ignore[list-item]
+            self.journal.settle([1], 1.0),  # type: ignore[list-item]
+            self.journal.postpone([]),  # type: ignore[list-item]
+            self.journal.bury([]),  # type: ignore[list-item]
+            self.journal.dead_letters(1),  # type: ignore[list-item]
+            self.journal.malformed(1),  # type: ignore[list-item]
+            self.journal.history(1),  # type: ignore[list-item]
+            self.journal.destinations(),  # type: ignore[list-item]
+        ]
+        for each in asked:
+            self.assertIn("is not open", str(self.failureResultOf(each, JournalError).value))

@@ -1,0 +1,128 @@
+"""Everything that is read from the journal: values from rows.
+
+A body that can't be read (damaged, or written by hand) stands for one event only: views show a stand-in for it, and a
+lane gets to know which of its rows have none.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, LargeBinary, Row, Select, cast, func, select
+
+from tutumstream.event import Event, Malformed
+from tutumstream.journal.interface import DeadLetter, Pending, Told
+from tutumstream.journal.schema import dead_letters, deliveries, events, malformed
+from tutumstream.routing.delivery import Delivery, Incident
+
+
+class Unreadable(Event, frozen=True):
+    """Stands for an event whose body can't be read; its message says why."""
+
+
+def pending(connection: Connection, destination: str, after: int, limit: int) -> tuple[list[Pending], list[Pending]]:
+    """A window of a destination's backlog: the rows, and those among them without a readable event, apart."""
+    chosen = (
+        _DELIVERIES.where(deliveries.c.settled_at.is_(None))
+        .where(deliveries.c.destination == destination)
+        .where(deliveries.c.seq > after)
+        .order_by(deliveries.c.seq)
+        .limit(max(limit, 0))
+    )
+    rows = [_pending(row) for row in connection.execute(chosen)]
+    damaged = [row for row in rows if isinstance(row.event, Unreadable)]
+    return [row for row in rows if not isinstance(row.event, Unreadable)], damaged
+
+
+def newest_dead_letters(connection: Connection, limit: int) -> list[DeadLetter]:
+    """The newest first."""
+    chosen = (
+        _DELIVERIES.add_columns(
+            dead_letters.c.cause,
+            dead_letters.c.reason.label("death_reason"),
+            dead_letters.c.answer,
+            dead_letters.c.died_at,
+        )
+        .join(dead_letters, dead_letters.c.delivery_seq == deliveries.c.seq)
+        .order_by(dead_letters.c.seq.desc())
+        .limit(max(limit, 0))
+    )
+    return [
+        DeadLetter(_pending(row), row.cause, row.death_reason, row.answer, row.died_at)
+        for row in connection.execute(chosen)
+    ]
+
+
+def newest_malformed(connection: Connection, limit: int) -> list[Malformed]:
+    """The newest first."""
+    chosen = select(malformed).order_by(malformed.c.seq.desc()).limit(max(limit, 0))
+    return [
+        Malformed(received_at=row.received_at, reason=row.reason, raw=row.raw) for row in connection.execute(chosen)
+    ]
+
+
+def newest_events(connection: Connection, limit: int) -> list[Told]:
+    """The newest first."""
+    chosen = select(*_EVENT, events.c.caused).order_by(events.c.seq.desc()).limit(max(limit, 0))
+    return [Told(_event(row), row.caused) for row in connection.execute(chosen)]
+
+
+def backlogs(connection: Connection) -> dict[str, int]:
+    """Pending deliveries by destination."""
+    chosen = (
+        select(deliveries.c.destination, func.count().label("number"))
+        .where(deliveries.c.settled_at.is_(None))
+        .group_by(deliveries.c.destination)
+    )
+    return {row.destination: row.number for row in connection.execute(chosen)}
+
+
+def last_seqs(connection: Connection) -> tuple[int, int]:
+    """The highest seq of an event and of a delivery, 0 where there is none."""
+    event_seq = connection.scalar(select(func.max(events.c.seq)))
+    return event_seq or 0, connection.scalar(select(func.max(deliveries.c.seq))) or 0
+
+
+def _pending(row: Row[Any]) -> Pending:
+    incident = None if row.incident_action is None else Incident(row.incident_action, row.incident_key)
+    return Pending(
+        seq=row.seq,
+        id=f"{row.id}-{row.ordinal}",
+        event=_event(row),
+        delivery=Delivery(row.destination, row.route, row.reason, row.ordering_key, incident),
+        attempts=row.attempts,
+        due=row.due,
+        reason=row.last_reason,
+        answer=row.last_answer,
+    )
+
+
+def _event(row: Row[Any]) -> Event:
+    try:
+        return _decoder.decode(row.body)
+    except ValueError as problem:
+        # msgspec's errors name the place, never the value.
+        return Unreadable(
+            id=row.id, received_at=row.received_at, type="unreadable", message=f"can't be read: {problem}"
+        )
+
+
+_decoder = msgspec.json.Decoder(Event)
+
+# As bytes: text that is no UTF-8 would make SQLite's driver refuse all rows of the answer.
+_EVENT: Final = (events.c.id, events.c.received_at, cast(events.c.body, LargeBinary).label("body"))
+
+_DELIVERIES: Final[Select[Any]] = select(
+    deliveries.c.seq,
+    deliveries.c.ordinal,
+    deliveries.c.destination,
+    deliveries.c.route,
+    deliveries.c.reason,
+    deliveries.c.ordering_key,
+    deliveries.c.incident_action,
+    deliveries.c.incident_key,
+    deliveries.c.attempts,
+    deliveries.c.due,
+    deliveries.c.last_reason,
+    deliveries.c.last_answer,
+    *_EVENT,
+).join_from(deliveries, events, deliveries.c.event_seq == events.c.seq)

@@ -1,0 +1,67 @@
+"""The tables, as SQL sees them. `migrations/` makes them; a test compares the two.
+
+Everything is keyed by `seq`, given out by the one process that holds the journal: event ids may repeat, because a
+stream may repeat its own uuids. Both seqs grow with time, so what is old can be cut off at one end.
+"""
+
+from typing import Final
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+
+metadata: Final = MetaData()
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    # How many deliveries it caused: the history needs no join, and outlives them.
+    Column("caused", Integer, nullable=False),
+    # JSON of the whole `Event`; columns repeat only what SQL selects by, or needs when the body can't be read.
+    Column("body", Text, nullable=False),
+)
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    # Indexed so that an event can be pruned without a walk over all deliveries; new rows only touch its right edge.
+    Column("event_seq", Integer, ForeignKey("events.seq"), nullable=False, index=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ordering_key", Text, nullable=False),
+    Column("incident_action", Text),
+    Column("incident_key", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due", Float, nullable=False, server_default="0"),
+    Column("last_reason", Text, nullable=False, server_default=""),
+    Column("last_answer", Text, nullable=False, server_default=""),
+    # When it was delivered or given up; NULL while it is pending.
+    Column("settled_at", Float),
+)
+
+# Holds the backlog only, so reading a window of it costs the same however long the history is.
+Index("pending", deliveries.c.destination, deliveries.c.seq, sqlite_where=deliveries.c.settled_at.is_(None))
+
+dead_letters: Final = Table(
+    "dead_letters",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("delivery_seq", Integer, ForeignKey("deliveries.seq"), nullable=False, unique=True),
+    Column("cause", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("died_at", Float, nullable=False),
+)
+
+malformed: Final = Table(
+    "malformed",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("received_at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+)

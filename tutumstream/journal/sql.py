@@ -1,0 +1,186 @@
+"""The journal on disk: SQLite through SQLAlchemy, one connection in one thread.
+
+One connection, because SQLite before 3.51.3 can damage a write-ahead log that two of them write
+(https://www.sqlite.org/wal.html#walresetbug); so every change has its place in one order, too.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from os import PathLike, fspath
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from tutumstream.errors import JournalError
+from tutumstream.event import Event, Malformed
+from tutumstream.journal import reads, writes
+from tutumstream.journal.group import GroupCommit
+from tutumstream.journal.interface import DeadLetter, Health, IJournal, Pending, Postponement, Told
+from tutumstream.journal.opening import OpenFile, file_of, open_file
+from tutumstream.journal.trouble import in_words
+from tutumstream.journal.worker import Worker
+from tutumstream.journal.writes import Write
+from tutumstream.routing.delivery import Delivery
+
+T = TypeVar("T")
+
+_NOT_OPEN: Final = "is not open"
+
+
+class _Session:
+    """From one `open` to its `close`.
+
+    Attributes:
+        event_seq, delivery_seq: the last that were given out; nobody else writes, so they are counted here.
+    """
+
+    def __init__(self, file: OpenFile, worker: Worker, clock: IReactorTime) -> None:
+        self.file = file
+        self.event_seq = file.event_seq
+        self.delivery_seq = file.delivery_seq
+        self.group = GroupCommit[Write](str(file.path), partial(writes.commit, file.connection), worker, clock)
+
+
+@implementer(IJournal)
+class SqlJournal:
+    """Remembers across restarts, kills and power cuts.
+
+    Args:
+        place: path of the file, or `sqlite:///FILE`; its folder is made where it is missing. A lock and SQLite's own
+            files live beside it, and copies of older forms.
+        worker: runs all SQL; a `ThreadWorker` in the service.
+        clock: for the pause between tries while the disk refuses.
+    """
+
+    log = Logger()
+
+    def __init__(self, place: str | PathLike[str], worker: Worker, clock: IReactorTime) -> None:
+        self._place = fspath(place)
+        self._worker = worker
+        self._clock = clock
+        self._session: _Session | None = None
+
+    @property
+    def health(self) -> Health:
+        """How it is right now."""
+        return Health(_NOT_OPEN) if self._session is None else self._session.group.health
+
+    def open(self) -> Deferred[None]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._open())
+
+    def close(self) -> Deferred[None]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._close())
+
+    def record(self, event: Event, deliveries: Sequence[Delivery]) -> Deferred[None]:
+        """See `IJournal`."""
+        session = self._session
+        if session is None:
+            return self._refuse(_NOT_OPEN)
+        try:
+            write = writes.recording(event, deliveries, session.event_seq + 1, session.delivery_seq + 1)
+        except ValueError as problem:
+            return self._refuse(f"can't keep event {event.id}: {problem}")
+        session.event_seq += 1
+        session.delivery_seq += len(deliveries)
+        return session.group.ask(write)
+
+    def keep(self, malformed: Malformed) -> Deferred[None]:
+        """See `IJournal`."""
+        return self._ask(writes.keeping(malformed))
+
+    def settle(self, seqs: Sequence[int], at: float) -> Deferred[None]:
+        """See `IJournal`."""
+        return self._ask(writes.settling(seqs, at))
+
+    def postpone(self, postponements: Sequence[Postponement]) -> Deferred[None]:
+        """See `IJournal`."""
+        return self._ask(writes.postponing(postponements))
+
+    def bury(self, dead: Sequence[DeadLetter]) -> Deferred[None]:
+        """See `IJournal`."""
+        return self._ask(writes.burying(dead))
+
+    def pending(self, destination: str, after: int, limit: int) -> Deferred[list[Pending]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._pending(destination, after, limit))
+
+    def dead_letters(self, limit: int) -> Deferred[list[DeadLetter]]:
+        """See `IJournal`. The event of one whose body can't be read is of type `unreadable`."""
+        return Deferred.fromCoroutine(self._read(partial(reads.newest_dead_letters, limit=limit)))
+
+    def malformed(self, limit: int) -> Deferred[list[Malformed]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._read(partial(reads.newest_malformed, limit=limit)))
+
+    def history(self, limit: int) -> Deferred[list[Told]]:
+        """See `IJournal`. An event whose body can't be read is of type `unreadable`."""
+        return Deferred.fromCoroutine(self._read(partial(reads.newest_events, limit=limit)))
+
+    def destinations(self) -> Deferred[dict[str, int]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._read(reads.backlogs))
+
+    async def _open(self) -> None:
+        if self._session is not None:
+            return
+        url = file_of(self._place)
+        self._worker.start()
+        try:
+            file = await self._worker.run(partial(open_file, url))
+        except BaseException:
+            self._worker.stop()
+            raise
+        if file.copy is not None:
+            self.log.info("Journal {place} upgraded; the form before is {copy}", place=file.path, copy=file.copy)
+        self._session = _Session(file, self._worker, self._clock)
+
+    async def _close(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        await session.group.drain()
+        try:
+            await self._worker.run(session.file.close)
+        finally:
+            self._worker.stop()
+
+    def _ask(self, write: Write) -> Deferred[None]:
+        if self._session is None:
+            return self._refuse(_NOT_OPEN)
+        return self._session.group.ask(write)
+
+    async def _read(self, read: Callable[[Connection], T]) -> T:
+        if self._session is None:
+            raise JournalError(self._place, _NOT_OPEN)
+        connection = self._session.file.connection
+        try:
+            return await self._worker.run(partial(_in_transaction, connection, read))
+        except Exception as problem:
+            raise JournalError(self._place, in_words(problem)) from problem
+
+    async def _pending(self, destination: str, after: int, limit: int) -> list[Pending]:
+        """Read a window. Rows that can't be read are buried first, so that an empty answer means an empty backlog."""
+        read = partial(reads.pending, destination=destination, after=after, limit=limit)
+        while True:
+            rows, damaged = await self._read(read)
+            if damaged:
+                for row in damaged:
+                    self.log.error("Delivery {id} is given up: its event {why}", id=row.id, why=row.event.message)
+                now = self._clock.seconds()
+                await self.bury([DeadLetter(row, "bug", f"its event {row.event.message}", "", now) for row in damaged])
+            if rows or not damaged:
+                return rows
+
+    def _refuse(self, problem: str) -> Deferred[None]:
+        return fail(JournalError(self._place, problem))
+
+
+def _in_transaction(connection: Connection, read: Callable[[Connection], T]) -> T:
+    with connection.begin():
+        return read(connection)

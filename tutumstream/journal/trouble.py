@@ -1,0 +1,42 @@
+"""What SQLite's errors mean for the journal: trouble of the disk, which passes, or a mistake in what was asked."""
+
+import sqlite3
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+# Primary result codes, https://www.sqlite.org/rescode.html
+_WORDS: Final = {
+    sqlite3.SQLITE_BUSY: "is locked by another program: end what has it open",
+    sqlite3.SQLITE_LOCKED: "is locked by another program: end what has it open",
+    sqlite3.SQLITE_NOMEM: "needs more memory than there is",
+    sqlite3.SQLITE_READONLY: "is read-only: make the file and its folder writable for this user",
+    sqlite3.SQLITE_PERM: "is not accessible: make the file and its folder writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "can't be opened: make sure that its folder exists and is writable for this user",
+    sqlite3.SQLITE_IOERR: "can't be read or written: check the disk and the system's log",
+    sqlite3.SQLITE_FULL: "can't grow, the disk is full: free some space",
+    sqlite3.SQLITE_PROTOCOL: "can't be locked: keep it on a local disk, not on a network share",
+    sqlite3.SQLITE_CORRUPT: "is damaged: stop the service, then restore a copy or move the file away to begin anew",
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database: move the file away or choose another state folder",
+}
+
+
+def trouble(problem: BaseException) -> str:
+    """What is wrong with the disk or the file, and what to do; "" where the error has another cause."""
+    cause = problem.orig if isinstance(problem, DBAPIError) else problem
+    if isinstance(cause, sqlite3.Error):
+        # An extended code keeps its primary one in the low byte.
+        return _WORDS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, "")
+    return ""
+
+
+def in_words(problem: BaseException) -> str:
+    """Whatever it is, on one line; never the SQL or its values, which hold what events said."""
+    known = trouble(problem)
+    if known:
+        return known
+    if isinstance(problem, DBAPIError):
+        return f"does not work: {problem.orig}"
+    if isinstance(problem, OSError):
+        return f"can't be used: {problem.strerror or problem}"
+    return f"does not work: {type(problem).__name__}: {problem}"

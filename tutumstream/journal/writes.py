@@ -1,0 +1,194 @@
+"""Everything that changes the journal: what one caller asked for, as rows, and a group of those as a few statements."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+import msgspec
+from sqlalchemy import CTE, Connection, Float, Insert, Integer, Text, Update, column, delete, insert, select, update
+
+from tutumstream.event import Event, Malformed
+from tutumstream.journal.bulk import Bulk, Row, inserting
+from tutumstream.journal.interface import MALFORMED_BYTES, MALFORMED_ROWS, DeadLetter, Postponement
+from tutumstream.journal.schema import dead_letters, deliveries, events, malformed
+from tutumstream.journal.trouble import trouble
+from tutumstream.routing.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Write:
+    """What one caller asked for: wholly done or not at all.
+
+    Attributes:
+        events, deliveries, malformed: rows to add.
+        change: what to do with rows that are there already: statements that each take `rows`.
+    """
+
+    events: Sequence[Row] = ()
+    deliveries: Sequence[Row] = ()
+    malformed: Sequence[Row] = ()
+    change: tuple[Bulk, ...] = ()
+    rows: Sequence[Row] = ()
+
+
+Outcome = Exception | None
+"""None: it is done. Else why this one write can't be."""
+
+
+def commit(connection: Connection, group: Sequence[Write]) -> list[Outcome]:
+    """Do a group in one transaction; one that can't be done does not take the others with it.
+
+    Raises:
+        Exception: the disk refuses; nothing of the group was done.
+    """
+    try:
+        with connection.begin():
+            apply(connection, group)
+    except Exception as problem:
+        if trouble(problem):
+            raise
+    else:
+        return [None] * len(group)
+    with connection.begin():
+        return [_alone(connection, write) for write in group]
+
+
+def _alone(connection: Connection, write: Write) -> Outcome:
+    try:
+        with connection.begin_nested():
+            apply(connection, [write])
+    except Exception as problem:
+        if trouble(problem):
+            raise
+        return problem
+    return None
+
+
+def apply(connection: Connection, writes: Sequence[Write]) -> None:
+    """Do all of them, inside the caller's transaction.
+
+    New rows go first: nobody can ask for a change of a delivery before it was recorded, so this changes no result, and
+    all events of the group become one statement. Changes stay in the order asked.
+    """
+    _INSERT_EVENTS.run(connection, [row for write in writes for row in write.events])
+    _INSERT_DELIVERIES.run(connection, [row for write in writes for row in write.deliveries])
+    for change, same in groupby((write for write in writes if write.change), attrgetter("change")):
+        rows = [row for write in same for row in write.rows]
+        for bulk in change:
+            bulk.run(connection, rows)
+    if new := [row for write in writes for row in write.malformed]:
+        _INSERT_MALFORMED.run(connection, new)
+        connection.execute(_TRIM_MALFORMED)
+
+
+def recording(event: Event, causes: Sequence[Delivery], event_seq: int, first_seq: int) -> Write:
+    """An event with everything it causes; the deliveries take `first_seq` and those after it."""
+    row: Row = (event_seq, event.id, event.received_at, len(causes), _encoder.encode(event).decode())
+    return Write(
+        events=[row],
+        deliveries=[
+            (
+                first_seq + n,
+                event_seq,
+                n + 1,
+                each.destination,
+                each.route,
+                each.reason,
+                each.ordering_key,
+                each.incident.action if each.incident else None,
+                each.incident.key if each.incident else None,
+            )
+            for n, each in enumerate(causes)
+        ],
+    )
+
+
+def keeping(broken: Malformed) -> Write:
+    """A message that is no event, cut."""
+    return Write(malformed=[(broken.received_at, storable(broken.reason), broken.raw[:MALFORMED_BYTES])])
+
+
+def settling(seqs: Iterable[int], at: float) -> Write:
+    """Deliveries that arrived."""
+    return Write(change=_SETTLE, rows=[(seq, at) for seq in seqs])
+
+
+def postponing(postponements: Iterable[Postponement]) -> Write:
+    """Deliveries that failed and stay."""
+    rows = [(each.seq, each.attempts, each.due, storable(each.reason), storable(each.answer)) for each in postponements]
+    return Write(change=_POSTPONE, rows=rows)
+
+
+def burying(dead: Iterable[DeadLetter]) -> Write:
+    """Deliveries that are given up; of two with the same seq the first counts."""
+    rows: dict[int, Row] = {}
+    for each in dead:
+        row = each.pending
+        told = (each.cause, storable(each.reason), storable(each.answer), each.died_at)
+        rows.setdefault(row.seq, (row.seq, *told, row.attempts, row.due, storable(row.reason), storable(row.answer)))
+    return Write(change=_BURY, rows=list(rows.values()))
+
+
+def storable(text: str) -> str:
+    """The same text, lone surrogates replaced: SQLite takes UTF-8 only, and no answer may keep a row from changing."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _settle(given: CTE) -> Update:
+    return update(deliveries).where(*_still_pending(given)).values(settled_at=given.c.at)
+
+
+def _postpone(given: CTE) -> Update:
+    names = ("attempts", "due", "last_reason", "last_answer")
+    return update(deliveries).where(*_still_pending(given)).values({name: given.c[name] for name in names})
+
+
+def _add_dead_letter(given: CTE) -> Insert:
+    names = ("cause", "reason", "answer", "died_at")
+    chosen = select(deliveries.c.seq, *(given.c[name] for name in names)).where(*_still_pending(given))
+    return insert(dead_letters).from_select(["delivery_seq", *names], chosen)
+
+
+def _mark_dead(given: CTE) -> Update:
+    names = ("attempts", "due", "last_reason", "last_answer")
+    marks = {name: given.c[name] for name in names}
+    return update(deliveries).where(*_still_pending(given)).values(settled_at=given.c.died_at, **marks)
+
+
+def _still_pending(given: CTE):  # type: ignore[no-untyped-def]
+    return deliveries.c.seq == given.c.seq, deliveries.c.settled_at.is_(None)
+
+
+_encoder = msgspec.json.Encoder()
+
+_INSERT_EVENTS: Final = inserting(events, "seq", "id", "received_at", "caused", "body")
+
+_INSERT_DELIVERIES: Final = inserting(
+    deliveries,
+    *("seq", "event_seq", "ordinal", "destination", "route", "reason", "ordering_key"),
+    *("incident_action", "incident_key"),
+)
+
+_INSERT_MALFORMED: Final = inserting(malformed, "received_at", "reason", "raw")
+
+_TRIM_MALFORMED: Final = delete(malformed).where(
+    malformed.c.seq
+    <= select(malformed.c.seq).order_by(malformed.c.seq.desc()).limit(1).offset(MALFORMED_ROWS).scalar_subquery()
+)
+
+_TRY: Final = (
+    column("attempts", Integer),
+    column("due", Float),
+    column("last_reason", Text),
+    column("last_answer", Text),
+)
+_DEATH: Final = (column("cause", Text), column("reason", Text), column("answer", Text), column("died_at", Float))
+
+_SETTLE: Final = (Bulk([column("seq", Integer), column("at", Float)], _settle),)
+_POSTPONE: Final = (Bulk([column("seq", Integer), *_TRY], _postpone),)
+_BURY: Final = (
+    Bulk([column("seq", Integer), *_DEATH, *_TRY], _add_dead_letter),
+    Bulk([column("seq", Integer), *_DEATH, *_TRY], _mark_dead),
+)
