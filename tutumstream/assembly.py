@@ -23,6 +23,7 @@ from tutumstream.delivery.lane import Lane
 from tutumstream.delivery.service import Lanes
 from tutumstream.intake import Intake
 from tutumstream.journal.sql import SqlJournal
+from tutumstream.journal.worker import ThreadWorker
 from tutumstream.net.agent import USER_AGENT, agent, pool
 from tutumstream.net.http import HttpClient
 from tutumstream.net.proxy import Proxies
@@ -58,7 +59,7 @@ def assemble(settings: Settings, reactor: Any) -> Parts:
     routes = tutorial(settings.pagerduty.on_delete if settings.pagerduty else (), _chat(notifiers))
 
     systemd = Systemd(sdnotify.SystemdNotifier().notify, reactor, settings.environment)
-    journal = SqlJournal(state_dir / "journal.sqlite3", reactor)
+    journal = SqlJournal(str(state_dir / "journal.sqlite3"), ThreadWorker(reactor), reactor)
     board = Board(lambda: journal.health.problem, systemd.show)
     resources = Resources(api, api_url, credentials.authorization, reactor)
     lanes = Lanes(
@@ -153,11 +154,12 @@ def _source(settings: Settings, reactor: Any) -> tuple[str, str, Credentials, IS
 
 def _free_port(reactor: Any) -> tuple[IStreamServerEndpoint, int]:
     """A loopback port that is ours from now on."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen(128)
-        bound.setblocking(False)
-        return AdoptedStreamServerEndpoint(reactor, bound.detach(), socket.AF_INET), bound.getsockname()[1]
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    bound.listen(128)
+    bound.setblocking(False)
+    port: int = bound.getsockname()[1]
+    return AdoptedStreamServerEndpoint(reactor, bound.detach(), socket.AF_INET), port
 
 
 def _gateway(settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, user: str, key: str) -> IService:
@@ -173,10 +175,13 @@ def _gateway(settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, 
         gateway = GatewayService(reactor, endpoint, scenario, access)
         scenario.on_interrupt = gateway.interrupt
         return gateway
-    from tutumstream.gateway.docker.client import EngineClient
+    from tutumstream.gateway.docker.address import parse_docker_host
+    from tutumstream.gateway.docker.client import DockerClient
     from tutumstream.gateway.docker.platform import DockerPlatform
+    from tutumstream.gateway.docker.transport import unix_agents
 
-    client = EngineClient(reactor, settings.docker_host)
+    agents = unix_agents(reactor, parse_docker_host(settings.docker_host))
+    client = DockerClient(agents, reactor, settings.docker_host)
     platform = DockerPlatform(client, reactor, name=socket.gethostname(), jitter=random.random)
     return GatewayService(reactor, endpoint, platform, access)
 

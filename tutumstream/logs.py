@@ -11,8 +11,8 @@ from zope.interface import implementer
 
 _INTERNAL = frozenset({"format", "message", "isError", "time", "failure", "why", "printed"})
 
-_CHATTER = ("twisted.internet", "twisted.web", "stdout", "autobahn", "tubes")
-"""Namespaces that announce the birth and death of every connection at info."""
+_CHATTER = ("log_legacy", "twisted.internet", "twisted.web", "twisted.python.log", "stdout", "autobahn")
+"""Namespaces that announce the birth and death of every connection and factory at info."""
 
 
 @implementer(ILogObserver)

@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, Validati
 
 from tutumstream.errors import DockerError, SettingsError
 from tutumstream.event import OBJECT_TYPES
-from tutumstream.gateway.docker.address import parse_docker_host
+from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
+from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import load_trust
 from tutumstream.stream import credentials
 from tutumstream.stream.credentials import Credentials
@@ -31,8 +32,6 @@ SECRETS: Final = (
 
 NOT_YET: Final = ("TUTUMSTREAM_CONFIG", "ELASTICSEARCH_URL")
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
-
-DOCKER_SOCKET: Final = "unix:///var/run/docker.sock"
 
 Source = Literal["stream", "demo", "docker"]
 LogFormat = Literal["console", "json"]
@@ -70,7 +69,7 @@ class Variables(BaseModel):
     TUTUMSTREAM_LISTEN: str = "tcp:8788:interface=127.0.0.1"
     TUTUMSTREAM_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     TUTUMSTREAM_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
-    DOCKER_HOST: str = DOCKER_SOCKET
+    DOCKER_HOST: str = DEFAULT_HOST
 
     @field_validator("TUTUM_STREAM_URL", "TUTUM_STREAM_HOST")
     @classmethod
@@ -286,13 +285,14 @@ def _credentials(known: Mapping[str, str], read_text: Callable[[str], str]) -> C
 
 def _check_elsewhere(known: Mapping[str, str], source: Source, mistakes: list[str]) -> None:
     """What other rooms know better how to check."""
-    try:
-        load_trust(known)
-    except SettingsError as problem:
-        mistakes += problem.mistakes
+    for check in (load_trust, Proxies):
+        try:
+            check(known)
+        except SettingsError as problem:
+            mistakes += problem.mistakes
     if source == "docker":
         try:
-            parse_docker_host(known.get("DOCKER_HOST", DOCKER_SOCKET))
+            parse_docker_host(known.get("DOCKER_HOST", DEFAULT_HOST))
         except DockerError as problem:
             mistakes.append(f"DOCKER_HOST: {problem}")
 

@@ -1,0 +1,34 @@
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.outstanding import Outstanding
+
+
+class WorkThatNobodyWaitsFor(SynchronousTestCase):
+    def test_is_owned_until_it_ends(self) -> None:
+        outstanding, work = Outstanding(), Deferred[str]()
+        outstanding.own(work, "work")
+        self.assertEqual(len(outstanding), 1)
+        work.callback("done")
+        self.assertEqual(len(outstanding), 0)
+
+    def test_has_its_error_logged_with_what_it_was(self) -> None:
+        outstanding, work = Outstanding(), Deferred[str]()
+        outstanding.own(work, "work")
+        work.errback(ZeroDivisionError())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(outstanding), 0)
+
+    def test_can_be_waited_for_however_it_ends(self) -> None:
+        outstanding, good, bad = Outstanding(), Deferred[str](), Deferred[str]()
+        outstanding.own(good, "do good")
+        outstanding.own(bad, "do bad")
+        settled = outstanding.settled()
+        good.callback("done")
+        self.assertNoResult(settled)
+        bad.errback(ZeroDivisionError())
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.assertIsNone(self.successResultOf(settled))
+
+    def test_is_settled_at_once_where_there_is_none(self) -> None:
+        self.assertIsNone(self.successResultOf(Outstanding().settled()))

@@ -1,0 +1,219 @@
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.errors import SettingsError
+from tutumstream.settings import Settings, read
+
+WHO = {"TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "k3y"}
+FILES = {"/run/token": "from-file\n", "/run/empty": "\n"}
+
+
+def read_text(path: str) -> str:
+    if path not in FILES:
+        raise FileNotFoundError(2, "No such file or directory", path)
+    return FILES[path]
+
+
+def parse_endpoint(text: str) -> None:
+    if not text.startswith("tcp:"):
+        raise ValueError("Unknown endpoint type")
+
+
+def settings(environment: dict[str, str] | None = None, **options: Any) -> Settings:
+    dashed = {name.replace("_", "-"): value for name, value in options.items()}
+    return read(dashed, WHO if environment is None else environment, parse_endpoint, read_text)
+
+
+class SettingsCase(SynchronousTestCase):
+    def mistakes(self, environment: dict[str, str], **options: Any) -> tuple[str, ...]:
+        with self.assertRaises(SettingsError) as caught:
+            settings(environment, **options)
+        return caught.exception.mistakes
+
+
+class TheTutorialsVariables(SettingsCase):
+    def test_are_all_that_is_needed(self) -> None:
+        found = settings({**WHO, "SLACK_URL": "https://hooks.example/x", "PAGERDUTY_KEY": "pd"})
+        self.assertEqual(found.source, "stream")
+        self.assertEqual(found.stream_url, "wss://stream.tutum.co/v1/events")
+        self.assertEqual(found.api_url, "https://dashboard.tutum.co")
+        assert found.credentials is not None
+        self.assertEqual(found.credentials.authorization, "Basic YWxpY2U6azN5")
+        assert found.slack_url is not None
+        self.assertEqual(found.slack_url.get_secret_value(), "https://hooks.example/x")
+        assert found.pagerduty is not None
+        self.assertEqual((found.pagerduty.key.get_secret_value(), found.pagerduty.api), ("pd", "v1"))
+
+    def test_leave_out_each_destination_that_has_none(self) -> None:
+        found = settings()
+        self.assertEqual((found.slack_url, found.pagerduty, found.webhook), (None, None, None))
+
+    def test_that_are_empty_are_not_set(self) -> None:
+        self.assertIsNone(settings({**WHO, "SLACK_URL": "", "PAGERDUTY_KEY": " "}).slack_url)
+
+    def test_may_name_the_stream_as_the_sdks_did(self) -> None:
+        for variables, url in (
+            ({"TUTUM_STREAM_HOST": "ws://here:81"}, "ws://here:81/v1/events"),
+            ({"TUTUM_STREAM_HOST": "ws://here:81/"}, "ws://here:81/v1/events"),
+            ({"TUTUM_STREAM_URL": "wss://here/v1/"}, "wss://here/v1/events"),
+            ({"TUTUM_STREAM_URL": "wss://here/v1/events", "TUTUM_STREAM_HOST": "ws://other"}, "wss://here/v1/events"),
+        ):
+            self.assertEqual(settings({**WHO, **variables}).stream_url, url)
+
+    def test_may_name_the_api_as_the_sdks_did(self) -> None:
+        self.assertEqual(settings({**WHO, "TUTUM_REST_HOST": "http://here:82"}).api_url, "http://here:82")
+        both = {"TUTUM_BASE_URL": "http://there/api/v1/", "TUTUM_REST_HOST": "http://here"}
+        self.assertEqual(settings({**WHO, **both}).api_url, "http://there")
+
+    def test_may_ask_for_the_tutorials_way_of_authentication(self) -> None:
+        self.assertFalse(settings().query_auth)
+        self.assertTrue(settings({**WHO, "TUTUM_STREAM_AUTH": "query"}).query_auth)
+
+    def test_may_name_types_whose_deletion_pages(self) -> None:
+        found = settings({**WHO, "PAGERDUTY_KEY": "pd", "PAGERDUTY_ON_DELETE": "stack, node"})
+        assert found.pagerduty is not None
+        self.assertEqual(found.pagerduty.on_delete, ("stack", "node"))
+
+    def test_may_set_a_webhook_with_its_secret(self) -> None:
+        found = settings({**WHO, "WEBHOOK_URL": "http://here/hook", "WEBHOOK_SECRET": "s"})
+        assert found.webhook is not None
+        assert found.webhook.secret is not None
+        self.assertEqual(found.webhook.secret.get_secret_value(), "s")
+
+
+class Secrets(SettingsCase):
+    def test_may_come_from_files(self) -> None:
+        found = settings({"TUTUM_USERNAME": "alice", "TUTUM_TOKEN_FILE": "/run/token"})
+        assert found.credentials is not None
+        self.assertEqual(found.credentials.query, "user=alice&token=from-file")
+
+    def test_from_both_the_variable_and_the_file_are_a_mistake(self) -> None:
+        self.assertEqual(
+            self.mistakes({**WHO, "TUTUM_TOKEN_FILE": "/run/token"}),
+            ("TUTUM_TOKEN and TUTUM_TOKEN_FILE: set only one of them",),
+        )
+
+    def test_from_files_that_are_missing_or_empty_are_mistakes(self) -> None:
+        self.assertEqual(
+            self.mistakes({**WHO, "SLACK_URL_FILE": "/run/nowhere", "PAGERDUTY_KEY_FILE": "/run/empty"}),
+            (
+                "SLACK_URL_FILE: /run/nowhere can't be read: No such file or directory",
+                "PAGERDUTY_KEY_FILE: /run/empty is empty",
+            ),
+        )
+
+    def test_are_in_no_repr_and_in_no_mistake(self) -> None:
+        environment = {
+            **WHO,
+            "SLACK_URL": "https://hooks.example/T0/hush",
+            "PAGERDUTY_KEY": "hush",
+            "WEBHOOK_URL": "https://user:hush@hooks.example/",
+            "WEBHOOK_SECRET": "hush",
+        }
+        found = settings(environment)
+        for value in (found, found.pagerduty, found.webhook, found.slack_url, found.credentials):
+            self.assertNotIn("hush", repr(value))
+        wrong = {**environment, "SLACK_URL": "hush://hush", "WEBHOOK_URL": "hush hush", "TUTUM_REST_HOST": "x://hush"}
+        self.assertNotIn("hush", "\n".join(self.mistakes(wrong)))
+
+
+class Mistakes(SettingsCase):
+    def test_are_all_told_at_once(self) -> None:
+        found = self.mistakes(
+            {
+                "TUTUM_STREAM_HOST": "https://stream.example",
+                "TUTUM_REST_HOST": "dashboard.example",
+                "SLACK_URL": "hooks.example",
+                "PAGERDUTY_KEY": "pd",
+                "PAGERDUTY_API": "v3",
+                "PAGERDUTY_ON_DELETE": "stack,planet",
+                "TUTUMSTREAM_LOG_LEVEL": "loud",
+                "TUTUMSTREAM_ROUTES": "problems",
+            }
+        )
+        self.assertEqual(
+            [line.split(":")[0] for line in found],
+            [
+                "no credentials",
+                "TUTUM_STREAM_HOST",
+                "TUTUM_REST_HOST",
+                "SLACK_URL",
+                "PAGERDUTY_API",
+                "PAGERDUTY_ON_DELETE",
+                "TUTUMSTREAM_ROUTES",
+                "TUTUMSTREAM_LOG_LEVEL",
+            ],
+        )
+
+    def test_without_credentials_name_the_variables_and_the_ways_without(self) -> None:
+        (line,) = self.mistakes({})
+        for part in ("TUTUM_USERNAME", "TUTUM_TOKEN", "TUTUM_AUTH", "--demo", "--docker"):
+            self.assertIn(part, line)
+
+    def test_of_things_that_do_not_fit_together(self) -> None:
+        self.assertEqual(
+            self.mistakes({**WHO, "WEBHOOK_SECRET": "s", "PAGERDUTY_ON_DELETE": "node"}),
+            (
+                "WEBHOOK_SECRET: there is no WEBHOOK_URL to sign for",
+                "PAGERDUTY_ON_DELETE: there is no PAGERDUTY_KEY to page with",
+            ),
+        )
+        self.assertEqual(self.mistakes(WHO, demo=True, docker=True), ("--demo and --docker: choose one",))
+
+    def test_of_what_this_version_can_not_do_are_told_instead_of_being_passed_over(self) -> None:
+        found = self.mistakes({**WHO, "ELASTICSEARCH_URL": "http://es", "TUTUMSTREAM_CONFIG": "/etc/x.yaml"})
+        self.assertEqual(len(found), 2)
+
+    def test_of_places(self) -> None:
+        self.assertIn("not an endpoint", self.mistakes({**WHO, "TUTUMSTREAM_LISTEN": "8788"})[0])
+        self.assertIn("SSL_CERT_FILE", self.mistakes({**WHO, "SSL_CERT_FILE": "/no/such/file"})[0])
+        self.assertIn("HTTPS_PROXY", self.mistakes({**WHO, "HTTPS_PROXY": "socks5://here"})[0])
+        self.assertIn("DOCKER_HOST", self.mistakes({"DOCKER_HOST": "tcp://here:2376"}, docker=True)[0])
+
+
+class TheEmbeddedSources(SettingsCase):
+    def test_need_no_credentials(self) -> None:
+        self.assertEqual(settings({}, demo=True).source, "demo")
+        found = settings({}, docker=True)
+        self.assertEqual((found.source, found.docker_host), ("docker", "unix:///var/run/docker.sock"))
+        self.assertIsNone(found.credentials)
+
+    def test_demo_knows_no_destination_and_no_state_folder_whatever_the_environment_says(self) -> None:
+        environment = {
+            "SLACK_URL": "https://hooks.example/x",
+            "PAGERDUTY_KEY": "pd",
+            "WEBHOOK_URL": "https://here",
+            "TUTUMSTREAM_STATE_DIR": "/state",
+        }
+        found = settings(environment, demo=True)
+        self.assertEqual((found.slack_url, found.pagerduty, found.webhook, found.state_dir), (None, None, None, None))
+
+
+class TheStateFolder(SettingsCase):
+    def test_is_the_options_then_our_variables_then_systemds(self) -> None:
+        environment = {**WHO, "STATE_DIRECTORY": "/systemd:/other"}
+        self.assertEqual(settings(environment).state_dir, Path("/systemd"))
+        environment["TUTUMSTREAM_STATE_DIR"] = "/ours"
+        self.assertEqual(settings(environment).state_dir, Path("/ours"))
+        self.assertEqual(settings(environment, state_dir="/option").state_dir, Path("/option"))
+
+    def test_is_the_users_where_nothing_is_said(self) -> None:
+        found = settings().state_dir
+        assert found is not None
+        self.assertEqual(found.name, "tutumstream")
+
+
+class Listening(SettingsCase):
+    def test_is_on_loopback_by_default_and_can_be_turned_off(self) -> None:
+        self.assertEqual(settings().listen, "tcp:8788:interface=127.0.0.1")
+        self.assertEqual(settings({**WHO, "TUTUMSTREAM_LISTEN": "none"}).listen, "")
+        self.assertEqual(settings(WHO, listen="tcp:1").listen, "tcp:1")
+
+
+class Logging(SettingsCase):
+    def test_is_chosen_in_any_case(self) -> None:
+        found = settings({**WHO, "TUTUMSTREAM_LOG_LEVEL": "WARNING", "TUTUMSTREAM_LOG_FORMAT": "JSON"})
+        self.assertEqual((found.log_level, found.log_format), ("warn", "json"))
+        self.assertIsNone(settings().log_format)
