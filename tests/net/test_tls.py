@@ -1,5 +1,6 @@
 import errno
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
@@ -19,8 +20,9 @@ from tutumstream.net.tls import load_trust, words
 
 class TrustTests(SynchronousTestCase):
     def write(self, content: bytes) -> str:
-        path = Path(self.mktemp())
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name, "bundle.pem")
         path.write_bytes(content)
         return str(path)
 
