@@ -12,6 +12,7 @@ from tutumstream.journal.interface import Pending
 from tutumstream.notifiers.interface import INotifier, Message
 from tutumstream.rendering import Template, Templates
 from tutumstream.routing.route import Route
+from tutumstream.routing.tutorial import LINE
 
 Fetch = Callable[[str], Deferred[Mapping[str, Any] | None]]
 """Looks a resource URI up; None where it can't be had. Never fails."""
@@ -38,10 +39,7 @@ class Composer:
             route.name: templates.compile(route.name, route.text) for route in routes if destination in route.notify
         }
         # For deliveries whose route is gone, and for texts that fail on an event: told plainly is better than not.
-        self._plain = templates.compile(
-            "plain",
-            "{{ event.type }} {{ event.resource_uri }} {{ event.action }} {{ event.state }} {{ event.message }}",
-        )
+        self._plain = templates.compile("plain", LINE)
         self._fetch = fetch
 
     async def message(self, pending: Pending) -> Message:

@@ -1,0 +1,98 @@
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.delivery.test_lane import ScriptedNotifier
+from tutumstream.delivery.compose import Composer
+from tutumstream.errors import TemplateError
+from tutumstream.event import Event
+from tutumstream.journal.interface import Pending
+from tutumstream.notifiers.interface import Message
+from tutumstream.routing.delivery import Delivery, Incident
+from tutumstream.routing.route import Route
+
+STACK = "/api/v1/stack/s/"
+NODE = "/api/v1/node/n/"
+EVENT = Event(
+    id="e1",
+    received_at=1.0,
+    type="service",
+    action="update",
+    state="Running",
+    resource_uri="/api/v1/service/x/",
+    parents=(NODE, STACK),
+)
+
+
+def pending(route: str, incident: Incident | None = None, event: Event = EVENT) -> Pending:
+    return Pending(1, "e1-1", event, Delivery("slack", route, "why", "k", incident))
+
+
+class AComposer(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.asked: list[str] = []
+        self.resources: dict[str, Mapping[str, Any] | None] = {STACK: {"name": "shop", "state": "Running"}}
+
+    def fetch(self, uri: str) -> Deferred[Mapping[str, Any] | None]:
+        self.asked.append(uri)
+        return succeed(self.resources.get(uri))
+
+    def composer(self, *routes: Route) -> Composer:
+        return Composer(routes, "slack", ScriptedNotifier(), self.fetch)
+
+    def message(self, text: str, row: Pending | None = None) -> Message:
+        composer = self.composer(Route("r", "true", ("slack",), text))
+        return self.successResultOf(Deferred.fromCoroutine(composer.message(row or pending("r"))))
+
+    def test_writes_the_routes_text_with_the_delivery_s_own_id_and_incident(self) -> None:
+        incident = Incident("trigger", "key")
+        self.assertEqual(
+            self.message("{{ event.type }} is {{ event.state }}", pending("r", incident)),
+            Message("e1-1", EVENT, "service is Running", "r", incident),
+        )
+
+    def test_looks_up_only_what_the_text_names(self) -> None:
+        self.assertEqual(self.message("{{ stack.name }}").text, "shop")
+        self.assertEqual(self.asked, [STACK])
+
+    def test_asks_for_everything_at_once(self) -> None:
+        waiting: list[Deferred[Mapping[str, Any] | None]] = []
+
+        def slow(uri: str) -> Deferred[Mapping[str, Any] | None]:
+            self.asked.append(uri)
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        routes = [Route("r", "true", ("slack",), "{{ stack.name }} {{ node.name }} {{ resource.name }}")]
+        written = Deferred.fromCoroutine(Composer(routes, "slack", ScriptedNotifier(), slow).message(pending("r")))
+        self.assertEqual(sorted(self.asked), [NODE, "/api/v1/service/x/", STACK])
+        for answer in waiting:
+            answer.callback({"name": "n"})
+        self.assertEqual(self.successResultOf(written).text, "n n n")
+
+    def test_tells_without_what_can_not_be_had(self) -> None:
+        self.resources[STACK] = None
+        text = "It belonged to the {{ stack.name }} Stack."
+        self.assertEqual(self.message(text).text, "It belonged to the (unknown) Stack.")
+
+    def test_tells_without_a_parent_that_the_event_does_not_have(self) -> None:
+        self.assertEqual(self.message("{{ nodecluster.name }}").text, "(unknown)")
+        self.assertEqual(self.asked, [])
+
+    def test_tells_plainly_where_the_route_is_gone(self) -> None:
+        message = self.message("text", pending("renamed"))
+        self.assertEqual(message.text, f"service:update:Running:/api/v1/service/x/:['{NODE}', '{STACK}']")
+        self.assertEqual(message.route, "renamed")
+
+    def test_tells_plainly_where_the_text_fails_on_an_event(self) -> None:
+        text = "{% if event.state == 'Running' %}{{ 1 // 0 }}{% endif %}"
+        self.assertIn("service:update:Running:", self.message(text).text)
+
+    def test_refuses_to_begin_with_a_text_that_can_not_work(self) -> None:
+        with self.assertRaises(TemplateError):
+            self.composer(Route("r", "true", ("slack",), "{{ evnet.type }}"))
+
+    def test_cares_for_the_texts_of_its_own_destination_only(self) -> None:
+        self.composer(Route("r", "true", ("other",), "{{ evnet.type }}"))

@@ -1,0 +1,61 @@
+import json
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.delivery.state import Held
+from tutumstream.status.board import Board
+from tutumstream.status.pages import Pages, site
+from tutumstream.stream.connection import Connected
+
+
+class TheProbes(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.board = Board(lambda: "", lambda _: None)
+        self.client = StubTreq(Pages(self.board.snapshot).app.resource())
+
+    def get(self, path: str) -> tuple[int, Any]:
+        answer = self.successResultOf(self.client.get(f"http://probe.example{path}"))
+        self.assertEqual(answer.headers.getRawHeaders("content-type"), ["application/json"])
+        self.assertEqual(answer.headers.getRawHeaders("cache-control"), ["no-store"])
+        return answer.code, json.loads(self.successResultOf(self.client.content(answer)))
+
+    def test_healthz_is_good_for_as_long_as_anything_answers(self) -> None:
+        self.assertEqual(self.get("/healthz"), (200, {"status": "ok"}))
+
+    def test_readyz_says_why_not(self) -> None:
+        status, body = self.get("/readyz")
+        self.assertEqual((status, body["ready"]), (503, False))
+        self.assertEqual(body["reasons"], ["stream: stopped", "journal: not open yet"])
+
+    def test_readyz_is_good_when_the_stream_is_connected_and_the_journal_open(self) -> None:
+        self.board.stream_is(Connected(1.0))
+        self.board.journal_is_open()
+        self.board.destination_is("slack", Held(1.0, "404 no_service"))
+        self.board.counted("events")
+        self.assertEqual(
+            self.get("/readyz"),
+            (
+                200,
+                {
+                    "ready": True,
+                    "reasons": [],
+                    "stream": "connected",
+                    "journal": "ok",
+                    "destinations": {"slack": "held: 404 no_service"},
+                    "counts": {"events": 1, "malformed": 0},
+                },
+            ),
+        )
+
+    def test_there_is_nothing_else(self) -> None:
+        answer = self.successResultOf(self.client.get("http://probe.example/metricz"))
+        self.assertEqual(answer.code, 404)
+
+    def test_are_read_only(self) -> None:
+        answer = self.successResultOf(self.client.post("http://probe.example/healthz"))
+        self.assertEqual(answer.code, 405)
+
+    def test_are_not_written_down_each_time(self) -> None:
+        self.assertIsNone(site(self.board.snapshot).log(object()))

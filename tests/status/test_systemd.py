@@ -1,0 +1,54 @@
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.delivery.state import Failing, Ok
+from tutumstream.status.board import Board
+from tutumstream.status.systemd import Systemd
+from tutumstream.stream.connection import Connected, Waiting
+
+
+class Systemds(SynchronousTestCase):
+    def make(self, **environment: str) -> Systemd:
+        self.clock = Clock()
+        self.sent: list[str] = []
+        return Systemd(self.sent.append, self.clock, environment)
+
+    def test_is_told_when_we_are_ready_and_when_we_stop(self) -> None:
+        systemd = self.make()
+        systemd.ready()
+        self.clock.advance(3600)
+        systemd.stopping()
+        self.assertEqual(self.sent, ["READY=1", "STOPPING=1"])
+
+    def test_watchdog_is_fed_twice_in_its_time(self) -> None:
+        systemd = self.make(WATCHDOG_USEC="30000000")
+        systemd.ready()
+        self.clock.pump([15.0, 15.0])
+        self.assertEqual(self.sent, ["READY=1", *["WATCHDOG=1"] * 3])
+
+    def test_watchdog_is_fed_no_more_once_we_stop(self) -> None:
+        systemd = self.make(WATCHDOG_USEC="30000000")
+        systemd.ready()
+        systemd.stopping()
+        self.clock.advance(60)
+        self.assertEqual(self.sent, ["READY=1", "WATCHDOG=1", "STOPPING=1"])
+
+    def test_watchdog_that_makes_no_sense_is_none(self) -> None:
+        self.make(WATCHDOG_USEC="soon").ready()
+        self.assertEqual(self.sent, ["READY=1"])
+
+    def test_status_is_one_line_and_sent_once_per_change(self) -> None:
+        systemd = self.make()
+        board = Board(lambda: "", systemd.show)
+        board.stream_is(Connected(1.0))
+        board.destination_is("slack", Ok())
+        board.destination_is("slack", Failing(1.0, "500\noops"))
+        board.stream_is(Waiting(1.0, 2.0, "gone"))
+        self.assertEqual(
+            self.sent,
+            [
+                "STATUS=stream connected",
+                "STATUS=stream connected; slack failing: 500 oops",
+                "STATUS=stream lost: gone; slack failing: 500 oops",
+            ],
+        )
