@@ -1,0 +1,90 @@
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.gateway.docker.model import container, container_id
+from tutumstream.errors import DockerError
+from tutumstream.gateway.docker.facts import Container
+from tutumstream.gateway.docker.inspector import IN_FLIGHT, Inspector
+
+
+class InspectorTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.asked: list[tuple[str, Deferred[Container | None]]] = []
+        self.seen: list[str] = []
+        self.inspector = Inspector(self.ask, self.observe)
+
+    def ask(self, own: str) -> Deferred[Container | None]:
+        answer: Deferred[Container | None] = Deferred()
+        self.asked.append((own, answer))
+        return answer
+
+    def observe(self, own: str, found: Container | None) -> None:
+        if found is not None and found.name == "poison":
+            raise RuntimeError("boom")
+        self.seen.append(own)
+
+    def test_a_thousand_hints_of_one_container_cost_two_requests(self) -> None:
+        for _ in range(1000):
+            self.inspector.mark(container_id(1))
+        self.assertEqual(len(self.asked), 1)
+        self.asked[0][1].callback(None)
+        self.assertEqual(len(self.asked), 2)
+        self.asked[1][1].callback(None)
+        self.assertEqual(len(self.asked), 2)
+
+    def test_only_so_many_are_asked_for_at_once(self) -> None:
+        for number in range(IN_FLIGHT + 3):
+            self.inspector.mark(container_id(number))
+        self.assertEqual(len(self.asked), IN_FLIGHT)
+        self.asked[0][1].callback(None)
+        self.assertEqual(len(self.asked), IN_FLIGHT + 1)
+
+    def test_one_that_waits_for_itself_holds_nobody_up(self) -> None:
+        self.inspector.mark(container_id(1))
+        self.inspector.mark(container_id(1))
+        self.inspector.mark(container_id(2))
+        self.assertEqual([own for own, _ in self.asked], [container_id(1), container_id(2)])
+
+    def test_settled_fires_when_all_were_looked_at(self) -> None:
+        self.successResultOf(self.inspector.settled())
+        self.inspector.mark(container_id(1))
+        settled = self.inspector.settled()
+        self.assertNoResult(settled)
+        self.asked[0][1].callback(None)
+        self.successResultOf(settled)
+
+    def test_what_can_not_be_looked_at_does_not_keep_it_from_settling_and_is_tried_again(self) -> None:
+        self.inspector.mark(container_id(1))
+        self.asked[0][1].errback(DockerError("unix:///x", "500"))
+        self.successResultOf(self.inspector.settled())
+        self.assertEqual(self.seen, [])
+        self.inspector.retry()
+        self.asked[1][1].callback(None)
+        self.assertEqual(self.seen, [container_id(1)])
+        self.inspector.retry()
+        self.assertEqual(len(self.asked), 2)
+
+    def test_clearing_drops_what_is_asked_for(self) -> None:
+        for number in range(IN_FLIGHT + 1):
+            self.inspector.mark(container_id(number))
+        settled = self.inspector.settled()
+        self.inspector.clear()
+        self.assertEqual((len(self.asked), self.seen), (IN_FLIGHT, []))
+        self.assertNoResult(settled)
+        self.successResultOf(self.inspector.settled())
+
+    def test_a_bug_in_one_look_is_logged_and_ends_nothing(self) -> None:
+        self.inspector.mark(container_id(1))
+        self.inspector.mark(container_id(2))
+        self.asked[0][1].callback(container(1, "poison"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.asked[1][1].callback(None)
+        self.assertEqual(self.seen, [container_id(2)])
+
+    def test_answers_that_are_there_at_once_do_not_pile_up(self) -> None:
+        from twisted.internet.defer import succeed
+
+        inspector = Inspector(lambda own: succeed(None), self.observe)
+        for number in range(3000):
+            inspector.mark(container_id(number))
+        self.assertEqual(len(self.seen), 3000)

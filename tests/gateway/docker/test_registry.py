@@ -1,0 +1,565 @@
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.gateway.docker.model import (
+    SECOND,
+    START,
+    Told,
+    Truth,
+    capture,
+    compose,
+    container,
+    container_id,
+    event,
+)
+from tutumstream.gateway.docker.facts import Container, Engine
+from tutumstream.gateway.docker.folds import container_state
+from tutumstream.gateway.docker.registry import CHECKS, TERMINATED_AGE, TERMINATED_LIMIT
+
+
+def told_of(name: str, *kinds: str, truth: Truth | None = None) -> list[str]:
+    told = Told(truth)
+    told.replay(capture(name))
+    return told.lines(*kinds)
+
+
+class CapturesTests(SynchronousTestCase):
+    """Real streams, with the truth that went with them."""
+
+    def test_run_stop_start_restart_and_forced_removal(self) -> None:
+        self.assertEqual(
+            told_of("01-run-stop-rm.jsonl"),
+            [
+                "service create Starting web",
+                "container create Starting web",
+                "container update Running web",
+                "service update Running web",
+                *self.stopped("web"),
+                "container update Running web",
+                "service update Running web",
+                *self.stopped("web"),
+                "container update Running web",
+                "service update Running web",
+                *self.stopped("web"),
+                "container delete Terminated web",
+                "service delete Terminated web",
+            ],
+        )
+
+    def stopped(self, name: str) -> list[str]:
+        return [
+            f"{kind} update {state} {name}" for state in ("Stopping", "Stopped") for kind in ("container", "service")
+        ]
+
+    def test_a_signal_that_the_process_ignores_ends_nothing(self) -> None:
+        told = Told()
+        lines = list(capture("02-kill.jsonl"))
+        ignored = next(n for n, line in enumerate(lines) if b'"signal":"1"' in line)
+        told.replay(iter(lines[: ignored + 1]))
+        self.assertEqual(told.lines("container")[-2:], ["container update Running k9", "container update Stopping k9"])
+        now = told.registry.overdue(1e12)
+        self.assertEqual(len(now), 1)
+        told.changes.clear()
+        told.look(now[0], 1e12)
+        self.assertEqual(told.lines(), ["container update Running k9", "service update Running k9"])
+
+    def test_exit_codes_come_from_inspect(self) -> None:
+        told = Told()
+        told.replay(capture("03-die-nonzero-and-zero.jsonl"))
+        codes = {known.container.name: known.container.exit_code for known in told.registry.containers.values()}
+        self.assertEqual(codes, {"ex0": 0, "ex3": 3, "ex127": 127, "exrm": 5})
+
+    def test_a_container_that_fails_to_start_does_not_stay_starting(self) -> None:
+        self.assertEqual(
+            told_of("05-failed-start-inspect.jsonl", "container")[:2],
+            ["container create Starting bad", "container update Stopped bad"],
+        )
+
+    def test_memory_shortage_is_a_death_only_where_the_container_dies(self) -> None:
+        lines = told_of("04-oom.jsonl", "container")
+        self.assertEqual(lines.count("container update Stopped oomchild"), 1)
+        self.assertEqual(lines[-2:], ["container delete Terminated oomchild", "container delete Terminated oom"])
+
+    def test_health_checks_tell_nothing(self) -> None:
+        self.assertEqual(told_of("06-health.jsonl", "container").count("container update Running hlt"), 2)
+
+    def test_a_crash_loop_is_told_crash_by_crash(self) -> None:
+        lines = [line for line in told_of("07-restart-policy.jsonl", "container") if line.endswith(" r3")]
+        crash = ["container update Running r3", "container update Stopped r3"]
+        self.assertEqual(lines, ["container create Starting r3", *crash * 4, "container delete Terminated r3"])
+
+    def test_pause_commit_update_and_exec_change_nothing_and_a_rename_moves_the_service(self) -> None:
+        self.assertEqual(
+            told_of("08-rename-pause-update-exec.jsonl")[:9],
+            [
+                "stack create Starting p",
+                "service create Starting a1",
+                "container create Starting a2",
+                "container update Running a2",
+                "service update Running a1",
+                "stack update Running p",
+                "service create Running a2",
+                "container update Running a2",
+                "service delete Terminated a1",
+            ],
+        )
+
+    def test_the_steps_of_a_build_are_nobodys_containers(self) -> None:
+        told = Told()
+        told.replay(capture("09-images-volumes-networks.jsonl"))
+        self.assertEqual({known.container.image for known in told.registry.containers.values()}, {"busybox"})
+
+    def test_compose_is_one_stack_from_up_to_down(self) -> None:
+        lines = told_of("10-compose-v1.jsonl", "stack", "service")
+        self.assertEqual(lines[:2], ["stack create Starting shop", "service create Starting web"])
+        self.assertEqual(
+            [line for line in lines if "update" not in line],
+            [
+                "stack create Starting shop",
+                "service create Starting web",
+                "service create Starting worker",
+                "service delete Terminated web",
+                "service delete Terminated worker",
+                "stack delete Terminated shop",
+            ],
+        )
+        self.assertEqual(lines.count("service update Redeploying web"), 1)
+        redeploying = lines.index("service update Redeploying web")
+        self.assertEqual(
+            lines[redeploying : redeploying + 4],
+            [
+                "service update Redeploying web",
+                "stack update Redeploying shop",
+                "service update Running web",
+                "stack update Running shop",
+            ],
+        )
+
+    def test_compose_run_is_a_service_of_its_own(self) -> None:
+        lines = told_of("11-compose-oneoff.jsonl", "service")
+        self.assertEqual(lines[0], "service create Starting shop_web_run_ba1856ce0758")
+
+    def test_a_graceful_restart_of_the_daemon_deletes_nothing_but_what_was_removed(self) -> None:
+        truth = Truth()
+        for number, name in ((1, "keep"), (2, "nokeep"), (3, "ssvc.1.lo7098fc0cw2kmct08ujhbiwk")):
+            truth.containers[container_id(number)] = container(number, name)
+        names = {"4005630e": 1, "f76e49a0": 2, "2a0e86aa": 3}
+        told = Told(truth)
+        told.resync(START)
+        told.changes.clear()
+        lines = []
+        for line in capture("18-daemon-graceful-restart.jsonl"):
+            text = line.decode()
+            for start in names:
+                own = next((word for word in text.split('"') if word.startswith(start) and len(word) == 64), None)
+                text = text.replace(own, container_id(names[start])) if own else text
+            lines.append(text.encode())
+        told.replay(iter(lines))
+        deleted = [line for line in told.lines("container") if "delete" in line]
+        self.assertEqual(deleted, ["container delete Terminated ssvc.1.lo7098fc0cw2kmct08ujhbiwk"])
+        kept = [line for line in told.lines("container") if line.endswith(" keep")]
+        states = ["Stopping", "Stopped", "Running"]
+        self.assertEqual(kept, [f"container update {state} keep" for state in states])
+
+    def test_a_replay_with_stale_events_deletes_nothing(self) -> None:
+        told = Told()
+        told.truth.containers[container_id(1)] = container(1, "alive")
+        told.resync(START)
+        for line in capture("20-buffer-after-sigkill-restart-since0.jsonl"):
+            told.hear(line)
+        self.assertNotIn("container delete Terminated alive", told.lines())
+        self.assertEqual(told.registry.alive(), [container_id(1)])
+
+    def test_a_label_can_not_forge_an_exit_code(self) -> None:
+        truth = Truth()
+        own = next(word for word in next(capture("21-label-collisions.jsonl")).decode().split('"') if len(word) == 64)
+        truth.real_exit_codes[own] = 5
+        told = Told(truth)
+        told.replay(capture("21-label-collisions.jsonl"))
+        self.assertEqual(told.registry.containers[own].container.exit_code, 5)
+
+    def test_podmans_words_mean_the_same(self) -> None:
+        lines = told_of("23-podman-compat.jsonl", "container")
+        self.assertEqual(
+            [line for line in lines if line.endswith(" p3")],
+            [
+                "container create Starting p3",
+                "container update Running p3",
+                "container update Stopped p3",
+                "container delete Terminated p3",
+            ],
+        )
+
+    def test_nothing_is_told_twice_in_any_capture(self) -> None:
+        for name in ("01-run-stop-rm", "02-kill", "07-restart-policy", "10-compose-v1", "23-podman-compat"):
+            told = Told()
+            told.replay(capture(f"{name}.jsonl"))
+            assert_no_repeats(self, told)
+
+
+def assert_no_repeats(case: SynchronousTestCase, told: Told) -> None:
+    last: dict[str, tuple[str, object]] = {}
+    for change in told.changes:
+        new = (change.state, change.parents)
+        if change.action == "update":
+            case.assertNotEqual(last[change.resource_uri], new, change)
+        last[change.resource_uri] = new
+
+
+class RegistryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.told = Told()
+
+    def there(self, **fields: Any) -> str:
+        """Make this the truth, and have it looked at."""
+        one = container(**fields)
+        self.told.truth.containers[one.id] = one
+        self.told.look(one.id, START + 5)
+        return one.id
+
+    def test_parents_come_in_the_order_of_tutum(self) -> None:
+        self.there(labels=compose("web"))
+        change = next(change for change in self.told.changes if change.type == "container")
+        self.assertEqual([uri.split("/")[3] for uri in change.parents], ["service", "node", "stack"])
+        service = next(change for change in self.told.changes if change.type == "service")
+        self.assertEqual([uri.split("/")[3] for uri in service.parents], ["stack"])
+
+    def test_without_a_stack_a_service_has_no_parents(self) -> None:
+        self.there()
+        service = next(change for change in self.told.changes if change.type == "service")
+        self.assertEqual(service.parents, ())
+
+    def test_an_event_is_told_after_the_resource_shows_it(self) -> None:
+        own = self.there()
+        self.assertEqual(self.told.registry.containers[own].state, "Running")
+
+    def test_a_restart_that_nobody_noticed_is_told(self) -> None:
+        own = self.there()
+        self.told.take()
+        self.there(started=(START + 3) * SECOND)
+        self.assertEqual(self.told.take("container"), ["container update Stopped web", "container update Running web"])
+        self.assertEqual(self.told.registry.containers[own].container.started, (START + 3) * SECOND)
+
+    def test_a_death_while_the_daemon_was_down_is_found_by_looking(self) -> None:
+        self.there()
+        self.told.take()
+        self.there(status="exited", exit_code=7, finished=(START + 4) * SECOND)
+        self.assertEqual(self.told.take(), ["container update Stopped web", "service update Stopped web"])
+
+    def test_gone_26_milliseconds_after_it_died(self) -> None:
+        own = self.there()
+        self.told.take()
+        del self.told.truth.containers[own]
+        self.told.hear(event("die", at=START + 9, exitCode="3"))
+        self.assertEqual(
+            self.told.take("container"), ["container update Stopped web", "container delete Terminated web"]
+        )
+        self.told.hear(event("destroy", at=START + 9.026))
+        self.assertEqual(self.told.take(), [])
+        self.assertEqual(self.told.registry.containers[own].container.exit_code, 3)
+
+    def test_of_a_forged_exit_code_nothing_is_believed(self) -> None:
+        own = self.there(labels={"exitCode": "0"})
+        del self.told.truth.containers[own]
+        self.told.hear(event("die", at=START + 9, exitCode="0"))
+        self.assertIsNone(self.told.registry.containers[own].container.exit_code)
+
+    def test_a_life_too_short_to_look_at_is_told_from_the_stream(self) -> None:
+        for action, more in (("create", {}), ("start", {}), ("die", {"exitCode": "4"})):
+            self.told.hear(event(action, at=START + 1, **more), look=False)
+        self.told.look(container_id(1), START + 2)
+        self.assertEqual(
+            self.told.take("container"),
+            [
+                "container create Starting web",
+                "container update Running web",
+                "container update Stopped web",
+                "container delete Terminated web",
+            ],
+        )
+        self.assertEqual(self.told.registry.containers[container_id(1)].container.exit_code, 4)
+
+    def test_a_creation_is_told_before_anybody_can_look(self) -> None:
+        self.told.hear(event("create", **compose("web")), look=False)
+        self.assertEqual(
+            self.told.take(),
+            ["stack create Starting shop", "service create Starting web", "container create Starting web"],
+        )
+
+    def test_what_was_never_heard_of_is_told_from_its_creation_on(self) -> None:
+        self.there(status="exited", exit_code=0, finished=(START + 2) * SECOND)
+        self.assertEqual(
+            self.told.take("container"),
+            ["container create Starting web", "container update Running web", "container update Stopped web"],
+        )
+
+    def test_hints_of_a_container_that_nobody_knows_and_that_is_gone_tell_nothing(self) -> None:
+        self.told.hear(event("die", exitCode="1"))
+        self.told.hear(event("kill", signal="9"))
+        self.told.hear(event("destroy"))
+        self.assertEqual(self.told.take(), [])
+
+    def test_stopping_begins_with_the_stop_signal_of_the_image(self) -> None:
+        self.there(stop_signal=10)
+        self.told.take()
+        self.told.hear(event("kill", at=START + 9, signal="10"))
+        self.assertEqual(self.told.take("container"), ["container update Stopping web"])
+
+    def test_an_old_kill_says_nothing_about_the_new_run(self) -> None:
+        self.there(started=(START + 3) * SECOND)
+        self.told.take()
+        self.told.hear(event("kill", at=START + 2, signal="15"))
+        self.assertEqual(self.told.take(), [])
+
+    def test_a_signal_that_a_label_may_have_forged_says_nothing(self) -> None:
+        self.there(labels={"signal": "9"})
+        self.told.take()
+        self.told.hear(event("kill", at=START + 9, signal="9"))
+        self.assertEqual(self.told.take(), [])
+
+    def test_a_kill_of_what_does_not_run_says_nothing(self) -> None:
+        self.there(status="exited")
+        self.told.take()
+        self.told.hear(event("kill", at=START + 9, signal="9"))
+        self.assertEqual(self.told.take(), [])
+
+    def test_stopping_lasts_through_other_looks_until_its_deadline(self) -> None:
+        own = self.there(stop_timeout=30)
+        self.told.hear(event("kill", at=START + 9, signal="15"))
+        self.told.take()
+        self.told.look(own, START + 48)
+        self.assertEqual(self.told.take(), [])
+        # Until now it would have been looked at because it was once starting.
+        self.told.registry.overdue(START + 48)
+        self.assertEqual(self.told.registry.overdue(START + 49), [own])
+        self.told.look(own, START + 49)
+        self.assertEqual(self.told.take("container"), ["container update Running web"])
+
+    def test_a_kill_that_is_told_again_does_not_bring_stopping_back(self) -> None:
+        own = self.there()
+        kill = event("kill", at=START + 9, signal="15")
+        self.told.hear(kill)
+        self.told.look(own, START + 99)
+        self.told.take()
+        self.told.hear(kill)
+        self.assertEqual(self.told.take(), [])
+
+    def test_the_removal_of_a_running_container_passes_through_stopped(self) -> None:
+        self.there()
+        self.told.take()
+        self.there(status="removing", finished=(START + 4) * SECOND, exit_code=0)
+        self.assertEqual(
+            self.told.take("container"), ["container update Stopped web", "container update Terminating web"]
+        )
+
+    def test_a_network_that_lets_go_is_a_hint_only_while_starting(self) -> None:
+        own = self.there(status="created")
+        self.told.take()
+        self.told.truth.containers[own] = container(status="created", error="no such file", exit_code=127)
+        self.told.hear(event("disconnect", kind="network", container=own))
+        self.assertEqual(self.told.take("container"), ["container update Stopped web"])
+        self.told.truth.containers[own] = container()
+        self.told.hear(event("disconnect", kind="network", container=own))
+        self.assertEqual(self.told.take(), [])
+
+    def test_one_that_is_created_is_looked_at_again_and_stops_counting_as_starting(self) -> None:
+        own = self.there(status="created")
+        self.told.take()
+        for check in CHECKS:
+            self.assertEqual(self.told.registry.overdue(START + 5 + check), [own])
+            self.told.look(own, START + 5 + check)
+        self.assertEqual(self.told.take("container"), ["container update Stopped web"])
+        self.assertEqual(self.told.registry.overdue(START + 1e6), [])
+
+    def test_one_that_is_settled_is_not_looked_at_again(self) -> None:
+        self.there()
+        self.assertEqual(self.told.registry.overdue(START + 1e6), [])
+
+    def test_who_said_gone_may_have_been_wrong(self) -> None:
+        own = self.there()
+        self.told.look(own, START + 6)
+        del self.told.truth.containers[own]
+        self.told.look(own, START + 7)
+        self.told.look(own, START + 8)
+        self.told.take()
+        self.there()
+        self.assertEqual(self.told.take("container")[0], "container create Starting web")
+        self.assertEqual(self.told.registry.alive(), [own])
+
+    def test_a_hint_about_the_dead_is_not_followed(self) -> None:
+        own = self.there()
+        del self.told.truth.containers[own]
+        self.told.look(own, START + 7)
+        self.told.truth.containers[own] = container()
+        self.told.take()
+        self.told.hear(event("start", at=START + 9))
+        self.assertEqual(self.told.take(), [])
+
+    def test_a_service_that_comes_back_is_the_same(self) -> None:
+        self.there(number=1)
+        self.told.truth.containers.clear()
+        self.told.look(container_id(1), START + 6)
+        self.there(number=2)
+        uris = {change.resource_uri for change in self.told.changes if change.type == "service"}
+        self.assertEqual(len(uris), 1)
+        self.assertEqual(self.told.lines("service")[-2:], ["service create Starting web", "service update Running web"])
+
+    def test_what_ended_is_kept_for_a_time(self) -> None:
+        own = self.there(labels=compose("web"))
+        del self.told.truth.containers[own]
+        self.told.look(own, START + 6)
+        self.told.registry.purge(START + 6 + TERMINATED_AGE)
+        self.assertIn(own, self.told.registry.containers)
+        self.told.registry.purge(START + 7 + TERMINATED_AGE)
+        self.assertEqual(self.told.registry.containers, {})
+        self.assertIsNone(self.told.registry.find(self.told.changes[0].resource_uri.split("/")[-2]))
+        self.assertEqual((self.told.registry.groups.services, self.told.registry.groups.stacks), ({}, {}))
+
+    def test_what_ended_is_kept_in_a_bounded_number(self) -> None:
+        for number in range(TERMINATED_LIMIT + 3):
+            self.there(number=number + 1, name=f"n{number}")
+            del self.told.truth.containers[container_id(number + 1)]
+            self.told.look(container_id(number + 1), START + 6)
+        self.told.registry.purge(START + 7)
+        self.assertEqual(len(self.told.registry.containers), TERMINATED_LIMIT)
+        self.assertNotIn(container_id(3), self.told.registry.containers)
+        self.assertIn(container_id(4), self.told.registry.containers)
+
+    def test_engines_with_the_same_id_are_told_apart_by_their_names(self) -> None:
+        other = Told()
+        other.registry = type(other.registry)("other", START)
+        self.assertNotEqual(self.told.registry.node.uuid, other.registry.node.uuid)
+        self.there(labels=compose("web"))
+        other.truth = self.told.truth
+        other.resync(START + 5)
+        groups = {change.resource_uri for change in self.told.changes if change.type != "container"}
+        self.assertTrue(groups.isdisjoint({change.resource_uri for change in other.changes}))
+
+    def test_the_node_is_told_only_when_it_changes(self) -> None:
+        registry = self.told.registry
+        self.assertEqual(registry.reach("Deployed"), [])
+        (change,) = registry.reach("Unreachable")
+        self.assertEqual(
+            (change.type, change.action, change.state, change.parents), ("node", "update", "Unreachable", ())
+        )
+        self.assertEqual(registry.reach("Unreachable"), [])
+        registry.describe_engine(Engine(hostname="vm"))
+        registry.seen_alive(START + 50)
+        self.assertEqual((registry.node.engine.hostname, registry.node.last_seen), ("vm", START + 50))
+
+    def test_an_intermediate_container_that_is_listed_is_nobodys(self) -> None:
+        self.there(image="sha256:" + "0" * 64)
+        self.assertEqual(self.told.take(), [])
+        self.assertEqual(self.told.registry.containers, {})
+
+
+ACTIONS = ("create", "start", "stop", "crash", "remove", "rename", "signal", "fail")
+STEPS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(1, 4)), max_size=40)
+SERVICES = {1: compose("web"), 2: compose("web"), 3: compose("worker"), 4: {}}
+
+
+def history(steps: list[tuple[str, int]]) -> tuple[Truth, list[tuple[bytes, dict[str, Container]]]]:
+    """A believable life of some containers: the lines that an engine would send, each with the truth after it."""
+    truth, lines = Truth(), []
+    born: dict[int, int] = {}
+    for n, (action, slot) in enumerate(steps):
+        at = START + 10.0 * n
+        number = born.get(slot, slot)
+        known = truth.containers.get(container_id(number))
+        running = known is not None and known.status == "running"
+        sent: list[bytes] = []
+        if action == "create" and known is None:
+            # An id never comes back.
+            number = born[slot] = slot + 10 * (n + 1)
+            sent = [event("create", number, at, name=f"c{slot}", **SERVICES[slot])]
+        elif action == "start" and known is not None and not running:
+            sent = [event("start", number, at, name=known.name)]
+        elif action in ("stop", "crash") and running:
+            dead = event("die", number, at + 0.2, exitCode="137" if action == "stop" else "1")
+            sent = [event("kill", number, at, signal="15"), dead] if action == "stop" else [dead]
+        elif action == "remove" and known is not None:
+            dead = event("die", number, at + 0.1, exitCode="137")
+            sent = [*([dead] if running else []), event("destroy", number, at + 0.2)]
+        elif action == "rename" and known is not None:
+            sent = [event("rename", number, at, name=f"c{slot}r{n}")]
+        elif action == "signal" and running:
+            sent = [event("kill", number, at, signal="15")]
+        elif action == "fail" and known is not None and known.status == "created":
+            sent = [event("disconnect", 99, at, kind="network", container=known.id)]
+        for line in sent:
+            truth.apply(line)
+            lines.append((line, dict(truth.containers)))
+    return truth, lines
+
+
+class PropertyTests(SynchronousTestCase):
+    @settings(max_examples=150, deadline=None)
+    @given(STEPS, st.data())
+    def test_whatever_is_lost_doubled_or_late_a_look_at_everything_ends_in_the_truth(
+        self, steps: list[tuple[str, int]], data: st.DataObject
+    ) -> None:
+        truth, lines = history(steps)
+        order = data.draw(st.lists(st.integers(0, len(lines) - 1), max_size=60)) if lines else []
+        told = Told()
+        furthest = 0
+        for position in order:
+            line, _ = lines[position]
+            # What is looked at is always as new as the newest line that came, or newer.
+            furthest = max(furthest, position)
+            told.truth.containers = dict(lines[furthest][1])
+            told.hear(line, look=data.draw(st.booleans()))
+        told.truth = truth
+        end = START + 1e6
+        told.resync(end)
+        self.assert_told_is_true(told, end)
+        assert_no_repeats(self, told)
+        before = len(told.changes)
+        told.resync(end + 1)
+        self.assertEqual(len(told.changes), before)
+
+    def assert_told_is_true(self, told: Told, now: float) -> None:
+        states = {change.resource_uri: change.state for change in told.changes}
+        alive = {known.container.id: known for known in told.registry.containers.values() if not known.destroyed}
+        self.assertEqual(set(alive), set(told.truth.containers))
+        for own, known in alive.items():
+            self.assertEqual(known.container, told.truth.containers[own])
+            self.assertEqual(states[known.uri], container_state(told.truth.containers[own], now))
+        gone = {known.uri for known in told.registry.containers.values() if known.destroyed}
+        self.assertEqual({states[uri] for uri in gone}, {"Terminated"} if gone else set())
+        services = told.registry.groups.services.values()
+        living = {known.place.service for known in alive.values()}
+        self.assertEqual({one.uuid for one in services if states[one.uri] != "Terminated"}, living)
+        stacks = told.registry.groups.stacks.values()
+        housed = {known.place.stack for known in alive.values() if known.place.stack}
+        self.assertEqual({one.uuid for one in stacks if states[one.uri] != "Terminated"}, housed)
+        for one in (*services, *stacks):
+            self.assertEqual(states[one.uri], one.state)
+
+    @settings(max_examples=100, deadline=None)
+    @given(STEPS)
+    def test_with_every_hint_in_order_each_container_goes_through_tutums_states(
+        self, steps: list[tuple[str, int]]
+    ) -> None:
+        _, lines = history(steps)
+        told = Told()
+        for line, after in lines:
+            told.truth.containers = dict(after)
+            told.hear(line)
+        follows = {
+            "Starting": {"Running", "Stopped", "Terminated"},
+            "Running": {"Stopping", "Stopped", "Running"},
+            "Stopping": {"Stopped", "Running"},
+            "Stopped": {"Running", "Terminated", "Stopped"},
+        }
+        paths: dict[str, list[str]] = {}
+        for change in told.changes:
+            if change.type == "container":
+                paths.setdefault(change.resource_uri, []).append(change.state)
+        for path in paths.values():
+            self.assertEqual(path[0], "Starting")
+            for before, after_it in pairwise(path):
+                self.assertIn(after_it, follows[before])
