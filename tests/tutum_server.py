@@ -1,7 +1,7 @@
 """A Tutum for tests that does what it is told, wrong things too: the Stream and REST API of tests/corpus/tutum.
 
-As a process of its own, `python -m tests.tutum_server` prints its port and is told what to do over HTTP; `running_tutum.py`
-does that for a test. In a test's own reactor, use `ScriptedTutum(...).site`.
+As a process of its own, `python -m tests.tutum_server`, it prints its port and is told what to do over HTTP;
+`running_tutum.py` does that for a test. In a test's own reactor, use `ScriptedTutum(...).site`.
 
     POST /control/mode      {"mode": "open", …}      see `Behaviour`; fields that are left out stay as they are
     POST /control/send      ?binary=1                the body is one frame's payload, sent as it is, to every client

@@ -1,9 +1,9 @@
 """One port for both of Tutum's APIs: the Stream under `/v1/`, everything else to the REST API."""
 
-from typing import Final
+from typing import Final, cast
 
 from autobahn.twisted.resource import WebSocketResource
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.web.http import HTTPChannel
@@ -20,6 +20,9 @@ IDLE_TIMEOUT: Final = 60.0
 """Seconds after which an HTTP connection without a request is closed. Streams are not touched by it."""
 
 
+BODY_LIMIT: Final = 64 * 1024
+
+
 class Channel(HTTPChannel):
     """HTTP/1.1, with an ear for python-tutum 0.16 to 0.20.
 
@@ -33,6 +36,17 @@ class Channel(HTTPChannel):
             return True
         taken: bool = super().headerReceived(line)
         return taken
+
+
+class SmallRequest(Request):
+    """A request that may bring a body, as go-tutum's do, but not a large one: nobody here reads it."""
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a part of the body, or cut the connection."""
+        if self.content is None or self.content.tell() + len(data) > BODY_LIMIT:
+            cast(ITCPTransport, self.channel.transport).abortConnection()
+        else:
+            super().handleContentChunk(data)
 
 
 def _segments(path: bytes) -> list[bytes]:
@@ -118,11 +132,12 @@ class GatewaySite(Site):
     """
 
     _logger = Logger()
+    noisy = False
     protocol = Channel  # type: ignore[assignment]  # Twisted's has a wrapper that can also become HTTP/2
 
     def __init__(self, clock: IReactorTime, platform: IPlatform, access: Access, stream: StreamFactory) -> None:
         root = RootResource(StreamResource(stream, access), RestResource(platform, access, clock))
-        super().__init__(root, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
+        super().__init__(root, SmallRequest, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
         self.stream = stream
 
     def acceptableProtocols(self) -> list[bytes]:
