@@ -17,8 +17,9 @@ class TheIntake(SynchronousTestCase):
         self.journal.open()
         self.board = Board(lambda: "", lambda _: None)
         self.woken: list[str] = []
+        self.changed: list[str] = []
         router = Router(tutorial(), {"slack", "webhook", "log"})
-        self.intake = Intake(router, self.journal, self.woken.append, self.board)
+        self.intake = Intake(router, self.journal, self.woken.append, self.changed.append, self.board)
 
     def test_remembers_an_event_with_all_that_it_causes_and_wakes_the_lanes(self) -> None:
         self.intake.take(CONTAINER)
@@ -46,6 +47,10 @@ class TheIntake(SynchronousTestCase):
         malformed = Malformed(received_at=1.0, reason="no", raw=b"x")
         self.intake.keep(malformed)
         self.assertEqual(self.successResultOf(self.journal.malformed(10)), [malformed])
+
+    def test_says_whose_look_ups_are_old(self) -> None:
+        self.intake.take(CONTAINER)
+        self.assertEqual(self.changed, ["/api/v1/container/x/"])
 
     def test_counts_both(self) -> None:
         self.intake.take(CONTAINER)

@@ -78,7 +78,7 @@ def assemble(settings: Settings, reactor: Any) -> Parts:
         ],
         reactor,
     )
-    intake = Intake(Router(routes, notifiers), journal, lanes.wake, board)
+    intake = Intake(Router(routes, notifiers), journal, lanes.wake, resources.forget, board)
     stream = StreamService(
         url=f"{stream_url}?{credentials.query}" if settings.query_auth else stream_url,
         headers={} if settings.query_auth else {"Authorization": credentials.authorization},

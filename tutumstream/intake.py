@@ -20,19 +20,29 @@ class Intake:
         router: decides.
         journal: remembers.
         wake: called with a destination once its delivery is on disk.
+        changed: called with the URI of each object that changed: what was looked up of it is old.
         board: counts.
     """
 
-    def __init__(self, router: Router, journal: IJournal, wake: Callable[[str], None], board: Board) -> None:
+    def __init__(
+        self,
+        router: Router,
+        journal: IJournal,
+        wake: Callable[[str], None],
+        changed: Callable[[str], None],
+        board: Board,
+    ) -> None:
         self._router = router
         self._journal = journal
         self._wake = wake
+        self._changed = changed
         self._board = board
         self._outstanding = Outstanding()
 
     def take(self, event: Event) -> None:
         """Take an event; order is kept."""
         self._board.counted("events")
+        self._changed(event.resource_uri)
         deliveries = self._router.deliveries(event)
         recorded = self._journal.record(event, deliveries)
         recorded.addCallback(partial(self._recorded, deliveries))

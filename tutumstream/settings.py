@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError, field_validator
@@ -13,8 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, Validati
 from tutumstream.errors import DockerError, SettingsError
 from tutumstream.event import OBJECT_TYPES
 from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
+from tutumstream.net.address import Address
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import load_trust
+from tutumstream.notifiers.signature import signing_key
 from tutumstream.stream import credentials
 from tutumstream.stream.credentials import Credentials
 
@@ -74,18 +75,32 @@ class Variables(BaseModel):
     @field_validator("TUTUM_STREAM_URL", "TUTUM_STREAM_HOST")
     @classmethod
     def _stream_url(cls, value: str) -> str:
-        return _url(value, ("ws", "wss"))
+        if value and not value.startswith(("wss://", "ws://")):
+            raise ValueError("the URL must begin with wss:// or ws://")
+        if value:
+            # Apart from its scheme it is like any other.
+            Address.parse("http" + value.removeprefix("ws"))
+        return value
 
     @field_validator("TUTUM_BASE_URL", "TUTUM_REST_HOST", "PAGERDUTY_URL")
     @classmethod
     def _http_url(cls, value: str) -> str:
-        return _url(value, ("http", "https"))
+        if value:
+            Address.parse(value)
+        return value
 
     @field_validator("SLACK_URL", "WEBHOOK_URL")
     @classmethod
     def _secret_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            _url(value.get_secret_value(), ("http", "https"))
+            Address.parse(value.get_secret_value())
+        return value
+
+    @field_validator("WEBHOOK_SECRET")
+    @classmethod
+    def _signing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            signing_key(value.get_secret_value())
         return value
 
     @field_validator("PAGERDUTY_ON_DELETE")
@@ -218,7 +233,7 @@ def _settings(
     return Settings(
         source=source,
         stream_url=_events_url(variables),
-        api_url=_origin(variables.TUTUM_BASE_URL or variables.TUTUM_REST_HOST),
+        api_url=Address.parse(variables.TUTUM_BASE_URL or variables.TUTUM_REST_HOST).origin,
         credentials=found,
         query_auth=variables.TUTUM_STREAM_AUTH == "query",
         docker_host=variables.DOCKER_HOST,
@@ -243,11 +258,6 @@ def _events_url(variables: Variables) -> str:
     base = variables.TUTUM_STREAM_URL or f"{variables.TUTUM_STREAM_HOST.rstrip('/')}/v1"
     base = base.rstrip("/")
     return base if base.endswith("/events") else f"{base}/events"
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, "", "", ""))
 
 
 def _from_files(known: Mapping[str, str], read_text: Callable[[str], str], mistakes: list[str]) -> dict[str, str]:
@@ -295,20 +305,6 @@ def _check_elsewhere(known: Mapping[str, str], source: Source, mistakes: list[st
             parse_docker_host(known.get("DOCKER_HOST", DEFAULT_HOST))
         except DockerError as problem:
             mistakes.append(f"DOCKER_HOST: {problem}")
-
-
-def _url(value: str, schemes: tuple[str, str]) -> str:
-    # The value may hold a secret, so no message repeats it.
-    if not value:
-        return value
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or 0 < parts.port < 65536)
-    except ValueError:
-        usable = False
-    if not usable or any(character.isspace() for character in value):
-        raise ValueError(f"must be a URL that begins with {schemes[1]}:// or {schemes[0]}://")
-    return value
 
 
 def _words(error: Any) -> str:

@@ -30,12 +30,12 @@ class LogTests(Basics, SynchronousTestCase):
 
     def test_what_could_steer_a_terminal_is_escaped(self) -> None:
         self.assertEqual(
-            self.line("a\nb\r\x1b[2J\x00\x9b\u2028\u202e ü🎉"), "a\\nb\\r\\x1b[2J\\x00\\x9b\\u2028\\u202e ü🎉"
+            self.line("a\nb\r\x1b[2J\x00\x9b\u2028\u202e ü🎉"), "a / b\\r\\x1b[2J\\x00\\x9b\\u2028\\u202e ü🎉"
         )
 
     def test_a_long_text_is_cut(self) -> None:
         self.assertEqual(self.line("x" * (LINE_LIMIT + 1)), "x" * (LINE_LIMIT - 1) + "…")
-        self.assertEqual(len(self.line("\n" * LINE_LIMIT)), LINE_LIMIT)
+        self.assertEqual(len(self.line("\r" * LINE_LIMIT)), LINE_LIMIT)
 
     def test_a_label_tells_what_another_destination_would_have_got(self) -> None:
         notifier = LogNotifier("pagerduty")

@@ -24,3 +24,10 @@ class CacheTests(SynchronousTestCase):
         self.assertEqual(len(cache), 2)
         self.assertIsNone(cache.get("a", 0.0))
         self.assertEqual(cache.get("b", 0.0), Entry(3, 9.0))
+
+    def test_a_value_can_be_forgotten(self) -> None:
+        cache: Cache[str] = Cache(2)
+        cache.put("a", "A", until=5.0)
+        cache.remove("a")
+        cache.remove("never there")
+        self.assertIsNone(cache.get("a", 0.0))

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.destinations import Destinations, Scripted
 from tests.net.wire import Network
 from tutumstream.net.http import HttpClient
-from tutumstream.resources.client import AT_ONCE, LookUps, Resources, is_resource_uri
+from tutumstream.resources.client import AT_ONCE, SPARED_FOR, LookUps, Resources, is_resource_uri
 
 URI = "/api/v1/stack/f24bca18-e1dd-40aa-9b3c-064c0c26683e/"
 KEY = "Basic c2VjcmV0OmtleQ=="
@@ -117,9 +117,38 @@ class ResourcesTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(one) for one in fetched], [None] * len(uris))
         self.network.settle()
         self.assertEqual(self.network.open_connections(), 0)
-        self.network.settle(1.1)
+        self.network.settle(SPARED_FOR)
         self.api.script(URI, STACK)
         self.assertIsNotNone(self.successResultOf(self.fetch()), "the places are free again")
+
+    def test_an_api_that_hangs_costs_one_message_its_patience_and_not_all_of_them(self) -> None:
+        self.api.script(URI, Scripted(hang="before"))
+        self.fetch()
+        self.network.settle(5.0)
+        for number in range(20):
+            self.assertIsNone(self.successResultOf(self.fetch(f"/api/v1/stack/{number}/")))
+        self.assertEqual(len(self.api.requests), 1)
+        self.api.script(URI, STACK)
+        self.network.settle(SPARED_FOR)
+        self.assertIsNotNone(self.successResultOf(self.fetch()))
+
+    def test_an_object_that_changed_is_asked_for_anew(self) -> None:
+        self.api.script(URI, STACK)
+        self.successResultOf(self.fetch())
+        self.resources.forget(URI)
+        self.successResultOf(self.fetch())
+        self.assertEqual(len(self.api.requests), 2)
+
+    def test_an_object_that_changes_while_it_is_asked_for_is_asked_for_anew(self) -> None:
+        self.api.script(URI, Scripted(status=200, body='{"state": "Starting"}', delay=1.0), STACK)
+        before = self.fetch()
+        self.resources.forget(URI)
+        after = self.fetch()
+        self.assertEqual(self.successResultOf(after), {"name": "web", "state": "Running"})
+        self.network.settle(1.0)
+        self.network.settle()
+        self.assertEqual(self.successResultOf(before), {"state": "Starting"})
+        self.assertEqual(self.successResultOf(self.fetch()), {"name": "web", "state": "Running"})
 
     def test_what_is_no_json_object_is_a_failure(self) -> None:
         bodies = ("", "[]", "null", '"x"', "{", "[" * 200_000, '{"a": "' + "x" * 1_100_000 + '"}')
@@ -152,6 +181,7 @@ class ResourcesTests(SynchronousTestCase):
         self.assertIn("http://api.example fail (its name could not be looked up)", self.lines()[0][1])
         self.network.host("api.example:80", self.api.site())
         self.api.script(URI, STACK)
+        self.network.settle(SPARED_FOR)
         self.successResultOf(self.fetch())
         self.assertEqual(self.lines()[1:], [(LogLevel.info, "look-ups at http://api.example work again")])
         self.assertNotIn(KEY, repr(self.logged))

@@ -34,6 +34,10 @@ class Cache(Generic[T]):
         entry = self._entries.get(key)
         return entry if entry is not None and now < entry.until else None
 
+    def remove(self, key: str) -> None:
+        """Forget a value, if there is one."""
+        self._entries.pop(key, None)
+
     def put(self, key: str, value: T, until: float) -> None:
         """Remember a value; it replaces an older one."""
         self._entries.pop(key, None)

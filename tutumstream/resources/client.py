@@ -25,6 +25,10 @@ FRESH_FOR: Final = 5.0
 FAILED_FOR: Final = 1.0
 """Seconds until a look-up that failed is tried again."""
 
+SPARED_FOR: Final = 10.0
+"""Seconds without any look-up after one that got no whole answer: an API that hangs must not cost every message its
+patience."""
+
 PATIENCE: Final = 5.0
 """Seconds that a look-up may take, its wait for a free place included."""
 
@@ -85,6 +89,7 @@ class Resources:
         self._places = DeferredSemaphore(AT_ONCE)
         self._waiting: dict[str, list[Deferred[Resource | None]]] = {}
         self._failing = False
+        self._spared_until = 0.0
         self.lookups = LookUps()
 
     def __repr__(self) -> str:
@@ -109,20 +114,30 @@ class Resources:
             self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
             self._waiting[uri].append(waiting)
             return waiting
-        self._waiting[uri] = [waiting]
-        Deferred.fromCoroutine(self._look_up(uri)).addErrback(self._bug, uri)
+        if self._clock.seconds() < self._spared_until:
+            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            return succeed(None)
+        waiters = self._waiting[uri] = [waiting]
+        Deferred.fromCoroutine(self._look_up(uri, waiters)).addErrback(self._bug, uri, waiters)
         return waiting
 
-    async def _look_up(self, uri: str) -> None:
+    def forget(self, uri: str) -> None:
+        """The object changed: the next look-up asks anew, and does not share one that is already under way."""
+        self._cache.remove(uri)
+        self._waiting.pop(uri, None)
+
+    async def _look_up(self, uri: str, waiters: list[Deferred[Resource | None]]) -> None:
         # The place is asked for first, and the wait for it counts.
         asked: Deferred[Answer] = self._places.run(self._ask, uri)
         asked.addTimeout(PATIENCE, self._clock, self._too_late)
         try:
             found = _read(await asked)
         except (ExchangeError, _UnusableError) as problem:
-            self._failed(uri, problem)
+            self._failed(problem)
+            self._tell(uri, waiters, None, FAILED_FOR)
         else:
-            self._answered(uri, found)
+            self._answered(found)
+            self._tell(uri, waiters, found, FRESH_FOR)
 
     def _ask(self, uri: str) -> Deferred[Answer]:
         return self._http.exchange("GET", self._origin + uri, self._headers, timeout=PATIENCE, limit=ANSWER_LIMIT)
@@ -130,7 +145,7 @@ class Resources:
     def _too_late(self, _result: object, seconds: float) -> Answer:
         raise ExchangeError(self._origin, f"no whole answer within {seconds:g} s")
 
-    def _answered(self, uri: str, found: Resource | None) -> None:
+    def _answered(self, found: Resource | None) -> None:
         if self._failing:
             self._failing = False
             self.log.info("look-ups at {origin} work again", origin=self._origin)
@@ -138,9 +153,10 @@ class Resources:
             self.lookups = replace(self.lookups, missing=self.lookups.missing + 1)
         else:
             self.lookups = replace(self.lookups, found=self.lookups.found + 1)
-        self._tell(uri, found, FRESH_FOR)
 
-    def _failed(self, uri: str, problem: Exception) -> None:
+    def _failed(self, problem: Exception) -> None:
+        if isinstance(problem, ExchangeError):
+            self._spared_until = self._clock.seconds() + SPARED_FOR
         reason = problem.problem if isinstance(problem, ExchangeError) else str(problem)
         if self._failing:
             self.log.debug("look-up at {origin} failed: {reason}", origin=self._origin, reason=reason)
@@ -152,15 +168,19 @@ class Resources:
                 reason=reason,
             )
         self.lookups = replace(self.lookups, failed=self.lookups.failed + 1)
-        self._tell(uri, None, FAILED_FOR)
 
-    def _bug(self, failure: Failure, uri: str) -> None:
+    def _bug(self, failure: Failure, uri: str, waiters: list[Deferred[Resource | None]]) -> None:
         self.log.failure("a look-up ended with a bug", failure)
-        self._tell(uri, None, FAILED_FOR)
+        self._tell(uri, waiters, None, FAILED_FOR)
 
-    def _tell(self, uri: str, found: Resource | None, fresh_for: float) -> None:
-        self._cache.put(uri, found, self._clock.seconds() + fresh_for)
-        for waiting in self._waiting.pop(uri, ()):
+    def _tell(
+        self, uri: str, waiters: list[Deferred[Resource | None]], found: Resource | None, fresh_for: float
+    ) -> None:
+        if self._waiting.get(uri) is waiters:
+            # Else the object changed since it was asked for: good enough for those who waited, and for nobody else.
+            del self._waiting[uri]
+            self._cache.put(uri, found, self._clock.seconds() + fresh_for)
+        for waiting in waiters:
             waiting.callback(found)
 
 
