@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tutumstream.errors import JournalError
@@ -21,7 +20,10 @@ from tutumstream.routing.delivery import Delivery, Incident
 
 T = TypeVar("T")
 
-_Case = SynchronousTestCase if TYPE_CHECKING else object
+if TYPE_CHECKING:
+    from twisted.trial.unittest import SynchronousTestCase as _Case
+else:
+    _Case = object
 
 
 def an_event(name: str = "01", **changes: object) -> Event:
@@ -55,7 +57,8 @@ class JournalContract(_Case):
 
     def done(self, asked: Deferred[T]) -> T:
         """The answer, which must be there already."""
-        return self.successResultOf(asked)
+        answer: T = self.successResultOf(asked)
+        return answer
 
     def window(self, destination: str = "slack", after: int = 0, limit: int = 100) -> list[Pending]:
         """What is pending there."""

@@ -1,8 +1,8 @@
 """One SQL statement for many rows.
 
-Python's sqlite3 lets go of the interpreter lock around every step of a statement, and a busy reactor gives it back only
-after up to 5 ms (`sys.getswitchinterval`). `executemany` takes one step a row: a group of 500 writes was measured at
-5 to 8 seconds beside a busy reactor, and at 0.1 seconds as one statement; it needs a third of the CPU time as well.
+Python's sqlite3 lets go of the interpreter lock around every step of a statement, and a busy reactor may keep it for
+5 ms (`sys.getswitchinterval`) each time. `executemany` takes one step a row: beside a thread that never paused, a group
+of 500 rows took up to 8 seconds, and 0.1 seconds as one statement. `benchmarks/journal.py` shows it.
 """
 
 from collections.abc import Callable, Iterator, Sequence

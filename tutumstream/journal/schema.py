@@ -6,7 +6,7 @@ stream may repeat its own uuids. Both seqs grow with time, so what is old can be
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata: Final = MetaData()
 
@@ -37,8 +37,8 @@ deliveries: Final = Table(
     Column("incident_key", Text),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due", Float, nullable=False, server_default="0"),
-    Column("last_reason", Text, nullable=False, server_default=""),
-    Column("last_answer", Text, nullable=False, server_default=""),
+    Column("last_reason", Text, nullable=False, server_default=text("''")),
+    Column("last_answer", Text, nullable=False, server_default=text("''")),
     # When it was delivered or given up; NULL while it is pending.
     Column("settled_at", Float),
 )

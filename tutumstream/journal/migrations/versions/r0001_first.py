@@ -32,8 +32,8 @@ def upgrade() -> None:
         sa.Column("incident_key", sa.Text),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("due", sa.Float, nullable=False, server_default="0"),
-        sa.Column("last_reason", sa.Text, nullable=False, server_default=""),
-        sa.Column("last_answer", sa.Text, nullable=False, server_default=""),
+        sa.Column("last_reason", sa.Text, nullable=False, server_default=sa.text("''")),
+        sa.Column("last_answer", sa.Text, nullable=False, server_default=sa.text("''")),
         sa.Column("settled_at", sa.Float),
     )
     op.create_index("ix_deliveries_event_seq", "deliveries", ["event_seq"])

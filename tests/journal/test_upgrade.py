@@ -1,0 +1,110 @@
+"""Which journals are taken, how they are brought up to date, and that the tables are what the code thinks."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, inspect
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.journal.places import a_folder
+from tutumstream.errors import JournalError
+from tutumstream.journal.opening import file_of, open_file
+from tutumstream.journal.schema import metadata
+from tutumstream.journal.upgrade import MIGRATIONS, check_revision, upgrade
+
+SECOND = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("events", sa.Column("colour", sa.Text))
+    {more}
+"""
+
+
+class UpgradeTests(SynchronousTestCase):
+    """With a second revision that exists only here."""
+
+    def setUp(self) -> None:
+        self.folder = a_folder(self)
+        self.path = self.folder / "journal.sqlite3"
+
+    def made(self) -> None:
+        """A journal of today, with an event in it."""
+        file = open_file(file_of(str(self.path)))
+        with file.connection.begin():
+            file.connection.exec_driver_sql("INSERT INTO events VALUES (1, 'a', 1.0, 0, '{}')")
+        file.close()
+
+    def migrations(self, more: str = "") -> Path:
+        """Ours, and one that comes after."""
+        copy = self.folder / "100% of the migrations"
+        shutil.copytree(MIGRATIONS, copy)
+        (copy / "versions" / "r0002_second.py").write_text(SECOND.format(more=more))
+        return copy
+
+    def connect(self) -> Connection:
+        """The file, as it is."""
+        connection = create_engine(f"sqlite:///{self.path}").connect()
+        self.addCleanup(connection.close)
+        return connection
+
+    def test_the_tables_are_what_the_code_thinks(self) -> None:
+        self.made()
+        context = MigrationContext.configure(self.connect(), opts={"compare_server_default": True})
+        self.assertEqual(compare_metadata(context, metadata), [])
+
+    def test_a_new_journal_has_no_revision_and_gets_no_copy(self) -> None:
+        connection = self.connect()
+        self.assertIsNone(check_revision(connection, self.path))
+        self.assertIsNone(upgrade(connection, self.path, None))
+        self.assertEqual(check_revision(connection, self.path), "0001")
+
+    def test_one_of_today_is_left_alone(self) -> None:
+        self.made()
+        self.assertIsNone(upgrade(self.connect(), self.path, "0001"))
+        self.assertEqual([each.name for each in self.folder.iterdir() if "revision" in each.name], [])
+
+    def test_an_older_one_is_copied_and_then_upgraded(self) -> None:
+        self.made()
+        connection = self.connect()
+        copy = upgrade(connection, self.path, "0001", self.migrations())
+        self.assertEqual(copy, self.folder / "journal.sqlite3.revision-0001")
+        self.assertIn("colour", [each["name"] for each in inspect(connection).get_columns("events")])
+        kept = sqlite3.connect(self.folder / "journal.sqlite3.revision-0001")
+        self.addCleanup(kept.close)
+        self.assertEqual(kept.execute("SELECT * FROM events").fetchall(), [(1, "a", 1.0, 0, "{}")])
+
+    def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(self) -> None:
+        self.made()
+        file = open_file(file_of(str(self.path)))
+        self.addCleanup(file.close)
+        migrations = self.migrations(more="raise ValueError('half way')")
+        self.assertRaises(ValueError, upgrade, file.connection, self.path, "0001", migrations)
+        self.assertEqual(check_revision(file.connection, self.path), "0001")
+        self.assertNotIn("colour", [each["name"] for each in inspect(file.connection).get_columns("events")])
+
+    def test_a_newer_one_is_refused_and_not_touched(self) -> None:
+        self.made()
+        upgrade(self.connect(), self.path, "0001", self.migrations())
+        self.connect().close()
+        before = self.path.read_bytes()
+        refusal = self.assertRaises(JournalError, open_file, file_of(str(self.path)))
+        self.assertIn("newer version of tutumstream (its revision is 0002): start that version", str(refusal))
+        self.assertEqual(self.path.read_bytes(), before)
+
+    def test_the_database_of_another_program_is_refused_and_not_touched(self) -> None:
+        with sqlite3.connect(self.path) as other:
+            other.execute("CREATE TABLE recipes (name)")
+        other.close()
+        before = self.path.read_bytes()
+        refusal = self.assertRaises(JournalError, open_file, file_of(str(self.path)))
+        self.assertIn("another program: choose another state folder", str(refusal))
+        self.assertEqual(self.path.read_bytes(), before)
