@@ -35,24 +35,8 @@ JSON = st.recursive(
 )
 
 FIELDS = [
-    "Status",
-    "ExitCode",
-    "StartedAt",
-    "Labels",
-    "Cmd",
-    "Env",
-    "Image",
-    "StopTimeout",
-    "StopSignal",
-    "Ports",
-    "ExposedPorts",
-    "Networks",
-    "RestartPolicy",
-    "Devices",
-    "Dns",
-    "Memory",
-    "CapAdd",
-    "NetworkMode",
+    *("Status", "ExitCode", "StartedAt", "Labels", "Cmd", "Env", "Image", "StopTimeout", "StopSignal", "Ports"),
+    *("ExposedPorts", "Networks", "RestartPolicy", "Devices", "Dns", "Memory", "CapAdd", "NetworkMode"),
 ]
 
 

@@ -25,24 +25,7 @@ NOT_NULL = {
     "node": "uuid external_fqdn last_seen state resource_uri",
 }
 # Keys that break the SDK's objects (protocol B3).
-FORBIDDEN = set(
-    [
-        "pk",
-        "is_dirty",
-        "logs",
-        "start",
-        "stop",
-        "redeploy",
-        "scale",
-        "delete",
-        "save",
-        "refresh",
-        "deploy",
-        "cancel",
-        "retry",
-        "export",
-    ]
-)
+FORBIDDEN = {"pk", "is_dirty", "logs", "start", "stop", "redeploy", "scale", "delete", "save", "refresh", "deploy"}
 DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [1-9]\d? [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000")
 
 

@@ -99,8 +99,6 @@ class Groups:
     def settle(self, service: str, now: float) -> Iterator[Change]:
         """Fold a service and its stack again, and tell what changed by it."""
         known = self.services[service]
-        if known.destroyed:
-            return
         gone = not self._members[service]
         state = self._fold_service(service)
         if gone:

@@ -204,8 +204,7 @@ class DockerPlatform:
 
     def _fail(self, started: Deferred[None], problem: DockerError) -> None:
         self._started = None
-        if self._tick.running:
-            self._tick.stop()
+        self._tick.stop()
         started.errback(problem)
 
     def _every_tick(self) -> None:

@@ -90,8 +90,8 @@ class Session:
         self._gap = False
         self._misses = 0
         self._turn: IDelayedCall | None = None
-        self._looking: Deferred[None] | None = None
-        self._pinging: Deferred[None] | None = None
+        self._looking: Deferred[str | None] | None = None
+        self._pinging: Deferred[bool] | None = None
 
     async def run(self) -> DockerError:
         """Connect, and go on until the connection is lost. Returns why; raises it where it never came about."""
@@ -117,27 +117,27 @@ class Session:
         self._feed.close("closed by us")
         if pings.running:
             pings.stop()
-        for waiting in (self._pinging, self._looking):
-            if waiting is not None:
-                waiting.cancel()
+        if self._pinging is not None:
+            self._pinging.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
         if self._turn is not None:
             self._turn.cancel()
         self._inspector.clear()
 
     def _look(self, engine: Engine | None) -> None:
         self._gap = False
-        looking = self._looking = Deferred.fromCoroutine(self._look_at_everything(engine))
-        looking.addErrback(self._break)
-        looking.addBoth(self._looked)
+        self._looking = Deferred.fromCoroutine(self._look_at_everything(engine))
+        self._looking.addCallback(self._looked).addErrback(self._break)
 
-    async def _look_at_everything(self, engine: Engine | None) -> None:
+    async def _look_at_everything(self, engine: Engine | None) -> str | None:
+        """Returns why the connection is of no use, if that is so."""
         try:
             there = await self._client.containers()
-        except DockerError as problem:
-            self._feed.close(problem.problem)
-            return
         except CancelledError:
-            return
+            return None
+        except DockerError as problem:
+            return problem.problem
         if engine is not None:
             self._watcher.reached(engine)
         # What is missing in the list is not gone for that: it is looked at like everything else.
@@ -146,32 +146,39 @@ class Session:
         try:
             await self._inspector.settled()
         except CancelledError:
-            return
+            return None
         self._watcher.looked()
         self._open = True
         self._wake()
+        return None
 
-    def _looked(self, _: object) -> None:
+    def _looked(self, trouble: str | None) -> None:
         self._looking = None
-
-    async def _check(self) -> None:
-        try:
-            await self._client.ping(self._timeout)
-        except CancelledError:
-            return
-        except DockerError as problem:
-            self._misses += 1
-            self.log.debug("Ping {misses} without an answer: {problem}", misses=self._misses, problem=problem)
-            if self._misses >= MISSES:
-                self._watcher.silent()
-                self._feed.close(f"no answer to {self._misses} pings in a row")
-            return
-        self._misses = 0
-        self._watcher.answered()
+        if trouble is not None:
+            self._feed.close(trouble)
 
     def _ping(self) -> Deferred[None]:
         self._pinging = Deferred.fromCoroutine(self._check())
-        return self._pinging
+        return self._pinging.addCallback(self._checked)
+
+    async def _check(self) -> bool:
+        """Whether the engine answered. Not being asked to the end counts as an answer."""
+        try:
+            await self._client.ping(self._timeout)
+        except CancelledError:
+            return True
+        except DockerError as problem:
+            self.log.debug("A ping of {host} went wrong: {problem}", host=self._client.host, problem=problem)
+            return False
+        self._watcher.answered()
+        return True
+
+    def _checked(self, answered: bool) -> None:
+        # Here and not in the coroutine: closing the feed ends the session, which cancels what still runs.
+        self._misses = 0 if answered else self._misses + 1
+        if self._misses >= MISSES:
+            self._watcher.silent()
+            self._feed.close(f"no answer to {self._misses} pings in a row")
 
     def _wake(self) -> None:
         # The stream's reader only takes lines; what follows from them waits for its own turn.
