@@ -16,6 +16,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 
 from tutumstream.delivery.compose import Composer
@@ -46,10 +47,14 @@ from tutumstream.stream.service import StreamService
 _log = Logger("tutumstream")
 
 
-def assemble(settings: Settings, reactor: Any) -> Parts:
-    """Everything, ready to start; nothing is dialled and no file is touched yet."""
+def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -> Parts:
+    """Everything, ready to start; nothing is dialled and no file is touched yet.
+
+    Args:
+        fatal: called when the embedded gateway can't begin.
+    """
     state_dir, release = _state_dir(settings)
-    stream_url, api_url, credentials, embedded = _source(settings, reactor)
+    stream_url, api_url, credentials, embedded = _source(settings, reactor, fatal)
     proxies = Proxies({} if embedded else settings.environment)
     kept = pool(reactor)
     trust = load_trust(settings.environment)
@@ -141,14 +146,16 @@ def _chat(notifiers: Mapping[str, INotifier]) -> str:
     return "log" if set(notifiers) == {"log"} else "slack"
 
 
-def _source(settings: Settings, reactor: Any) -> tuple[str, str, Credentials, IService | None]:
+def _source(
+    settings: Settings, reactor: Any, fatal: Callable[[Failure], None]
+) -> tuple[str, str, Credentials, IService | None]:
     """Stream URL, API URL, credentials, and the gateway where it is our own."""
     if settings.credentials is not None:
         return settings.stream_url, settings.api_url, settings.credentials, None
     endpoint, port = _free_port(reactor)
     # Known to this process only, and new each time.
     user, key = "tutumstream", secrets.token_urlsafe(24)
-    gateway = _gateway(settings, reactor, endpoint, user, key)
+    gateway = _gateway(settings, reactor, endpoint, user, key, fatal)
     return f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), gateway
 
 
@@ -162,7 +169,14 @@ def _free_port(reactor: Any) -> tuple[IStreamServerEndpoint, int]:
     return AdoptedStreamServerEndpoint(reactor, bound.detach(), socket.AF_INET), port
 
 
-def _gateway(settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, user: str, key: str) -> IService:
+def _gateway(
+    settings: Settings,
+    reactor: Any,
+    endpoint: IStreamServerEndpoint,
+    user: str,
+    key: str,
+    fatal: Callable[[Failure], None],
+) -> IService:
     from tutumstream.gateway.access import Access
     from tutumstream.gateway.access import Credentials as Account
     from tutumstream.gateway.service import GatewayService
@@ -173,6 +187,7 @@ def _gateway(settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, 
 
         scenario = ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
         gateway = GatewayService(reactor, endpoint, scenario, access)
+        gateway.started.addErrback(fatal)
         scenario.on_interrupt = gateway.interrupt
         return gateway
     from tutumstream.gateway.docker.address import parse_docker_host
@@ -183,7 +198,9 @@ def _gateway(settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, 
     agents = unix_agents(reactor, parse_docker_host(settings.docker_host))
     client = DockerClient(agents, reactor, settings.docker_host)
     platform = DockerPlatform(client, reactor, name=socket.gethostname(), jitter=random.random)
-    return GatewayService(reactor, endpoint, platform, access)
+    gateway = GatewayService(reactor, endpoint, platform, access, lambda problem: fatal(Failure(problem)))
+    gateway.started.addErrback(fatal)
+    return gateway
 
 
 def _tls(stream_url: str, trust: Any) -> Any:

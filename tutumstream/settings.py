@@ -34,6 +34,8 @@ SECRETS: Final = (
 NOT_YET: Final = ("TUTUMSTREAM_CONFIG", "ELASTICSEARCH_URL")
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
 
+LISTEN: Final = "tcp:8788:interface=127.0.0.1"
+
 Source = Literal["stream", "demo", "docker"]
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
@@ -67,7 +69,7 @@ class Variables(BaseModel):
     TUTUMSTREAM_ROUTES: Literal["tutorial"] = "tutorial"
     TUTUMSTREAM_STATE_DIR: str = ""
     STATE_DIRECTORY: str = ""
-    TUTUMSTREAM_LISTEN: str = "tcp:8788:interface=127.0.0.1"
+    TUTUMSTREAM_LISTEN: str = LISTEN
     TUTUMSTREAM_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     TUTUMSTREAM_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
     DOCKER_HOST: str = DEFAULT_HOST
@@ -190,7 +192,7 @@ def read(
     found = _credentials(known, read_text) if source == "stream" else None
     if source == "stream" and found is None:
         mistakes.append(f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker")
-    _check_elsewhere(known, source, mistakes)
+    _check_elsewhere(known, source, parse_endpoint, mistakes)
     try:
         variables = Variables.model_validate(known)
     except ValidationError as problem:
@@ -200,11 +202,6 @@ def read(
         mistakes.append("WEBHOOK_SECRET: there is no WEBHOOK_URL to sign for")
     if variables.PAGERDUTY_ON_DELETE and not variables.PAGERDUTY_KEY and source != "demo":
         mistakes.append("PAGERDUTY_ON_DELETE: there is no PAGERDUTY_KEY to page with")
-    if variables.TUTUMSTREAM_LISTEN != "none":
-        try:
-            parse_endpoint(variables.TUTUMSTREAM_LISTEN)
-        except (ValueError, TypeError) as problem:
-            mistakes.append(f"TUTUMSTREAM_LISTEN: not an endpoint ({problem}); tcp:8788:interface=127.0.0.1 is one")
     if mistakes:
         raise SettingsError(mistakes)
     return _settings(variables, source, found, environment)
@@ -293,13 +290,21 @@ def _credentials(known: Mapping[str, str], read_text: Callable[[str], str]) -> C
     return credentials.find(known, tutum_file)
 
 
-def _check_elsewhere(known: Mapping[str, str], source: Source, mistakes: list[str]) -> None:
+def _check_elsewhere(
+    known: Mapping[str, str], source: Source, parse_endpoint: Callable[[str], object], mistakes: list[str]
+) -> None:
     """What other rooms know better how to check."""
     for check in (load_trust, Proxies):
         try:
             check(known)
         except SettingsError as problem:
             mistakes += problem.mistakes
+    listen = known.get("TUTUMSTREAM_LISTEN", LISTEN)
+    if listen != "none":
+        try:
+            parse_endpoint(listen)
+        except (ValueError, TypeError) as problem:
+            mistakes.append(f"TUTUMSTREAM_LISTEN: not an endpoint ({problem}); {LISTEN} is one")
     if source == "docker":
         try:
             parse_docker_host(known.get("DOCKER_HOST", DEFAULT_HOST))

@@ -76,9 +76,9 @@ def makeService(options: Options) -> IService:
     from tutumstream.assembly import assemble
 
     settings = options.settings
-    parts = assemble(settings, reactor)
+    fatal = _fatal(reactor)
     _stop_at_sigterm(reactor)
-    return Tutumstream(parts, _fatal(reactor), _observer(settings, options.parent))
+    return Tutumstream(assemble(settings, reactor, fatal), fatal, _observer(settings, options.parent))
 
 
 def _stop_at_sigterm(reactor: Any) -> None:

@@ -49,12 +49,16 @@ class Connector:
         self.port = port
         self.factory = factory
         self.tries = 1
+        self.given_up = False
 
     def connect(self) -> None:
         self.tries += 1
 
     def stopConnecting(self) -> None:
         """There is nothing under way."""
+
+    def disconnect(self) -> None:
+        self.given_up = True
 
 
 class Reactor(MemoryReactorClock):
@@ -429,6 +433,20 @@ class AStop(ListeningCase):
         stopped = rig.service.stopService()
         rig.reactor.advance(6)
         self.successResultOf(stopped)
+
+    def test_while_connecting_ends_the_attempt(self) -> None:
+        rig = self.start()
+        self.successResultOf(rig.service.stopService())
+        self.assertTrue(rig.reactor.connector.given_up)
+        self.assertEqual(rig.told, [("stream", "error")])
+
+    def test_is_not_undone_by_an_upgrade_that_comes_too_late(self) -> None:
+        rig = self.start()
+        self.successResultOf(rig.service.stopService())
+        rig.accept()
+        rig.advance(1)
+        self.assertEqual(rig.told, [("stream", "error")])
+        self.assertEqual(rig.states[-1], Stopped())
 
     def test_while_waiting_ends_at_once_and_tells_nothing_twice(self) -> None:
         rig = self.start()

@@ -38,7 +38,8 @@ class LogNotifier:
     def notify(self, messages: Sequence[Message]) -> Deferred[list[Verdict]]:
         """Write them all, in order."""
         for message in messages:
-            self.log.info("{text}", text=one_line(self._heading(message) + message.text.replace("\n", " / "), LINE_LIMIT))
+            text = self._heading(message) + message.text.replace("\n", " / ")
+            self.log.info("{text}", text=one_line(text, LINE_LIMIT))
         return succeed([Delivered() for _ in messages])
 
     def _heading(self, message: Message) -> str:

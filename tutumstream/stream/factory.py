@@ -91,10 +91,16 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
             perMessageCompressionAccept=_accept_compression,
         )
 
-    def dial(self, tls: Any) -> IConnector:
+    def dial(self, tls: Any) -> None:
         """Begin. `tls` must check chain and name: Autobahn's default checks nothing."""
-        connector: IConnector = connectWS(self, contextFactory=tls, timeout=CONNECT_TIMEOUT)
-        return connector
+        # Kept from the start, or an attempt that is under way could not be ended.
+        self.connector = connectWS(self, contextFactory=tls, timeout=CONNECT_TIMEOUT)
+
+    def give_up(self) -> None:
+        """Try no more, and end an attempt that is under way. An open connection is left to `hang_up`."""
+        self.stopTrying()
+        if self._current is None and self.connector is not None:
+            self.connector.disconnect()
 
     def hang_up(self) -> None:
         """End the present connection, if there is one, with a normal close."""

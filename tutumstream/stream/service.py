@@ -93,7 +93,7 @@ class StreamService(Service):
     def stopService(self) -> Deferred[None]:
         """Hang up and fire when the connection is gone. A deliberate stop is a close like any other."""
         super().stopService()
-        self._factory.stopTrying()
+        self._factory.give_up()
         ended: Deferred[None] = Deferred()
         if self._up:
             self._ended = ended
@@ -107,6 +107,9 @@ class StreamService(Service):
         return ended
 
     def opened(self) -> None:
+        if not self.running:
+            self._factory.hang_up()
+            return
         self._up = True
         self._authenticated = False
         self._proof = self._reactor.callLater(PROVED_AFTER, self._prove)

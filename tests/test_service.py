@@ -1,0 +1,183 @@
+"""The order of start and stop, with parts that only say when they were asked."""
+
+from typing import Any
+
+from twisted.application.service import Application, Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.logger import ILogObserver
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from tutumstream.errors import JournalError
+from tutumstream.service import Parts, Tutumstream
+
+
+class Part(Service):
+    """Says when it starts and stops; a stop may be held up."""
+
+    def __init__(self, name: str, said: list[str]) -> None:
+        self.name_ = name
+        self.said = said
+        self.stopping: Deferred[None] = succeed(None)
+
+    def startService(self) -> None:
+        super().startService()
+        self.said.append(f"{self.name_} starts")
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        self.said.append(f"{self.name_} stops")
+        return self.stopping
+
+
+class Everything:
+    """Journal, intake, board, systemd and a port, all in one."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+        self.opening: Deferred[None] = succeed(None)
+        self.listening: Exception | None = None
+
+    def open(self) -> Deferred[None]:
+        self.said.append("journal opens")
+        return self.opening
+
+    def close(self) -> Deferred[None]:
+        self.said.append("journal closes")
+        return succeed(None)
+
+    def destinations(self) -> Deferred[dict[str, int]]:
+        return succeed({"slack": 3})
+
+    def settled(self) -> Deferred[None]:
+        self.said.append("intake settles")
+        return succeed(None)
+
+    def journal_is_open(self) -> None:
+        self.said.append("board knows")
+
+    def ready(self) -> None:
+        self.said.append("systemd ready")
+
+    def stopping(self) -> None:
+        self.said.append("systemd stopping")
+
+    def listen(self, factory: Factory) -> Deferred[Any]:
+        if self.listening is not None:
+            raise self.listening
+        self.said.append("pages listen")
+        return succeed(self)
+
+    def stopListening(self) -> Deferred[None]:
+        self.said.append("pages close")
+        return succeed(None)
+
+    def release(self) -> None:
+        self.said.append("released")
+
+
+class TheService(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.said: list[str] = []
+        self.fatal: list[Failure] = []
+        self.all: Any = Everything(self.said)
+        self.stream: Any = Part("stream", self.said)
+        self.lanes: Any = Part("lanes", self.said)
+        self.embedded: Any = Part("gateway", self.said)
+        self.service = Tutumstream(
+            Parts(
+                journal=self.all,
+                intake=self.all,
+                lanes=self.lanes,
+                stream=self.stream,
+                embedded=self.embedded,
+                board=self.all,
+                systemd=self.all,
+                pages=(self.all, Factory()),
+                released=self.all.release,
+            ),
+            self.fatal.append,
+        )
+
+    def test_starts_with_the_journal_and_ends_with_the_stream(self) -> None:
+        self.service.startService()
+        self.assertEqual(
+            self.said,
+            [
+                "pages listen",
+                "journal opens",
+                "board knows",
+                "lanes starts",
+                "gateway starts",
+                "stream starts",
+                "systemd ready",
+            ],
+        )
+
+    def test_stops_against_the_flow_and_closes_the_journal_after_everything_that_uses_it(self) -> None:
+        self.service.startService()
+        del self.said[:]
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(
+            self.said,
+            [
+                "systemd stopping",
+                "stream stops",
+                "intake settles",
+                "lanes stops",
+                "gateway stops",
+                "journal closes",
+                "pages close",
+                "released",
+            ],
+        )
+
+    def test_waits_for_each_part_before_it_stops_the_next(self) -> None:
+        self.service.startService()
+        self.lanes.stopping = Deferred()
+        stopped = self.service.stopService()
+        self.assertNotIn("journal closes", self.said)
+        self.lanes.stopping.callback(None)
+        self.successResultOf(stopped)
+        self.assertIn("journal closes", self.said)
+
+    def test_dials_nobody_and_says_why_when_the_journal_can_not_be_opened(self) -> None:
+        problem = JournalError("/state", "another service uses it")
+        self.all.opening = Deferred()
+        self.service.startService()
+        self.all.opening.errback(problem)
+        self.assertEqual([each.value for each in self.fatal], [problem])
+        self.assertNotIn("stream starts", self.said)
+        self.successResultOf(self.service.stopService())
+        self.assertNotIn("stream stops", self.said)
+
+    def test_says_why_when_the_port_of_the_pages_is_taken(self) -> None:
+        self.all.listening = CannotListenError("127.0.0.1", 8788, OSError("taken"))
+        self.service.startService()
+        self.assertEqual(len(self.fatal), 1)
+        self.assertEqual(self.said, [])
+
+    def test_that_is_stopped_while_it_starts_goes_no_further(self) -> None:
+        self.all.opening = Deferred()
+        self.service.startService()
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(self.fatal, [])
+        self.assertNotIn("stream starts", self.said)
+
+    def test_gives_twistd_its_own_log_observer(self) -> None:
+        @implementer(ILogObserver)
+        class Observer:
+            def __call__(self, event: Any) -> None:
+                """Nothing is written in this test."""
+
+        observer, application = Observer(), Application("tests")
+        Tutumstream(self.service._parts, self.fatal.append, observer).setServiceParent(application)
+        self.assertIs(application.getComponent(ILogObserver), observer)
+
+    def test_leaves_twistds_logs_alone_where_they_were_chosen(self) -> None:
+        application = Application("tests")
+        self.service.setServiceParent(application)
+        self.assertIsNone(application.getComponent(ILogObserver, None))
