@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -281,6 +281,40 @@ class UnixClientTests(SynchronousTestCase):
         ended = feed.ended()
         protocol.connectionLost(Failure(ConnectionLost()))
         self.successResultOf(ended)
+
+    def test_cancelling_is_cancelling_however_far_it_came(self) -> None:
+        for connected in (False, True):
+            reactor = MemoryReactorClock()
+            waiting = unix_client(reactor, "unix:///run/test.sock").info()
+            if connected:
+                self.connect(reactor)
+            waiting.cancel()
+            self.failureResultOf(waiting, CancelledError)
+
+    def test_time_runs_out_however_far_it_came(self) -> None:
+        for connected in (False, True):
+            reactor = MemoryReactorClock()
+            waiting = unix_client(reactor, "unix:///run/test.sock").ping(5)
+            transport = self.connect(reactor) if connected else None
+            reactor.advance(5)
+            said = str(self.failureResultOf(waiting, DockerError).value)
+            self.assertIn("does not answer in time", said)
+            if transport:
+                self.assertEqual(transport.disconnected, True)
+
+    def test_what_speaks_another_language_is_no_engine(self) -> None:
+        reactor = MemoryReactorClock()
+        waiting = unix_client(reactor, "unix:///run/test.sock").negotiate()
+        protocol = reactor.unixClients[0][1].buildProtocol(None)
+        protocol.makeConnection(StringTransport())
+        protocol.dataReceived(b"SSH-2.0-OpenSSH_9.2\r\n")
+        self.assertIn("no Docker Engine", str(self.failureResultOf(waiting, DockerError).value))
+
+    def connect(self, reactor: MemoryReactorClock) -> StringTransport:
+        protocol = reactor.unixClients[0][1].buildProtocol(None)
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        return transport
 
     def test_a_host_that_is_none_is_refused_before_anything_is_dialled(self) -> None:
         reactor = MemoryReactorClock()

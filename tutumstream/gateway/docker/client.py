@@ -11,14 +11,16 @@ from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 
 from tutumstream.errors import DockerError
 from tutumstream.event import escaped
 from tutumstream.gateway.docker.address import parse_docker_host
-from tutumstream.gateway.docker.explain import NOT_DOCKER, explain
+from tutumstream.gateway.docker.explain import NOT_DOCKER, explain, was_cancelled
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.reading import container_id, read_container, read_engine, read_ids
 from tutumstream.gateway.docker.transport import Agents, Feed, read_body, unix_agents
@@ -119,10 +121,10 @@ class DockerClient:
 
     async def _events(self, feed: Feed) -> None:
         path = self._path("/events?" + _EVENTS)
-        opening = self._request(self._agents.streams, path).addTimeout(HEAD_TIMEOUT, self._clock)
+        opening = self._request(self._agents.streams, path).addTimeout(HEAD_TIMEOUT, self._clock, _late)
         response: IResponse = await self._explained(opening)
         if response.code != 200:
-            body = await self._explained(read_body(response, _SMALL).addTimeout(HEAD_TIMEOUT, self._clock))
+            body = await self._explained(read_body(response, _SMALL).addTimeout(HEAD_TIMEOUT, self._clock, _late))
             raise self._unexpected(_Answer(response.code, response.headers, body))
         response.deliverBody(feed)
 
@@ -134,7 +136,7 @@ class DockerClient:
             response: IResponse = await self._request(agent, path)
             return _Answer(response.code, response.headers, await read_body(response, limit))
 
-        return await self._explained(Deferred.fromCoroutine(exchange()).addTimeout(seconds, self._clock))
+        return await self._explained(Deferred.fromCoroutine(exchange()).addTimeout(seconds, self._clock, _late))
 
     def _request(self, agent: IAgent, path: str) -> Deferred[Any]:
         if not _ALLOWED.fullmatch(path):
@@ -144,9 +146,11 @@ class DockerClient:
     async def _explained(self, exchange: Deferred[T]) -> T:
         try:
             return await exchange
-        except (DockerError, CancelledError):
+        except DockerError:
             raise
         except Exception as problem:
+            if was_cancelled(problem):
+                raise CancelledError from problem
             raise DockerError(self.host, explain(problem)) from problem
 
     def _decoded(self, answer: _Answer, read: Callable[[bytes], T]) -> T:
@@ -164,6 +168,13 @@ class DockerClient:
 
     def _path(self, path: str) -> str:
         return "/v{}.{}".format(*self._version) + path
+
+
+def _late(outcome: T | Failure, seconds: float) -> T:
+    # Without this a timeout shows as whatever the Agent makes of being cancelled.
+    if isinstance(outcome, Failure):
+        raise DeferredTimeoutError(seconds)
+    return outcome
 
 
 def unix_client(reactor: Any, host: str) -> DockerClient:

@@ -22,6 +22,13 @@ _ADVICE: Final = {
 NOT_DOCKER: Final = "what answers there is no Docker Engine: check the path in DOCKER_HOST"
 
 
+def was_cancelled(problem: BaseException) -> bool:
+    """Whether an exchange ended because we wanted it to; Twisted says so in different ways, by how far it had come."""
+    if isinstance(problem, ResponseFailed):
+        return any(reason.check(defer.CancelledError) for reason in problem.reasons if isinstance(reason, Failure))
+    return isinstance(problem, defer.CancelledError | error.ConnectingCancelledError)
+
+
 def explain(problem: BaseException) -> str:
     """Why an exchange with the engine failed."""
     if isinstance(problem, TooLargeError):
