@@ -57,7 +57,7 @@ BEHIND_KLEIN: Final = {"gateway.rest", "gateway.site", "gateway.service", "statu
 """Klein imports the global reactor, so these are imported only once it has been chosen."""
 
 MEANINGLESS: Final = re.compile(r"manager|processor|helper|utils?$", re.IGNORECASE)
-"""Not all of the house's list: the Docker Engine, SQLAlchemy's engine and the tutorial's handlers are the field's words."""
+"""Part of the list: the Docker Engine, SQLAlchemy's engine and the tutorial's handlers are the field's words."""
 
 
 def dotted(path: Path) -> str:
