@@ -1,21 +1,17 @@
 """Group commit: who shares a transaction, who is told when, and what happens while the disk refuses."""
 
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.journal.workers import HeldWorker
 from tutumstream.errors import JournalError
 from tutumstream.journal.group import GROUP_LIMIT, RETRY_PAUSE, GroupCommit
 from tutumstream.journal.interface import Health
 from tutumstream.journal.writes import Outcome
-
-T = TypeVar("T")
 
 
 def disk_full() -> sqlite3.OperationalError:
@@ -30,29 +26,6 @@ def disk_full() -> sqlite3.OperationalError:
     finally:
         connection.close()
     raise AssertionError("SQLite knows no limit")
-
-
-class HeldWorker:
-    """Runs one piece of work each time it is told to."""
-
-    def __init__(self) -> None:
-        self.held: deque[Callable[[], None]] = deque()
-
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def stop(self) -> None:
-        """Nothing to stop."""
-
-    def run(self, work: Callable[[], T]) -> Deferred[T]:
-        """Hold it."""
-        done: Deferred[T] = Deferred()
-        self.held.append(lambda: maybeDeferred(work).chainDeferred(done))
-        return done
-
-    def release(self) -> None:
-        """Run the oldest."""
-        self.held.popleft()()
 
 
 class GroupCommitTests(SynchronousTestCase):

@@ -1,10 +1,20 @@
 """The journal on disk keeps the contract, and what only a disk can break."""
 
+import resource
+import sqlite3
+from pathlib import Path
+
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.contracts_journal import JournalContract
+from tests.contracts_journal import JournalContract, an_event, letter, to
 from tests.journal.places import a_folder
+from tests.journal.workers import HeldWorker
+from tutumstream.errors import JournalError
+from tutumstream.event import Malformed
+from tutumstream.journal.group import RETRY_PAUSE
+from tutumstream.journal.interface import DeadLetter, Health, IJournal, Pending, Postponement
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
 
@@ -13,6 +23,178 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
     """See the contract."""
 
     def setUp(self) -> None:
-        self.journal = SqlJournal(a_folder(self) / "journal.sqlite3", InlineWorker(), Clock())
+        self.path = a_folder(self) / "journal.sqlite3"
+        self.clock = Clock()
+        # Others who hold the file are not waited for: there is no real time here.
+        self.journal: IJournal = SqlJournal(f"sqlite:///{self.path}?timeout=0", InlineWorker(), self.clock)
         self.done(self.journal.open())
         self.addCleanup(lambda: self.done(self.journal.close()))
+
+    def other(self) -> sqlite3.Connection:
+        """Somebody else who has the file open."""
+        other = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+        self.addCleanup(other.close)
+        return other
+
+    def test_a_row_that_cannot_be_read_is_buried_and_blocks_nobody(self) -> None:
+        for name in "abcde":
+            self.done(self.journal.record(an_event(name), [to("slack")]))
+        for name, body in (("a", b"\xff\xfe"), ("b", "[" * 100_000), ("d", '{"id":1}')):
+            self.other().execute("UPDATE events SET body = ? WHERE id = ?", (body, name))
+        self.clock.advance(77.0)
+        with capturedLogs() as logged:
+            self.assertEqual([row.id for row in self.window(limit=2)], ["c-1"])
+        self.assertEqual(
+            [(each["log_level"], each["id"]) for each in logged], [(LogLevel.error, n) for n in ("a-1", "b-1", "d-1")]
+        )
+        self.assertEqual([row.id for row in self.window()], ["c-1", "e-1"])
+        dead = self.done(self.journal.dead_letters(10))
+        self.assertEqual(
+            [(each.pending.id, each.cause, each.died_at) for each in dead], [(f"{n}-1", "bug", 77.0) for n in "dba"]
+        )
+        self.assertTrue(all(each.reason.startswith("its event can't be read: ") for each in dead), dead)
+        told = self.done(self.journal.history(10))
+        self.assertEqual([each.event.id for each in told], list("edcba"))
+        self.assertEqual({each.event.id for each in told if each.event.type == "unreadable"}, set("abd"))
+
+    def test_a_refused_write_takes_no_other_with_it(self) -> None:
+        worker = self.held()
+        asked = [
+            self.journal.record(an_event("a"), [to("slack")]),
+            self.journal.record(an_event("b"), [to("slack")]),
+            self.journal.record(an_event("c"), [to("slack"), to("\ud800")]),
+            self.journal.record(an_event("d"), [to("slack")]),
+        ]
+        worker.release_all()
+        for good in (asked[0], asked[1], asked[3]):
+            self.done(good)
+        self.failureResultOf(asked[2], JournalError)
+        self.assertEqual(len(self.flushLoggedErrors(UnicodeEncodeError)), 1)
+        told = self.journal.history(10)
+        worker.release_all()
+        self.assertEqual([each.event.id for each in self.done(told)], ["d", "b", "a"])
+
+    def test_an_event_that_cannot_be_stored_is_refused_at_once(self) -> None:
+        refused = self.failureResultOf(
+            self.journal.record(an_event("a", message="\ud800"), [to("slack")]), JournalError
+        )
+        self.assertIn("can't keep event a", str(refused.value))
+        self.done(self.journal.record(an_event("b"), [to("slack")]))
+        self.assertEqual([row.id for row in self.window()], ["b-1"])
+
+    def test_no_answer_of_a_destination_can_keep_a_row_from_changing(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack")]))
+        [row] = self.window()
+        self.done(self.journal.postpone([Postponement(row.seq, 1, 2.0, "r\ud800", "☃\udcff\x00")]))
+        [row] = self.window()
+        self.assertEqual((row.reason, row.answer), ("r?", "☃?\x00"))
+        self.done(self.journal.bury([DeadLetter(row, "expired", "r\ud800", "", 9.0)]))
+        self.assertEqual(self.done(self.journal.dead_letters(1))[0].reason, "r?")
+        self.done(self.journal.keep(Malformed(received_at=1.0, reason="r\ud800", raw=b"")))
+        self.assertEqual(self.done(self.journal.malformed(1))[0].reason, "r?")
+
+    def test_while_another_program_holds_the_file_changes_wait_and_reading_goes_on(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("slack")]))
+        other = self.other()
+        other.execute("BEGIN IMMEDIATE")
+        settled = self.journal.settle([self.window()[0].seq], 5.0)
+        recorded = self.journal.record(an_event("b"), [to("slack")])
+        self.assertNoResult(settled)
+        problem = "is locked by another program: end what has it open"
+        self.assertEqual(self.journal.health, Health(problem, waiting=2))
+        self.assertEqual([row.id for row in self.window()], ["a-1"])
+        other.execute("ROLLBACK")
+        self.clock.advance(RETRY_PAUSE)
+        self.done(settled)
+        self.done(recorded)
+        self.assertEqual([row.id for row in self.window()], ["b-1"])
+        self.assertEqual(self.journal.health, Health())
+
+    def test_while_the_disk_refuses_changes_wait(self) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (Path(f"{self.path}-wal").stat().st_size, before[1]))
+        asked = [self.journal.record(an_event(name), [to("slack")]) for name in "abc"]
+        problem = self.journal.health.problem
+        self.assertEqual(self.window(), [])
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        self.assertEqual(problem, "can't be read or written: check the disk and the system's log")
+        self.clock.advance(RETRY_PAUSE)
+        for each in asked:
+            self.done(each)
+        self.assertEqual([row.id for row in self.window()], ["a-1", "b-1", "c-1"])
+
+    def test_closing_while_the_disk_refuses_fails_what_waits_and_lets_go(self) -> None:
+        other = self.other()
+        other.execute("BEGIN IMMEDIATE")
+        asked = [self.journal.record(an_event(name), []) for name in "ab"]
+        self.done(self.journal.close())
+        for each in asked:
+            self.assertIn("is locked by another program", str(self.failureResultOf(each, JournalError).value))
+        other.execute("ROLLBACK")
+        self.done(self.journal.open())
+        self.assertEqual(self.done(self.journal.history(10)), [])
+
+    def test_a_view_that_cannot_be_read_fails_with_words(self) -> None:
+        self.other().execute("ALTER TABLE malformed RENAME TO elsewhere")
+        words = str(self.failureResultOf(self.journal.malformed(1), JournalError).value)
+        self.assertIn("does not work: no such table: malformed", words)
+
+    def test_a_failed_opening_holds_nothing(self) -> None:
+        second = SqlJournal(self.path, InlineWorker(), self.clock)
+        self.assertIn("in use", str(self.failureResultOf(second.open(), JournalError).value))
+        self.assertEqual(second.health, Health("is not open"))
+        self.done(self.journal.close())
+        self.done(second.open())
+        self.done(second.close())
+
+    def test_everything_asked_for_before_closing_gets_done(self) -> None:
+        worker = self.held()
+        asked = [self.journal.record(an_event(name), [to("slack")]) for name in "abc"]
+        closed = self.journal.close()
+        self.failureResultOf(self.journal.record(an_event("late"), []), JournalError)
+        worker.release_all()
+        self.done(closed)
+        for each in asked:
+            self.done(each)
+        self.journal.open()
+        worker.release_all()
+        rows = self.journal.pending("slack", 0, 10)
+        worker.release_all()
+        self.assertEqual([row.id for row in self.done(rows)], ["a-1", "b-1", "c-1"])
+
+    def test_a_group_does_what_its_writes_would_do_one_by_one(self) -> None:
+        for name in "abcd":
+            self.done(self.journal.record(an_event(name), [to("slack")]))
+        a, b, c, d = self.window()
+        worker = self.held()
+        self.journal.settle([], 1.0)
+        self.journal.settle([a.seq], 1.0)
+        self.journal.bury([letter(a), letter(b, "first")])
+        self.journal.bury([letter(b, "second")])
+        self.journal.settle([b.seq], 2.0)
+        self.journal.postpone([Postponement(c.seq, 1, 9.0, "one")])
+        self.journal.postpone([Postponement(c.seq, 2, 9.5, "two")])
+        self.journal.postpone([Postponement(d.seq, 1, 9.0, "one")])
+        self.journal.settle([d.seq], 3.0)
+        worker.release_all()
+        rows, dead = self.journal.pending("slack", 0, 10), self.journal.dead_letters(10)
+        worker.release_all()
+        self.assertEqual([self.summary(row) for row in self.done(rows)], [("c-1", 2, "two")])
+        self.assertEqual(self.done(dead), [letter(b, "first")])
+
+    def summary(self, row: Pending) -> tuple[str, int, str]:
+        """What postponing changes."""
+        return row.id, row.attempts, row.reason
+
+    def held(self) -> HeldWorker:
+        """The same journal, now with a worker that is held."""
+        self.done(self.journal.close())
+        worker = HeldWorker()
+        self.journal = SqlJournal(self.path, worker, self.clock)
+        opened = self.journal.open()
+        worker.release_all()
+        self.done(opened)
+        self.addCleanup(worker.release_all)
+        self.addCleanup(self.journal.close)
+        return worker

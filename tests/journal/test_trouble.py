@@ -1,7 +1,6 @@
 """Trouble of the disk is told from mistakes, in words that say what to do."""
 
 import sqlite3
-from collections.abc import Callable
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -24,7 +23,8 @@ class TroubleTests(SynchronousTestCase):
                 connection.execute(text(statement))
 
         with engine.connect() as connection:
-            return self.assertRaises(DBAPIError, run, connection)
+            problem: DBAPIError = self.assertRaises(DBAPIError, run, connection)
+            return problem
 
     def test_a_full_disk(self) -> None:
         problem = self.raised("CREATE TABLE t (x)", "PRAGMA max_page_count=2", "INSERT INTO t VALUES (zeroblob(90000))")
@@ -40,7 +40,9 @@ class TroubleTests(SynchronousTestCase):
         self.assertIn("is not a SQLite database: move", trouble(self.raised("CREATE TABLE t (x)", database=str(file))))
 
     def test_a_folder_in_its_place(self) -> None:
-        self.assertIn("can't be opened: make sure", trouble(self.opened(lambda: sqlite3.connect(a_folder(self)))))
+        self.assertIn(
+            "can't be opened: make sure", trouble(self.assertRaises(sqlite3.Error, sqlite3.connect, a_folder(self)))
+        )
 
     def test_a_damaged_file(self) -> None:
         file = a_folder(self) / "j"
@@ -68,7 +70,3 @@ class TroubleTests(SynchronousTestCase):
         self.assertEqual(in_words(OSError(28, "No space left on device")), "can't be used: No space left on device")
         self.assertEqual(in_words(ValueError("odd")), "does not work: ValueError: odd")
         self.assertEqual(trouble(ValueError("odd")), "")
-
-    def opened(self, connect: Callable[[], object]) -> sqlite3.Error:
-        """What opening raises."""
-        return self.assertRaises(sqlite3.Error, connect)

@@ -7,6 +7,7 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.journal.places import a_folder
@@ -64,19 +65,23 @@ class UpgradeTests(SynchronousTestCase):
     def test_a_new_journal_has_no_revision_and_gets_no_copy(self) -> None:
         connection = self.connect()
         self.assertIsNone(check_revision(connection, self.path))
-        self.assertIsNone(upgrade(connection, self.path, None))
+        upgrade(connection, self.path, None)
+        self.assertEqual([each.name for each in self.folder.iterdir()], ["journal.sqlite3"])
         self.assertEqual(check_revision(connection, self.path), "0001")
 
     def test_one_of_today_is_left_alone(self) -> None:
         self.made()
-        self.assertIsNone(upgrade(self.connect(), self.path, "0001"))
+        upgrade(self.connect(), self.path, "0001")
         self.assertEqual([each.name for each in self.folder.iterdir() if "revision" in each.name], [])
 
     def test_an_older_one_is_copied_and_then_upgraded(self) -> None:
         self.made()
         connection = self.connect()
-        copy = upgrade(connection, self.path, "0001", self.migrations())
-        self.assertEqual(copy, self.folder / "journal.sqlite3.revision-0001")
+        with capturedLogs() as logged:
+            upgrade(connection, self.path, "0001", self.migrations())
+        [line] = [formatEvent(each) for each in logged]
+        self.assertIn("upgraded to revision 0002", line)
+        self.assertIn(f"{self.folder / 'journal.sqlite3.revision-0001'} is how it was", line)
         self.assertIn("colour", [each["name"] for each in inspect(connection).get_columns("events")])
         kept = sqlite3.connect(self.folder / "journal.sqlite3.revision-0001")
         self.addCleanup(kept.close)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -40,8 +41,12 @@ class ThreadWorkerTests(SynchronousTestCase):
         self.worker.start()
         ran: list[tuple[int, int]] = []
         told = []
+
+        def note(n: int) -> None:
+            ran.append((n, threading.get_ident()))
+
         for n in range(5):
-            done = self.worker.run(lambda n=n: ran.append((n, threading.get_ident())))
+            done = self.worker.run(partial(note, n))
             done.addCallback(lambda _: told.append(threading.get_ident()))
         for _ in range(5):
             self.calls.run_one()

@@ -37,13 +37,11 @@ class OpenFile:
     """An open journal; to be used in the thread that opened it.
 
     Attributes:
-        copy: where the form before was kept, None where nothing was upgraded.
         event_seq, delivery_seq: the last that were given out.
     """
 
     path: Path
     connection: Connection
-    copy: Path | None
     event_seq: int
     delivery_seq: int
     _held: ExitStack
@@ -90,14 +88,14 @@ def open_file(url: URL) -> OpenFile:
             revision = check_revision(connection, path)
             for pragma in _PRAGMAS:
                 driver(connection).execute(f"PRAGMA {pragma}")
-            copy = upgrade(connection, path, revision)
+            upgrade(connection, path, revision)
             with connection.begin():
                 event_seq, delivery_seq = last_seqs(connection)
         except JournalError:
             raise
         except Exception as problem:
             raise JournalError(str(path), in_words(problem)) from problem
-        return OpenFile(path, connection, copy, event_seq, delivery_seq, held.pop_all())
+        return OpenFile(path, connection, event_seq, delivery_seq, held.pop_all())
 
 
 def _make_folder(path: Path) -> None:

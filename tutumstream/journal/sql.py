@@ -136,8 +136,6 @@ class SqlJournal:
         except BaseException:
             self._worker.stop()
             raise
-        if file.copy is not None:
-            self.log.info("Journal {place} upgraded; the form before is {copy}", place=file.path, copy=file.copy)
         self._session = _Session(file, self._worker, self._clock)
 
     async def _close(self) -> None:

@@ -10,10 +10,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
+from twisted.logger import Logger
 
 from tutumstream.errors import JournalError
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+_log = Logger()
 
 
 def check_revision(connection: Connection, path: Path, migrations: Path = MIGRATIONS) -> str | None:
@@ -38,20 +41,20 @@ def check_revision(connection: Connection, path: Path, migrations: Path = MIGRAT
     return revision
 
 
-def upgrade(connection: Connection, path: Path, revision: str | None, migrations: Path = MIGRATIONS) -> Path | None:
-    """Bring it from `revision` to the newest, in one transaction.
-
-    Returns:
-        The copy that was made of it before; None where there was nothing to lose.
-    """
+def upgrade(connection: Connection, path: Path, revision: str | None, migrations: Path = MIGRATIONS) -> None:
+    """Bring it from `revision` to the newest, in one transaction; a copy of what was there stays beside it."""
     config = _config(migrations)
-    if revision == ScriptDirectory.from_config(config).get_current_head():
-        return None
-    copy = None if revision is None else _back_up(connection, path.with_name(f"{path.name}.revision-{revision}"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    if revision == head:
+        return
+    copy = path.with_name(f"{path.name}.revision-{revision}")
+    if revision is not None:
+        _back_up(connection, copy)
     config.attributes["connection"] = connection
     with connection.begin():
         command.upgrade(config, "head")
-    return copy
+    if revision is not None:
+        _log.info("Journal {path} upgraded to revision {head}; {copy} is how it was", path=path, head=head, copy=copy)
 
 
 def driver(connection: Connection) -> sqlite3.Connection:
@@ -59,7 +62,7 @@ def driver(connection: Connection) -> sqlite3.Connection:
     return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
-def _back_up(connection: Connection, copy: Path) -> Path:
+def _back_up(connection: Connection, copy: Path) -> None:
     """Copy the whole journal; the name is taken only when the copy is complete."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     unfinished.unlink(missing_ok=True)
@@ -69,7 +72,6 @@ def _back_up(connection: Connection, copy: Path) -> Path:
     finally:
         target.close()
     os.replace(unfinished, copy)
-    return copy
 
 
 def _config(migrations: Path) -> Config:

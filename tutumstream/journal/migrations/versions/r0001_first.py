@@ -37,7 +37,8 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.Float),
     )
     op.create_index("ix_deliveries_event_seq", "deliveries", ["event_seq"])
-    op.create_index("pending", "deliveries", ["destination", "seq"], sqlite_where=sa.text("settled_at IS NULL"))
+    backlog = sa.text("settled_at IS NULL")
+    op.create_index("pending", "deliveries", ["destination", "seq", "settled_at"], sqlite_where=backlog)
     op.create_table(
         "dead_letters",
         sa.Column("seq", sa.Integer, primary_key=True),

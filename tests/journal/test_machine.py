@@ -1,0 +1,181 @@
+"""The journal on disk against the one in memory: the same requests, in groups, with restarts and crashes between."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tests.journal.workers import HeldWorker
+from tutumstream.event import Event, Malformed
+from tutumstream.journal.interface import DeadLetter, IJournal, Pending, Postponement
+from tutumstream.journal.memory import MemoryJournal
+from tutumstream.journal.sql import SqlJournal
+from tutumstream.routing.delivery import Delivery, Incident
+
+DESTINATIONS = ("slack", "pagerduty", "ünïcode")
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+TIME = st.floats(0, 4e9)
+
+EVENTS = st.builds(
+    Event,
+    id=st.sampled_from(["a", "b", "01JZ0000000000000000000000"]),
+    received_at=TIME,
+    type=TEXT,
+    action=TEXT,
+    state=TEXT,
+    resource_uri=TEXT,
+    parents=st.lists(TEXT, max_size=2).map(tuple),
+    message=TEXT,
+)
+INCIDENTS = st.none() | st.builds(Incident, st.sampled_from(["trigger", "acknowledge", "resolve"]), TEXT)
+DELIVERIES = st.builds(Delivery, st.sampled_from(DESTINATIONS), TEXT, TEXT, TEXT, INCIDENTS)
+# Which of the rows that are known, whatever became of them since: lanes may ask twice.
+CHOICES = st.lists(st.integers(0, 20), max_size=4)
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Asks both for the same, and lets the one on disk do it whenever it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.lives = 0
+        self.memory = MemoryJournal()
+        self.answer(self.memory.open())
+        self.known: dict[int, Pending] = {}
+        self.asked: list[Deferred[None]] = []
+        self.open(Path(self.folder.name) / "0" / "journal.sqlite3")
+
+    def open(self, path: Path) -> None:
+        """Begin a life."""
+        self.path = path
+        self.worker = HeldWorker()
+        self.disk = SqlJournal(path, self.worker, Clock())
+        self.answer(self.disk.open())
+
+    def answer(self, asked: Deferred[Any]) -> Any:
+        """Let the worker work until it is there; an error is an error."""
+        answers: list[Any] = []
+        asked.addCallback(answers.append)
+        if hasattr(self, "worker"):
+            self.worker.release_all()
+        failures: list[Any] = []
+        asked.addErrback(failures.append)
+        assert not failures, failures[0].getTraceback()
+        assert len(answers) == 1, "no answer"
+        return answers[0]
+
+    def both(self, ask: Callable[[IJournal], Deferred[None]]) -> None:
+        """Ask both; what waits at the one on disk becomes a group."""
+        self.answer_of_memory(ask(self.memory))
+        self.asked.append(ask(self.disk))
+
+    def answer_of_memory(self, asked: Deferred[None]) -> None:
+        """Memory answers at once."""
+        assert asked.called
+
+    @rule(event=EVENTS, deliveries=st.lists(DELIVERIES, max_size=3))
+    def record(self, event: Event, deliveries: list[Delivery]) -> None:
+        """Something happens."""
+        self.both(lambda journal: journal.record(event, deliveries))
+
+    @rule(reason=TEXT, raw=st.binary(max_size=10))
+    def keep(self, reason: str, raw: bytes) -> None:
+        """Something comes that is no event."""
+        self.both(lambda journal: journal.keep(Malformed(received_at=1.0, reason=reason, raw=raw)))
+
+    @rule(choices=CHOICES, at=TIME)
+    def settle(self, choices: list[int], at: float) -> None:
+        """Some arrive."""
+        rows = self.chosen(choices)
+        self.both(lambda journal: journal.settle([row.seq for row in rows], at))
+
+    @rule(choices=CHOICES, attempts=st.integers(0, 9), due=TIME, words=TEXT)
+    def postpone(self, choices: list[int], attempts: int, due: float, words: str) -> None:
+        """Some fail."""
+        rows = list({row.seq: row for row in self.chosen(choices)}.values())
+        tried = [Postponement(row.seq, attempts + n, due, words, words[::-1]) for n, row in enumerate(rows)]
+        self.both(lambda journal: journal.postpone(tried))
+
+    @rule(choices=CHOICES, cause=st.sampled_from(["rejected", "expired", "bug"]), words=TEXT, died_at=TIME)
+    def bury(self, choices: list[int], cause: Any, words: str, died_at: float) -> None:
+        """Some are given up."""
+        dead = [DeadLetter(row, cause, f"{n}{words}", words, died_at) for n, row in enumerate(self.chosen(choices))]
+        self.both(lambda journal: journal.bury(dead))
+
+    @rule()
+    def work(self) -> None:
+        """The disk does one piece of what is asked of it."""
+        if self.worker.held:
+            self.worker.release()
+
+    @rule()
+    def compare(self) -> None:
+        """Both show the same, in every view."""
+        self.settle_down()
+        for destination in DESTINATIONS:
+            for after, limit in ((0, 100), (2, 3), (0, 0)):
+                rows = self.same(lambda journal, d=destination, a=after, n=limit: journal.pending(d, a, n))
+                self.known.update({row.seq: row for row in rows})
+        for limit in (1, 100):
+            self.same(lambda journal, n=limit: journal.dead_letters(n))
+            self.same(lambda journal, n=limit: journal.history(n))
+            self.same(lambda journal, n=limit: journal.malformed(n))
+        self.same(lambda journal: journal.destinations())
+
+    @rule()
+    def restart(self) -> None:
+        """Close it politely, whatever waits, and open it again."""
+        self.answer(self.disk.close())
+        self.settle_down()
+        self.open(self.path)
+
+    @rule()
+    def crash(self) -> None:
+        """Leave it as it lies: the files of this moment are all that a killed process leaves behind."""
+        self.settle_down()
+        self.lives += 1
+        left_behind = Path(self.folder.name) / str(self.lives)
+        shutil.copytree(self.path.parent, left_behind)
+        self.answer(self.disk.close())
+        self.open(left_behind / self.path.name)
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        """The disk is fine all the time."""
+        assert self.disk.health.ok, self.disk.health
+
+    def chosen(self, choices: list[int]) -> list[Pending]:
+        """Rows that were seen once, as they were then."""
+        rows = list(self.known.values())
+        return [rows[choice] for choice in choices if choice < len(rows)]
+
+    def same(self, ask: Callable[[IJournal], Deferred[Any]]) -> Any:
+        """What both answer."""
+        ours = self.answer(ask(self.disk))
+        theirs = self.answer(ask(self.memory))
+        assert ours == theirs, (ours, theirs)
+        return ours
+
+    def settle_down(self) -> None:
+        """Everything that was asked for has been done."""
+        for each in self.asked:
+            self.answer(each)
+        self.asked = []
+
+    def teardown(self) -> None:
+        """Leave nothing."""
+        self.compare()
+        self.answer(self.disk.close())
+        self.folder.cleanup()
+
+
+JournalMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+JournalMachineTests = JournalMachine.TestCase

@@ -1,0 +1,49 @@
+"""What reading costs: every window and view comes from an index, however long the history is."""
+
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import Connection, event
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.journal.places import a_folder
+from tutumstream.journal import reads
+from tutumstream.journal.opening import file_of, open_file
+
+
+class QueryPlanTests(SynchronousTestCase):
+    """As SQLite explains them."""
+
+    def plan(self, read: Callable[[Connection], object]) -> list[str]:
+        """The steps that the statement of this reading takes."""
+        file = open_file(file_of(str(a_folder(self) / "j")))
+        self.addCleanup(file.close)
+        sent: list[tuple[str, tuple[object, ...]]] = []
+
+        @event.listens_for(file.connection, "before_cursor_execute")
+        def note(_c: object, _u: object, statement: str, parameters: tuple[object, ...], *_rest: object) -> None:
+            sent.append((statement, parameters))
+
+        read(file.connection)
+        statement, parameters = next(each for each in sent if each[0] != "BEGIN")
+        return [row[3] for row in file.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+    def test_a_window_of_a_backlog(self) -> None:
+        self.assertEqual(
+            self.plan(lambda connection: reads.pending(connection, "slack", 5, 100)),
+            [
+                "SEARCH deliveries USING INDEX pending (destination=? AND seq>?)",
+                "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)",
+            ],
+        )
+
+    def test_the_backlogs(self) -> None:
+        self.assertEqual(self.plan(reads.backlogs), ["SCAN deliveries USING COVERING INDEX pending"])
+
+    def test_the_newest_dead_letters_and_events(self) -> None:
+        for read in (reads.newest_dead_letters, reads.newest_events, reads.newest_malformed):
+            for step in self.plan(partial(read, limit=10))[1:]:
+                self.assertIn("USING INTEGER PRIMARY KEY", step)
+
+    def test_the_last_seqs(self) -> None:
+        self.assertEqual(self.plan(reads.last_seqs), ["SEARCH events"])
