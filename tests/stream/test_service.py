@@ -246,6 +246,7 @@ class AGoodConnection(ListeningCase):
         rig.advance(3)
         self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
         self.assertEqual(rig.server.remoteCloseCode, 1009)
+        self.assertTrue(rig.events[-1].message.startswith("1009 "), "whatever the server answers to our close")
 
 
 class ALostConnection(ListeningCase):
@@ -283,6 +284,7 @@ class ALostConnection(ListeningCase):
         for _ in range(40):
             rig.advance(1.0)
         self.assertEqual(rig.told[-1], ("stream", "close"))
+        self.assertEqual(rig.events[-1].message, "1006 it did not answer a ping within 10 s")
 
     def test_does_not_happen_while_the_peer_answers_pings(self) -> None:
         rig = self.start()

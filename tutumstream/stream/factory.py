@@ -114,6 +114,8 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
     def ended(self, protocol: StreamProtocol, code: int, reason: str) -> None:
         self._current = None
         lost = words(protocol.lost) if protocol.lost is not None and code == 1006 else ""
+        if protocol.is_silent:
+            lost = f"it did not answer a ping within {PING_TIMEOUT:g} s"
         if protocol.was_open:
             self.handlers.closed(code, reason if code != 1006 else lost or reason)
         else:

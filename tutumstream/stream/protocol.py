@@ -27,6 +27,7 @@ class StreamProtocol(WebSocketClientProtocol):
     """One connection. An exception in a callback would cost the connection, so the handlers must not raise."""
 
     was_open = False
+    is_silent = False
     lost: Failure | None = None
 
     def onOpen(self) -> None:
@@ -41,7 +42,14 @@ class StreamProtocol(WebSocketClientProtocol):
         self.lost = reason
         super().connectionLost(reason)
 
+    def onAutoPingTimeout(self) -> None:
+        self.is_silent = True
+        super().onAutoPingTimeout()
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803, ARG002
+        if self.failedByMe and self.localCloseCode:
+            # What the peer answers to our close says nothing of why we closed.
+            code, reason = self.localCloseCode, self.localCloseReason.decode("utf-8", "replace")
         self.factory.ended(self, code or 1006, reason or "")
 
     def startProxyConnect(self) -> None:
