@@ -1,0 +1,196 @@
+"""The service as a real process, as its users start it, and what the tests want to know of it."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, TypeVar
+
+TWISTD: Final = Path(sys.executable).parent / "twistd"
+
+POLL: Final = 0.02
+"""Seconds between two looks at something that can't tell when it changes."""
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], what: str, timeout: float = 15.0) -> T:
+    """Look again and again; gives the first answer that is true, or fails with `what` it waited for."""
+    deadline = time.monotonic() + timeout
+    while not (answer := look()):
+        assert time.monotonic() < deadline, f"still no {what} after {timeout:g} s"
+        time.sleep(POLL)
+    return answer
+
+
+def free_port() -> int:
+    """A port that nobody has, and that the kernel gives to nobody who asks for any."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(lowest // 2, lowest)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+class RunningService:
+    """`twistd -n --pidfile= tutumstream`, to be used in a `with`; whatever is left of it is killed at the end.
+
+    Args:
+        folder: for its home, its working folder and its state; the same one again is a restart.
+        environment: variables; of the machine's own only PATH is passed on.
+        options: of the plugin.
+
+    Attributes:
+        lines: what it wrote to stdout so far, `errors` what it wrote to stderr.
+        started_at: seconds since 1970.
+        status: the exit status; None while it runs.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], *options: str) -> None:
+        self.state_dir = folder / "state"
+        self.lines: list[str] = []
+        self.errors: list[str] = []
+        self.status: int | None = None
+        self.port = free_port()
+        self._folder = folder
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TUTUMSTREAM_STATE_DIR": str(self.state_dir),
+            "TUTUMSTREAM_LOG_FORMAT": "json",
+            **environment,
+        }
+        self._command = [
+            str(TWISTD), "-n", "--pidfile=", "tutumstream", "--listen", f"tcp:{self.port}:interface=127.0.0.1", *options
+        ]  # fmt: skip
+        self._process: subprocess.Popen[str] | None = None
+        self._readers: list[threading.Thread] = []
+        self._news = threading.Condition()
+
+    def __enter__(self) -> "RunningService":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        if problem is not None:
+            sys.stderr.write("".join(line[:500] + "\n" for line in [*self.lines[-40:], *self.errors[-40:]]))
+
+    def start(self) -> None:
+        """Begin, or begin anew."""
+        self._folder.mkdir(exist_ok=True)
+        self.status = None
+        self.lines, self.errors = [], []
+        self.started_at = time.time()
+        self._process = process = subprocess.Popen(
+            self._command,
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream, lines), daemon=True)
+            for stream, lines in ((process.stdout, self.lines), (process.stderr, self.errors))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process, which must run."""
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel does when memory runs out."""
+        if self._process is not None and self.status is None:
+            self._process.kill()
+            self.wait()
+
+    def terminate(self, timeout: float = 20.0) -> int:
+        """SIGTERM; gives the exit status."""
+        os.kill(self.pid, signal.SIGTERM)
+        return self.wait(timeout)
+
+    def wait(self, timeout: float = 20.0) -> int:
+        """The exit status, once it has ended and all that it wrote was read."""
+        assert self._process is not None
+        self.status = self._process.wait(timeout)
+        for reader in self._readers:
+            reader.join(5)
+        return self.status
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The log so far, one object a line; every line must be one."""
+        return [json.loads(line) for line in self.lines]
+
+    def told(self, logger: str = "", level: str = "") -> list[str]:
+        """The log's sentences so far; `logger` is the end of a name."""
+        return [
+            entry["event"]
+            for entry in self.entries()
+            if entry["logger"].endswith(logger) and level in ("", entry["level"])
+        ]
+
+    def wait_for_line(self, text: str, timeout: float = 15.0, count: int = 1) -> str:
+        """The `count`-th line of stdout with this text in it, as soon as it is there."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if text in line]
+
+        with self._news:
+            there = self._news.wait_for(lambda: len(found()) >= count or not self._alive(), timeout)
+        assert len(found()) >= count, f"{'ended' if there else 'nothing more'} without line {count} with {text!r}"
+        return found()[count - 1]
+
+    def wait_until_connected(self, count: int = 1, timeout: float = 15.0) -> None:
+        """Return when the stream has been opened that many times, and was accepted."""
+        self.wait_for_line("Auth completed", timeout, count)
+
+    def probe(self, path: str = "/readyz") -> tuple[int, dict[str, Any]]:
+        """Status and JSON of a page; status 0 while nothing listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, json.load(refused)
+        except OSError:
+            return 0, {}
+
+    def resident(self) -> int:
+        """KiB of memory that it occupies now."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
+    def _alive(self) -> bool:
+        return any(reader.is_alive() for reader in self._readers)
+
+    def _read(self, stream: IO[str], lines: list[str]) -> None:
+        # Only "\n" ends a line: whoever forges one with another separator shall be seen.
+        with stream:
+            for line in stream:
+                with self._news:
+                    lines.append(line.removesuffix("\n"))
+                    self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
