@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("steady")
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+# Every run is the same, and short; HYPOTHESIS_PROFILE=thorough searches for longer, and elsewhere each time.
+settings.register_profile("steady", max_examples=30, derandomize=True, **_PATIENT)
+settings.register_profile("thorough", max_examples=1000, **_PATIENT)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture(autouse=True, scope="session")

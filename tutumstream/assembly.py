@@ -1,9 +1,7 @@
 """The composition root: builds every part and wires them by constructor, in the order in which data flows."""
 
 import random
-import secrets
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -12,9 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import sdnotify
-from twisted.application.service import IService
-from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
-from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
@@ -39,9 +35,11 @@ from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
 from tutumstream.service import Parts
 from tutumstream.settings import Settings
+from tutumstream.source import Source, source
 from tutumstream.status.board import Board
+from tutumstream.status.pages import site
 from tutumstream.status.systemd import Systemd
-from tutumstream.stream.credentials import VARIABLES, Credentials, of_user
+from tutumstream.stream.credentials import VARIABLES
 from tutumstream.stream.service import StreamService
 
 _log = Logger("tutumstream")
@@ -54,19 +52,20 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         fatal: called when the embedded gateway can't begin.
     """
     state_dir, release = _state_dir(settings)
-    stream_url, api_url, credentials, embedded = _source(settings, reactor, fatal)
-    proxies = Proxies({} if embedded else settings.environment)
+    origin = source(settings, reactor, fatal)
+    far = Proxies(settings.environment)
+    near = Proxies({}) if origin.gateway else far
     kept = pool(reactor)
     trust = load_trust(settings.environment)
-    out = HttpClient(agent(reactor, Proxies(settings.environment), trust, kept), reactor)
-    api = HttpClient(agent(reactor, proxies, trust, kept), reactor)
+    out = HttpClient(agent(reactor, far, trust, kept), reactor)
+    api = HttpClient(agent(reactor, near, trust, kept), reactor)
     notifiers = _notifiers(settings, out)
     routes = tutorial(settings.pagerduty.on_delete if settings.pagerduty else (), _chat(notifiers))
 
     systemd = Systemd(sdnotify.SystemdNotifier().notify, reactor, settings.environment)
     journal = SqlJournal(str(state_dir / "journal.sqlite3"), ThreadWorker(reactor), reactor)
     board = Board(lambda: journal.health.problem, systemd.show)
-    resources = Resources(api, api_url, credentials.authorization, reactor)
+    resources = Resources(api, origin.api_url, origin.credentials.authorization, reactor)
     lanes = Lanes(
         [
             Lane(
@@ -84,26 +83,12 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         reactor,
     )
     intake = Intake(Router(routes, notifiers), journal, lanes.wake, resources.forget, board)
-    stream = StreamService(
-        url=f"{stream_url}?{credentials.query}" if settings.query_auth else stream_url,
-        headers={} if settings.query_auth else {"Authorization": credentials.authorization},
-        check=VARIABLES,
-        reactor=reactor,
-        tls=_tls(stream_url, trust),
-        take=intake.take,
-        keep=intake.keep,
-        publish=board.stream_is,
-        now=time.time,
-        jitter=random.random,
-        useragent=USER_AGENT,
-        proxy=proxies.for_url(stream_url),
-    )
     return Parts(
         journal=journal,
         intake=intake,
         lanes=lanes,
-        stream=stream,
-        embedded=embedded,
+        stream=_stream(settings, reactor, origin, intake, board, near, trust),
+        embedded=origin.gateway,
         board=board,
         systemd=systemd,
         pages=_pages(settings, reactor, board),
@@ -146,61 +131,24 @@ def _chat(notifiers: Mapping[str, INotifier]) -> str:
     return "log" if set(notifiers) == {"log"} else "slack"
 
 
-def _source(
-    settings: Settings, reactor: Any, fatal: Callable[[Failure], None]
-) -> tuple[str, str, Credentials, IService | None]:
-    """Stream URL, API URL, credentials, and the gateway where it is our own."""
-    if settings.credentials is not None:
-        return settings.stream_url, settings.api_url, settings.credentials, None
-    endpoint, port = _free_port(reactor)
-    # Known to this process only, and new each time.
-    user, key = "tutumstream", secrets.token_urlsafe(24)
-    gateway = _gateway(settings, reactor, endpoint, user, key, fatal)
-    return f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), gateway
-
-
-def _free_port(reactor: Any) -> tuple[IStreamServerEndpoint, int]:
-    """A loopback port that is ours from now on."""
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    bound.listen(128)
-    bound.setblocking(False)
-    port: int = bound.getsockname()[1]
-    return AdoptedStreamServerEndpoint(reactor, bound.detach(), socket.AF_INET), port
-
-
-def _gateway(
-    settings: Settings,
-    reactor: Any,
-    endpoint: IStreamServerEndpoint,
-    user: str,
-    key: str,
-    fatal: Callable[[Failure], None],
-) -> IService:
-    from tutumstream.gateway.access import Access
-    from tutumstream.gateway.access import Credentials as Account
-    from tutumstream.gateway.service import GatewayService
-
-    access = Access([Account(user, key)])
-    if settings.source == "demo":
-        from tutumstream.gateway.scenario.platform import ScenarioPlatform
-
-        scenario = ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
-        gateway = GatewayService(reactor, endpoint, scenario, access)
-        gateway.started.addErrback(fatal)
-        scenario.on_interrupt = gateway.interrupt
-        return gateway
-    from tutumstream.gateway.docker.address import parse_docker_host
-    from tutumstream.gateway.docker.client import DockerClient
-    from tutumstream.gateway.docker.platform import DockerPlatform
-    from tutumstream.gateway.docker.transport import unix_agents
-
-    agents = unix_agents(reactor, parse_docker_host(settings.docker_host))
-    client = DockerClient(agents, reactor, settings.docker_host)
-    platform = DockerPlatform(client, reactor, name=socket.gethostname(), jitter=random.random)
-    gateway = GatewayService(reactor, endpoint, platform, access, lambda problem: fatal(Failure(problem)))
-    gateway.started.addErrback(fatal)
-    return gateway
+def _stream(
+    settings: Settings, reactor: Any, origin: Source, intake: Intake, board: Board, proxies: Proxies, trust: Any
+) -> StreamService:
+    url, credentials = origin.stream_url, origin.credentials
+    return StreamService(
+        url=f"{url}?{credentials.query}" if settings.query_auth else url,
+        headers={} if settings.query_auth else {"Authorization": credentials.authorization},
+        check=VARIABLES,
+        reactor=reactor,
+        tls=_tls(url, trust),
+        take=intake.take,
+        keep=intake.keep,
+        publish=board.stream_is,
+        now=time.time,
+        jitter=random.random,
+        useragent=USER_AGENT,
+        proxy=proxies.for_url(url),
+    )
 
 
 def _tls(stream_url: str, trust: Any) -> Any:
@@ -211,8 +159,6 @@ def _tls(stream_url: str, trust: Any) -> Any:
 def _pages(settings: Settings, reactor: Any, board: Board) -> Any:
     if not settings.listen:
         return None
-    from tutumstream.status.pages import site
-
     return serverFromString(reactor, settings.listen), site(board.snapshot)
 
 

@@ -1,0 +1,81 @@
+"""Where the stream comes from: somebody's Tutum, or a gateway of our own in this process."""
+
+import random
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.python.failure import Failure
+
+from tutumstream.gateway.access import Access
+from tutumstream.gateway.access import Credentials as Account
+from tutumstream.gateway.service import GatewayService
+from tutumstream.settings import Settings
+from tutumstream.stream.credentials import Credentials, of_user
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Tutum to listen to.
+
+    Attributes:
+        stream_url: `ws(s)://…/events`.
+        api_url: scheme, host and port of the REST API.
+        gateway: to be started and stopped with the service; None where the Tutum is somebody else's.
+    """
+
+    stream_url: str
+    api_url: str
+    credentials: Credentials
+    gateway: GatewayService | None = None
+
+
+def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -> Source:
+    """The source that the settings ask for.
+
+    Args:
+        fatal: called when an embedded gateway can't begin.
+    """
+    if settings.credentials is not None:
+        return Source(settings.stream_url, settings.api_url, settings.credentials)
+    endpoint, port = _free_port(reactor)
+    # Known to this process only, and new each time.
+    user, key = "tutumstream", secrets.token_urlsafe(24)
+    make = _scenario if settings.source == "demo" else _docker
+    gateway = make(settings, reactor, endpoint, Access([Account(user, key)]), fatal)
+    gateway.started.addErrback(fatal)
+    return Source(f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), gateway)
+
+
+def _free_port(reactor: Any) -> tuple[IStreamServerEndpoint, int]:
+    """A loopback port that is ours from now on."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    bound.listen(128)
+    bound.setblocking(False)
+    port: int = bound.getsockname()[1]
+    return AdoptedStreamServerEndpoint(reactor, bound.detach(), socket.AF_INET), port
+
+
+def _scenario(
+    _: Settings, reactor: Any, endpoint: IStreamServerEndpoint, access: Access, __: Callable[[Failure], None]
+) -> GatewayService:
+    from tutumstream.gateway.scenario.platform import ScenarioPlatform
+
+    platform = ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
+    gateway = GatewayService(reactor, endpoint, platform, access)
+    platform.on_interrupt = gateway.interrupt
+    return gateway
+
+
+def _docker(
+    settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, access: Access, fatal: Callable[[Failure], None]
+) -> GatewayService:
+    from tutumstream.gateway.docker.platform import docker_platform
+
+    platform = docker_platform(reactor, settings.docker_host, jitter=random.random)
+    return GatewayService(reactor, endpoint, platform, access, lambda problem: fatal(Failure(problem)))
