@@ -22,6 +22,7 @@ from tutumstream.notifiers.interface import (
     TryAgain,
     Verdict,
 )
+from tutumstream.rendering import RESOURCE_NAMES
 from tutumstream.routing.delivery import Incident
 
 NOW = 1441108800.0
@@ -110,6 +111,8 @@ class Basics:
         notifier = self.make()
         self.assertTrue(verifyObject(INotifier, notifier))
         self.assertGreaterEqual(notifier.batch, 1)
+        self.assertGreaterEqual(notifier.linger, 0.0)
+        self.assertLessEqual(notifier.needs, set(RESOURCE_NAMES))
 
     def test_no_message_gets_no_verdict(self: Any) -> None:
         self.assertEqual(self.told(self.make()), [])

@@ -90,6 +90,28 @@ class AComposer(SynchronousTestCase):
         text = "{% if event.state == 'Running' %}{{ 1 // 0 }}{% endif %}"
         self.assertIn("service:update:Running:", self.message(text).text)
 
+    def test_hands_on_what_the_notifier_needs_and_what_could_be_had_of_it(self) -> None:
+        notifier = ScriptedNotifier()
+        notifier.needs = frozenset({"resource", "stack", "node", "nodecluster"})
+        self.resources["/api/v1/service/x/"] = {"name": "web"}
+        composer = Composer([Route("r", "true", ("slack",), "{{ stack.name }}")], "slack", notifier, self.fetch)
+        message = self.successResultOf(Deferred.fromCoroutine(composer.message(pending("r"))))
+        self.assertEqual(message.text, "shop")
+        self.assertEqual(message.resources, {"resource": {"name": "web"}, "stack": self.resources[STACK]})
+        self.assertEqual(sorted(self.asked), [NODE, "/api/v1/service/x/", STACK])
+
+    def test_keeps_what_only_the_text_names_to_the_text(self) -> None:
+        self.assertEqual(self.message("{{ stack.name }}").resources, {})
+
+    def test_neither_renders_nor_looks_up_for_a_text_that_nobody_reads(self) -> None:
+        notifier = ScriptedNotifier()
+        notifier.textual = False
+        composer = Composer([Route("r", "true", ("slack",), "{{ stack.name }}")], "slack", notifier, self.fetch)
+        incident = Incident("trigger", "key")
+        message = self.successResultOf(Deferred.fromCoroutine(composer.message(pending("r", incident))))
+        self.assertEqual(message, Message("e1-1", EVENT, "", "r", incident))
+        self.assertEqual(self.asked, [])
+
     def test_refuses_to_begin_with_a_text_that_can_not_work(self) -> None:
         with self.assertRaises(TemplateError):
             self.composer(Route("r", "true", ("slack",), "{{ evnet.type }}"))

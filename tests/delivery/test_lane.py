@@ -25,6 +25,10 @@ Answer = Callable[[Message], Verdict]
 class ScriptedNotifier:
     """Answers each message as the script says; without a script it takes everything."""
 
+    linger = 0.0
+    textual = True
+    needs: frozenset[str] = frozenset()
+
     def __init__(self, batch: int = 1) -> None:
         self.batch = batch
         self.calls: list[list[str]] = []

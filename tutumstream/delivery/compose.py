@@ -41,27 +41,32 @@ class Composer:
         # For deliveries whose route is gone, and for texts that fail on an event: told plainly is better than not.
         self._plain = templates.compile("plain", LINE)
         self._fetch = fetch
+        self._textual = notifier.textual
+        self._needs = notifier.needs
 
     async def message(self, pending: Pending) -> Message:
-        """The message of a delivery, rendered with today's text."""
+        """The message of a delivery, rendered with today's text where the notifier uses one."""
         event = pending.event
-        text = self._texts.get(pending.delivery.route, self._plain)
-        resources = await self._look_up(event, text)
-        try:
-            rendered = text.render(event.view(), resources)
-        except TemplateError as problem:
-            self.log.error("{problem}; told plainly instead", problem=problem)
-            rendered = self._plain.render(event.view(), {})
+        text = self._texts.get(pending.delivery.route, self._plain) if self._textual else None
+        resources = await self._look_up(event, self._needs | text.needs if text else self._needs)
         return Message(
             id=pending.id,
             event=event,
-            text=rendered,
+            text=self._render(text, event, resources) if text else "",
             route=pending.delivery.route,
             incident=pending.delivery.incident,
+            resources={name: found for name in self._needs if (found := resources.get(name)) is not None},
         )
 
-    async def _look_up(self, event: Event, text: Template) -> dict[str, Mapping[str, Any] | None]:
-        uris = {name: event.resource_uri if name == "resource" else event.parent(name) for name in sorted(text.needs)}
+    def _render(self, text: Template, event: Event, resources: Mapping[str, Mapping[str, Any] | None]) -> str:
+        try:
+            return text.render(event.view(), resources)
+        except TemplateError as problem:
+            self.log.error("{problem}; told plainly instead", problem=problem)
+            return self._plain.render(event.view(), {})
+
+    async def _look_up(self, event: Event, names: frozenset[str]) -> dict[str, Mapping[str, Any] | None]:
+        uris = {name: event.resource_uri if name == "resource" else event.parent(name) for name in sorted(names)}
         # Asked for all at once, waited for one by one.
         asked = {name: self._fetch(uri) for name, uri in uris.items() if uri}
         return {name: await answer for name, answer in asked.items()}

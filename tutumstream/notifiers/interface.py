@@ -4,8 +4,9 @@ A notifier only speaks. It never retries, never sleeps, never touches the journa
 is to be expected: whoever calls it decides what a verdict means for the queue.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -24,9 +25,11 @@ class Message:
     Attributes:
         id: the same over all attempts; receivers can tell a repeat by it. Holds no `.`.
         event: what it is about.
-        text: rendered, values escaped by the notifier's own `escape`; not yet cut to the destination's limits.
+        text: rendered, values escaped by the notifier's own `escape`; not yet cut to the destination's limits. "" where
+            the notifier is not `textual`.
         incident: what it does to an incident; None where it is only told.
         route: the route that caused it.
+        resources: of those that the notifier `needs`, the ones that could be looked up, by name.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Message:
     text: str
     route: str
     incident: Incident | None = None
+    resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,15 @@ class INotifier(Interface):
     """A destination's own language. Implement it to bring another one."""
 
     batch: int = Attribute("How many messages one call of `notify` may take; 1 for chat.")
+
+    linger: float = Attribute("Seconds to wait for more before a batch that is not full is sent; 0.0 for most.")
+
+    textual: bool = Attribute("Whether it uses `Message.text`; False where it does not, so that none is rendered.")
+
+    needs: frozenset[str] = Attribute(
+        "What it wants in `Message.resources`, whatever the text names: of `resource` and the parents' types. "
+        "Each is a look-up; empty for most."
+    )
 
     def escape(text: str) -> str:
         """Make text from outside harmless in this destination's markup. Applied to every value a template prints."""

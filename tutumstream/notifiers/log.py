@@ -24,6 +24,9 @@ class LogNotifier:
 
     log = Logger()
     batch = 100
+    linger = 0.0
+    textual = True
+    needs: frozenset[str] = frozenset()
 
     def __init__(self, label: str = "") -> None:
         self._label = label

@@ -35,6 +35,9 @@ class PagerDutyNotifier:
     """
 
     batch = 1
+    linger = 0.0
+    textual = True
+    needs: frozenset[str] = frozenset()
 
     def __init__(
         self,

@@ -66,6 +66,9 @@ class SlackNotifier:
     """
 
     batch = 1
+    linger = 0.0
+    textual = True
+    needs: frozenset[str] = frozenset()
 
     def __init__(self, http: HttpClient, url: str, now: Callable[[], float]) -> None:
         self._post = Post(http, url, judge, now)

@@ -33,6 +33,9 @@ class WebhookNotifier:
     """
 
     batch = 1
+    linger = 0.0
+    textual = False
+    needs: frozenset[str] = frozenset()
 
     def __init__(self, http: HttpClient, url: str, now: Callable[[], float], *, secret: str = "") -> None:
         self._key = signing_key(secret) if secret else None
