@@ -1,24 +1,35 @@
 """What the acceptance tests stand on: a scripted Tutum, scripted destinations, and services that end with the test."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from tests.acceptance.running_destinations import RunningDestinations
-from tests.acceptance.service import RunningService
+from tests.acceptance.service import RunningService, Serve, listening
 from tests.running_tutum import RunningTutum
 
-USER, TOKEN = "alice", "k3y"
+BEGUN_EARLY = ("demo", "silence", "no_answer")
+"""Fixtures that need most of a minute by their nature: they begin before the first test, and are looked at last."""
 
 
-class Serve(Protocol):
-    """Starts a service, by default one that listens to `tutum` and tells `told`."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What was begun early has had its time at the end."""
+    items.sort(key=lambda item: any(_uses(item, name) for name in BEGUN_EARLY))
 
-    def __call__(self, *options: str, name: str = "service", start: bool = True, **environment: str) -> RunningService:
-        """Variables with the value "" are left out; the same `name` is the same state folder."""
+
+@pytest.fixture(scope="session", autouse=True)
+def _begun_early(request: pytest.FixtureRequest) -> None:
+    for name in BEGUN_EARLY:
+        if any(_uses(item, name) for item in request.session.items):
+            request.getfixturevalue(name)
+
+
+def _uses(item: pytest.Item, name: str) -> bool:
+    return name in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
@@ -50,11 +61,49 @@ def serve(tmp_path: Path, tutum: RunningTutum, told: RunningDestinations) -> Ite
         yield begin
 
 
-def listening(tutum: RunningTutum) -> dict[str, str]:
-    """The variables that make a service listen there."""
-    return {
-        "TUTUM_USERNAME": USER,
-        "TUTUM_TOKEN": TOKEN,
-        "TUTUM_STREAM_URL": tutum.stream_url,
-        "TUTUM_BASE_URL": f"{tutum.http_url}/api/v1/",
-    }
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningService, RunningDestinations]]:
+    """The demo, and the destinations that its environment names."""
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "tmp").mkdir()
+    with RunningDestinations() as told:
+        environment = {**told.environment(), "TMPDIR": str(folder / "tmp"), "TUTUMSTREAM_STATE_DIR": ""}
+        with RunningService(folder, environment, "--demo") as service:
+            yield service, told
+
+
+@contextmanager
+def _troubled(
+    folder: Path, mode: str, trouble: str
+) -> Iterator[tuple[RunningService, RunningDestinations, RunningTutum]]:
+    """A service whose Tutum is in a bad mode until the service's log says so."""
+    with RunningTutum() as tutum, RunningDestinations() as told:
+        tutum.mode(mode)
+        with RunningService(folder, {**listening(tutum), **told.environment()}) as service:
+
+            def relent() -> None:
+                service.wait_for_line(trouble, 60)
+                tutum.mode("open")
+
+            waiting = threading.Thread(target=relent, daemon=True)
+            waiting.start()
+            yield service, told, tutum
+            waiting.join(60)
+
+
+@pytest.fixture(scope="session")
+def silence(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RunningService, RunningDestinations, RunningTutum]]:
+    """A service whose Tutum answers no ping until it was given up once."""
+    with _troubled(tmp_path_factory.mktemp("silence"), "silent", "Closed (code") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def no_answer(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RunningService, RunningDestinations, RunningTutum]]:
+    """A service whose Tutum does not answer the upgrade until it was given up once."""
+    with _troubled(tmp_path_factory.mktemp("no_answer"), "hang", "can't be reached") as found:
+        yield found

@@ -12,9 +12,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, Protocol, TypeVar
+
+from tests.running_tutum import RunningTutum
+
+USER: Final = "alice"
+TOKEN: Final = "k3y"
 
 TWISTD: Final = Path(sys.executable).parent / "twistd"
 
@@ -22,6 +28,38 @@ POLL: Final = 0.02
 """Seconds between two looks at something that can't tell when it changes."""
 
 T = TypeVar("T")
+
+
+class Serve(Protocol):
+    """The fixture `serve`: starts a service, by default one that listens to `tutum` and tells `told`."""
+
+    def __call__(
+        self, *options: str, name: str = "service", start: bool = True, **environment: str
+    ) -> "RunningService":
+        """Variables with the value "" are left out; the same `name` is the same state folder."""
+
+
+def listening(tutum: RunningTutum) -> dict[str, str]:
+    """The variables that make a service listen there."""
+    return {
+        "TUTUM_USERNAME": USER,
+        "TUTUM_TOKEN": TOKEN,
+        "TUTUM_STREAM_URL": tutum.stream_url,
+        "TUTUM_BASE_URL": f"{tutum.http_url}/api/v1/",
+    }
+
+
+def container(name: object, action: str = "update") -> str:
+    """An event of a container of that name, as it comes over the wire."""
+    uri = f"/api/v1/container/{name}/"
+    event = {"type": "container", "action": action, "state": "Running", "resource_uri": uri, "parents": []}
+    return json.dumps(event)
+
+
+def message(name: object, action: str = "update") -> dict[str, str]:
+    """What Slack gets for it."""
+    text = f"Your container was {action}d on Tutum!\nCheck /api/v1/container/{name}/ to see more details."
+    return {"text": text}
 
 
 def until(look: Callable[[], T], what: str, timeout: float = 15.0) -> T:
@@ -89,8 +127,7 @@ class RunningService:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        if problem is not None:
-            sys.stderr.write("".join(line[:500] + "\n" for line in [*self.lines[-40:], *self.errors[-40:]]))
+        sys.stderr.write(f"The service's last lines:\n{self._latest()}\n")
 
     def start(self) -> None:
         """Begin, or begin anew."""
@@ -141,7 +178,12 @@ class RunningService:
 
     def entries(self) -> list[dict[str, Any]]:
         """The log so far, one object a line; every line must be one."""
-        return [json.loads(line) for line in self.lines]
+        return [json.loads(line) for line in tuple(self.lines)]
+
+    def said_at(self, text: str) -> float:
+        """When the first line with this text was written, seconds since 1970."""
+        found = next(entry for entry in self.entries() if text in entry["event"])
+        return datetime.fromisoformat(found["time"]).timestamp()
 
     def told(self, logger: str = "", level: str = "") -> list[str]:
         """The log's sentences so far; `logger` is the end of a name."""
@@ -159,7 +201,9 @@ class RunningService:
 
         with self._news:
             there = self._news.wait_for(lambda: len(found()) >= count or not self._alive(), timeout)
-        assert len(found()) >= count, f"{'ended' if there else 'nothing more'} without line {count} with {text!r}"
+        assert len(found()) >= count, (
+            f"{'ended' if there else 'waited'} without line {count} with {text!r} in\n{self._latest()}"
+        )
         return found()[count - 1]
 
     def wait_until_connected(self, count: int = 1, timeout: float = 15.0) -> None:
@@ -181,6 +225,9 @@ class RunningService:
         """KiB of memory that it occupies now."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
+
+    def _latest(self) -> str:
+        return "\n".join(line[-1500:] for line in [*self.lines[-30:], *self.errors[-30:]])
 
     def _alive(self) -> bool:
         return any(reader.is_alive() for reader in self._readers)

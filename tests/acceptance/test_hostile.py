@@ -7,13 +7,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Serve
 from tests.acceptance.running_destinations import SLACK, WEBHOOK, RunningDestinations
-from tests.acceptance.service import until
+from tests.acceptance.service import Serve, container, message, until
 from tests.running_tutum import RunningTutum
 
 pytestmark = pytest.mark.acceptance
@@ -25,7 +23,7 @@ CONSOLE_LINE = re.compile(r"\d\d:\d\d:\d\d (?:debug|info|warn|error|critical) ")
 MESSAGE_LIMIT = 1024 * 1024
 ROUNDS, WARM = 20, 5
 LEAK = 4 * 1024
-"""KiB that fifteen rounds may cost for good: a twentieth of what they send."""
+"""KiB that the rounds after the warm ones may cost for good: a third of what they send."""
 
 
 def hostile() -> list[tuple[str, bool, bytes]]:
@@ -41,24 +39,13 @@ def hostile() -> list[tuple[str, bool, bytes]]:
     return found
 
 
-def good(number: int) -> dict[str, Any]:
-    """An event that nothing is wrong with."""
-    return {
-        "type": "container",
-        "action": "create",
-        "state": "Running",
-        "resource_uri": f"/api/v1/container/good-{number}/",
-        "parents": [],
-    }
-
-
 def say_good(tutum: RunningTutum, told: RunningDestinations, number: int) -> None:
     """Send a good event; returns when Slack was told, and with it of everything before."""
-    tutum.send(json.dumps(good(number)))
-    text = f"Check /api/v1/container/good-{number}/ to see more details."
-    until(lambda: any(text in body["text"] for body in told.accepted(SLACK)), text, 60)
-    uri = good(number)["resource_uri"]
-    until(lambda: any(body["data"]["resource_uri"] == uri for body in told.accepted(WEBHOOK)), uri, 60)
+    name = f"good-{number}"
+    tutum.send(container(name))
+    until(lambda: message(name) in told.accepted(SLACK), f"{name} in Slack", 60)
+    uri = f"/api/v1/container/{name}/"
+    until(lambda: any(body["data"]["resource_uri"] == uri for body in told.accepted(WEBHOOK)), f"{name} told", 60)
 
 
 @pytest.fixture
@@ -125,7 +112,7 @@ def assert_nothing_was_fetched_but_resources(tutum: RunningTutum) -> None:
 def test_markup_reaches_slack_as_text(serve: Serve, tutum: RunningTutum, told: RunningDestinations) -> None:
     service = serve()
     service.wait_until_connected()
-    markup = {**good(1), "action": "<!channel> &lt; create", "resource_uri": "<https://evil.example|/api/v1/x/>\n*now*"}
+    markup = {**json.loads(container("x")), "action": "<!channel> &lt; create", "resource_uri": "<https://evil.example|/api/v1/x/>\n*now*"}
     tutum.send(json.dumps(markup))
     assert told.wait_for(SLACK, 1) == [
         {

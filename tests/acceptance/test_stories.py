@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import TOKEN, USER, Serve
 from tests.acceptance.running_destinations import (
     PAGERDUTY_KEY,
     PAGERDUTY_V1,
@@ -23,6 +22,7 @@ from tests.acceptance.running_destinations import (
     WEBHOOK_SECRET,
     RunningDestinations,
 )
+from tests.acceptance.service import TOKEN, USER, Serve
 from tests.running_tutum import RunningTutum
 
 pytestmark = pytest.mark.acceptance

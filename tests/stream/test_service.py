@@ -5,7 +5,8 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny
-from twisted.internet.error import ConnectionLost, ConnectionRefusedError
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionAborted, ConnectionLost, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
@@ -134,6 +135,17 @@ class Rig:
             FakeTransport(self.client, isServer=False),
         )
         self.flush()
+
+    def accept_silently(self) -> None:
+        """Something takes the connection that was dialled, and says nothing."""
+        self.connector = self._next_attempt()
+        self.client = self.connector.factory.buildProtocol(None)
+        self.client.makeConnection(FakeTransport(self.client, isServer=False))
+
+    def break_off(self, why: Exception) -> None:
+        """The connection ends like this."""
+        self.client.connectionLost(Failure(why))
+        self._lost()
 
     def refuse(self) -> None:
         """Nobody listens."""
@@ -284,7 +296,7 @@ class ALostConnection(ListeningCase):
         for _ in range(40):
             rig.advance(1.0)
         self.assertEqual(rig.told[-1], ("stream", "close"))
-        self.assertEqual(rig.events[-1].message, "1006 it did not answer a ping within 10 s")
+        self.assertEqual(rig.events[-1].message, "1006 it did not answer a ping in time")
 
     def test_does_not_happen_while_the_peer_answers_pings(self) -> None:
         rig = self.start()
@@ -342,6 +354,28 @@ class AServerThatIsAway(ListeningCase):
         self.assertEqual(rig.told, [("stream", "error")])
         self.assertEqual(rig.events[0].message, "the server answered 503")
         self.assertEqual(rig.waits, 1.0)
+
+    def test_whose_certificate_is_refused_before_the_upgrade_is_dialled_again(self) -> None:
+        rig = self.start()
+        rig.accept_silently()
+        rig.break_off(SSL.Error([("SSL routines", "", "certificate verify failed")]))
+        self.assertEqual(rig.told, [("stream", "error")])
+        self.assertIn("not signed by an authority we trust", rig.events[0].message)
+        self.assertEqual(rig.waits, 1.0)
+
+    def test_that_never_answers_the_upgrade_is_given_up_after_fifteen_seconds(self) -> None:
+        rig = self.start()
+        rig.accept_silently()
+        rig.reactor.advance(15.0)
+        rig.break_off(ConnectionAborted())
+        self.assertEqual(rig.events[0].message, "it did not answer the upgrade in time")
+
+    def test_that_answers_the_upgrade_with_something_else_is_told_in_words(self) -> None:
+        rig = self.start()
+        rig.accept_silently()
+        rig.client.dataReceived(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        rig.break_off(ConnectionAborted())
+        self.assertIn("SSH-2.0-OpenSSH_9.2", rig.events[0].message)
 
 
 class RefusedCredentials(ListeningCase):
@@ -471,3 +505,11 @@ class AProxy(SynchronousTestCase):
         self.assertTrue(sent.startswith(b"CONNECT tutum.example:80 HTTP/1.1\r\n"))
         self.assertIn(b"Proxy-Authorization: Basic cHJveHk=\r\n", sent)
         self.assertNotIn(b"a2V5", sent)
+
+    def test_that_refuses_is_told_with_the_way_out(self) -> None:
+        rig = Rig(proxy=Proxy("proxy.example", 3128))
+        rig.service.startService()
+        rig.accept_silently()
+        rig.client.dataReceived(b"HTTP/1.1 407 Who are you\r\n\r\n")
+        rig.break_off(ConnectionAborted())
+        self.assertTrue(rig.events[0].message.startswith("the proxy answered 407: it wants credentials"))

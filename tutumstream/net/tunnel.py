@@ -25,6 +25,12 @@ _REFUSALS = {
 }
 
 
+def refusal(status: int) -> str:
+    """What a proxy did that answered CONNECT with this status, with the way out where there is one."""
+    why = _REFUSALS.get(status)
+    return f"answered {status}: {why}" if why else f"answered {status}"
+
+
 @implementer(IStreamClientEndpoint)
 class TunnelEndpoint:
     """Reaches `host:port` through a proxy.
@@ -110,8 +116,7 @@ class _Asking(Protocol):
             return
         status = int(words[1])
         if not 200 <= status < 300:
-            why = _REFUSALS.get(status)
-            self._fail(f"answered {status}: {why}" if why else f"answered {status}")
+            self._fail(refusal(status))
             return
         self._over = True
         self._inner = self._factory.buildProtocol(self.transport.getPeer())

@@ -113,9 +113,9 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
 
     def ended(self, protocol: StreamProtocol, code: int, reason: str) -> None:
         self._current = None
-        lost = words(protocol.lost) if protocol.lost is not None and code == 1006 else ""
-        if protocol.is_silent:
-            lost = f"it did not answer a ping within {PING_TIMEOUT:g} s"
+        lost = protocol.problem
+        if not lost and protocol.lost is not None and code == 1006:
+            lost = words(protocol.lost)
         if protocol.was_open:
             self.handlers.closed(code, reason if code != 1006 else lost or reason)
         else:
@@ -141,6 +141,6 @@ def _accept_compression(response: Any) -> Any:
 
 def _status(protocol: StreamProtocol) -> int:
     """The HTTP status that the upgrade got, 0 where there was none or where it was 101."""
-    parts = (protocol.http_status_line or "").split()
+    parts = protocol.http_status_line.split()
     status = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
     return 0 if status == 101 else status

@@ -1,10 +1,14 @@
 """Autobahn's corner: its callbacks, one line each, given to whoever watches the stream."""
 
+import re
 from typing import Protocol
 
 from autobahn.twisted.websocket import WebSocketClientProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+
+from tutumstream.event import EXCERPT_LIMIT, escaped
+from tutumstream.net.tunnel import refusal
 
 
 class Handlers(Protocol):
@@ -27,8 +31,12 @@ class StreamProtocol(WebSocketClientProtocol):
     """One connection. An exception in a callback would cost the connection, so the handlers must not raise."""
 
     was_open = False
-    is_silent = False
     lost: Failure | None = None
+    problem = ""
+    """Why we ended it ourselves, in words."""
+
+    http_status_line = ""
+    """Of the answer to the upgrade. Autobahn has no such attribute before there is an answer."""
 
     def onOpen(self) -> None:
         self.was_open = True
@@ -43,8 +51,23 @@ class StreamProtocol(WebSocketClientProtocol):
         super().connectionLost(reason)
 
     def onAutoPingTimeout(self) -> None:
-        self.is_silent = True
+        self.problem = "it did not answer a ping in time"
         super().onAutoPingTimeout()
+
+    def onOpenHandshakeTimeout(self) -> None:
+        if not self.was_open:
+            self.problem = "it did not answer the upgrade in time"
+        super().onOpenHandshakeTimeout()
+
+    def failHandshake(self, reason: str) -> None:
+        self.problem = escaped(reason, EXCERPT_LIMIT)
+        super().failHandshake(reason)
+
+    def failProxyConnect(self, reason: str) -> None:
+        # Autobahn gives the status as a part of its sentence only.
+        status = re.search(r"\((\d{3})\)", reason)
+        self.problem = f"the proxy {refusal(int(status[1])) if status else 'did not answer in HTTP'}"
+        super().failProxyConnect(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803, ARG002
         if self.failedByMe and self.localCloseCode:
