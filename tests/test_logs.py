@@ -83,3 +83,8 @@ class Levels(SynchronousTestCase):
         chatter = {"log_format": "Starting factory", "log_namespace": "twisted.internet.protocol"}
         self.assertEqual(lines("console", chatter, level="info"), [])
         self.assertEqual(len(lines("console", {**chatter, "log_level": LogLevel.warn}, level="info")), 1)
+
+    def test_of_the_websocket_library_are_shown_for_its_bugs_only(self) -> None:
+        echo = {"log_format": "SSL error: certificate verify failed", "log_namespace": "autobahn.twisted.websocket"}
+        self.assertEqual(lines("console", {**echo, "log_level": LogLevel.error}, level="debug"), [])
+        self.assertEqual(len(lines("console", {**echo, "log_level": LogLevel.critical})), 1)

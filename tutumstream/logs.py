@@ -11,8 +11,11 @@ from zope.interface import implementer
 
 _INTERNAL = frozenset({"format", "message", "isError", "time", "failure", "why", "printed"})
 
-_CHATTER = ("log_legacy", "twisted.internet", "twisted.web", "twisted.python.log", "stdout", "autobahn")
+_CHATTER = ("log_legacy", "twisted.internet", "twisted.web", "twisted.python.log", "stdout")
 """Namespaces that announce the birth and death of every connection and factory at info."""
+
+_ECHO = "autobahn"
+"""A namespace that warns, at every try, of what the stream's own lines tell once; only its bugs are news."""
 
 
 @implementer(ILogObserver)
@@ -32,13 +35,16 @@ class LineObserver:
 
     def __call__(self, event: LogEvent) -> None:
         level = event.get("log_level") or LogLevel.info
-        if level < self._level or (level is LogLevel.info and _is_chatter(event)):
+        if level < self._level or _is_chatter(event, level):
             return
         self._write(self._render(_fields(event, level.name)) + "\n")
 
 
-def _is_chatter(event: LogEvent) -> bool:
-    return str(event.get("log_namespace", "")).startswith(_CHATTER)
+def _is_chatter(event: LogEvent, level: Any) -> bool:
+    namespace = str(event.get("log_namespace", ""))
+    if namespace.startswith(_ECHO):
+        return level is not LogLevel.critical
+    return level is LogLevel.info and namespace.startswith(_CHATTER)
 
 
 def _fields(event: LogEvent, level: str) -> dict[str, Any]:
