@@ -172,6 +172,14 @@ class GroupCommitTests(SynchronousTestCase):
         self.assertEqual([(each["log_level"], each["count"]) for each in logged], [(LogLevel.error, 3)])
         self.assertEqual(self.disk, [])
 
+    def test_a_bug_in_committing_does_not_keep_it_from_ending(self) -> None:
+        group: GroupCommit[str] = GroupCommit("/j", lambda _writes: [], self.worker, self.clock)
+        group.ask("a")
+        drained = group.drain()
+        self.worker.release()
+        self.successResultOf(drained)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_one_who_waits_no_more_harms_nobody(self) -> None:
         gone = self.group.ask("a")
         gone.addErrback(lambda _: None)

@@ -1,6 +1,7 @@
 """What stands in the way of opening a journal is told in one sentence that says what to do."""
 
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.journal.places import a_folder
 from tutumstream.errors import JournalError
 from tutumstream.journal.opening import file_of, open_file
+
+NOBODY = 65534
 
 
 class OpeningTests(SynchronousTestCase):
@@ -59,13 +62,47 @@ class OpeningTests(SynchronousTestCase):
         words = self.refusal(self.folder / "file" / "j")
         self.assertIn("its folder can't be made (File exists): make it by hand, or choose another", words)
 
-    def test_a_folder_that_cannot_be_written(self) -> None:
-        # Not even the superuser can make files there.
-        self.assertIn("its folder can't be written", self.refusal("/proc/self/j"))
+    def test_a_folder_that_is_read_only(self) -> None:
+        self.become_an_ordinary_user()
+        self.folder.chmod(0o555)
+        words = self.refusal(self.folder / "j")
+        self.assertIn("its folder can't be written (Permission denied): make it writable, or choose another", words)
+
+    def test_a_folder_that_must_not_be_made(self) -> None:
+        self.become_an_ordinary_user()
+        self.folder.chmod(0o555)
+        words = self.refusal(self.folder / "deeper" / "j")
+        self.assertIn("its folder can't be made (Permission denied): make it by hand, or choose another", words)
+
+    def test_a_file_that_is_read_only(self) -> None:
+        (self.folder / "j").touch()
+        (self.folder / "j").chmod(0o444)
+        self.become_an_ordinary_user()
+        self.folder.chmod(0o777)
+        self.assertIn(
+            "can't be written (Permission denied): make it writable for this user", self.refusal(self.folder / "j")
+        )
+
+    def test_a_disk_that_takes_no_more(self) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        words = self.refusal(self.folder / "j")
+        self.assertIn("can't be read or written: check the disk", words)
+
+    def become_an_ordinary_user(self) -> None:
+        """Nothing is read-only to the superuser."""
+        if os.geteuid() == 0:
+            self.addCleanup(os.seteuid, 0)
+            os.chown(self.folder, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
 
     def test_a_folder_in_its_place(self) -> None:
         (self.folder / "j").mkdir()
-        self.assertIn("can't be used: Is a directory", self.refusal(self.folder / "j"))
+        self.assertIn(
+            "is no file (Is a directory): move it away, or choose another state folder",
+            self.refusal(self.folder / "j"),
+        )
 
     def test_a_file_that_is_no_database(self) -> None:
         (self.folder / "j").write_bytes(b"Dear diary, " * 100)

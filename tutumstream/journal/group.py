@@ -85,16 +85,21 @@ class GroupCommit(Generic[W]):
         return self._drained
 
     async def _work(self) -> None:
-        while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
-            self._in_flight = len(group)
-            outcomes = await self._persist([asked.write for asked in group])
-            self._in_flight = 0
-            for asked, outcome in zip(group, outcomes, strict=True):
-                self._answer(asked, outcome)
-        self._working = False
-        if self._drained is not None:
-            self._drained.callback(None)
+        try:
+            while self._waiting:
+                await self._next_group()
+        finally:
+            self._working = False
+            if self._drained is not None:
+                self._drained.callback(None)
+
+    async def _next_group(self) -> None:
+        group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
+        self._in_flight = len(group)
+        outcomes = await self._persist([asked.write for asked in group])
+        self._in_flight = 0
+        for asked, outcome in zip(group, outcomes, strict=True):
+            self._answer(asked, outcome)
 
     async def _persist(self, writes: Sequence[W]) -> Sequence[Outcome]:
         """Try until it is done, or until there is no more time."""

@@ -3,6 +3,7 @@
 Whatever stands in the way is told in one sentence that says what to do.
 """
 
+import errno
 import fcntl
 import os
 from contextlib import ExitStack
@@ -82,8 +83,7 @@ def open_file(url: URL) -> OpenFile:
         try:
             _make_folder(path)
             held.callback(os.close, _lock(path))
-            # Made here, because SQLite would make it readable by everybody, and open a read-only one without a word.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make_file(path)
             connection = held.enter_context(_engine(url).connect())
             revision = check_revision(connection, path)
             for pragma in _PRAGMAS:
@@ -102,8 +102,23 @@ def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
-        words = f"its folder can't be made ({problem.strerror}): make it by hand, or choose another state folder"
-        raise JournalError(str(path), words) from problem
+        raise _refusal(path, "its folder can't be made", problem, "make it by hand") from problem
+
+
+def _make_file(path: Path) -> None:
+    """SQLite would make it readable by everybody, and open a read-only one without a word."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except IsADirectoryError as problem:
+        raise _refusal(path, "is no file", problem, "move it away") from problem
+    except OSError as problem:
+        raise _refusal(path, "can't be written", problem, "make it writable for this user") from problem
+
+
+def _refusal(path: Path, what: str, problem: OSError, way_out: str) -> JournalError:
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        way_out = "free some space"
+    return JournalError(str(path), f"{what} ({problem.strerror}): {way_out}, or choose another state folder")
 
 
 def _lock(path: Path) -> int:
@@ -111,8 +126,7 @@ def _lock(path: Path) -> int:
     try:
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
-        words = f"its folder can't be written ({problem.strerror}): make it writable, or choose another state folder"
-        raise JournalError(str(path), words) from problem
+        raise _refusal(path, "its folder can't be written", problem, "make it writable") from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
