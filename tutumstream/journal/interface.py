@@ -10,8 +10,8 @@ from zope.interface import Attribute, Interface
 from tutumstream.event import Event, Malformed
 from tutumstream.routing.delivery import Delivery
 
-DeathCause = Literal["rejected", "expired", "bug"]
-"""Why a delivery was given up: the destination refuses it; it grew too old; it can't be rendered."""
+DeathCause = Literal["rejected", "expired", "overflow", "bug"]
+"""Why a delivery was given up: the destination refuses it; it grew too old; too many wait; it can't be read."""
 
 MALFORMED_ROWS: Final = 1000
 """How many messages that are no events are kept."""
@@ -48,6 +48,8 @@ class Pending:
         attempts: how often it was tried and failed; being limited does not count.
         due: not before this time, seconds since 1970; 0.0 at once.
         reason, answer: of the last try that failed, "" before the first.
+        born_at: its age counts from here, seconds since 1970: the event's receipt, or when it was taken back from the
+            dead letters.
     """
 
     seq: int
@@ -58,6 +60,7 @@ class Pending:
     due: float = 0.0
     reason: str = ""
     answer: str = ""
+    born_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,59 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a destination stands, for the next start to go on from. Times are seconds since 1970.
+
+    Attributes:
+        since: when it became so.
+        until: nothing is sent before; 0.0 where nothing stands in the way.
+    """
+
+    kind: Literal["ok", "limited", "held", "failing"]
+    since: float = 0.0
+    until: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """An incident that a destination was told of, and not of its end.
+
+    Attributes:
+        event_type: the type of the event that opened it.
+        opened_at: seconds since 1970, of the first trigger that arrived.
+    """
+
+    destination: str
+    key: str
+    event_type: str
+    opened_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the journal keeps.
+
+    Attributes:
+        history_seconds, history_rows: events with nothing pending are forgotten beyond either, the oldest first,
+            together with their deliveries and dead letters.
+        pending_rows: beyond it the oldest deliveries that are not urgent go to the dead letters (`overflow`).
+    """
+
+    history_seconds: float = 7 * 86400.0
+    history_rows: int = 1_000_000
+    pending_rows: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What one pruning did: events forgotten, deliveries given up."""
+
+    events: int
+    overflow: int
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """One line of the history: an event, and how many deliveries it caused."""
 
@@ -118,20 +174,29 @@ class IJournal(Interface):
         Where the disk refuses, it is tried once more; what still can't be written fails then.
         """
 
-    def record(event: Event, deliveries: Sequence[Delivery]) -> Deferred[None]:
-        """Remember an event together with everything it causes."""
+    def record(event: Event, deliveries: Sequence[Delivery]) -> Deferred[list[Pending]]:
+        """Remember an event together with everything it causes; fires with the rows, in the order of `deliveries`.
+
+        A delivery with a grace is due that long after the event's receipt.
+        """
 
     def keep(malformed: Malformed) -> Deferred[None]:
         """Remember a message that is no event; only the newest `MALFORMED_ROWS` stay, each cut to `MALFORMED_BYTES`."""
 
-    def pending(destination: str, after: int, limit: int) -> Deferred[list[Pending]]:
+    def pending(destination: str, after: int, limit: int, urgent: bool = False) -> Deferred[list[Pending]]:
         """At most `limit` unsettled deliveries of a destination with `seq > after`, in order, due or not.
+
+        With `urgent` only those that are; else all of them.
 
         A row that can't be read goes to the dead letters with cause `bug`; it never blocks those after it.
         """
 
-    def settle(seqs: Sequence[int], at: float) -> Deferred[None]:
-        """These were delivered, at that time."""
+    def settle(rows: Sequence[Pending], at: float) -> Deferred[None]:
+        """These were delivered, at that time. In the same transaction a trigger opens its incident and a resolve
+        closes it; a repeated trigger leaves it as it is."""
+
+    def drop(rows: Sequence[Pending], note: str, at: float) -> Deferred[None]:
+        """These need not be told: settled, with the note as their reason. Their incidents stay as they are."""
 
     def postpone(postponements: Sequence[Postponement]) -> Deferred[None]:
         """These were tried and failed; they stay pending."""
@@ -139,8 +204,30 @@ class IJournal(Interface):
     def bury(dead: Sequence[DeadLetter]) -> Deferred[None]:
         """Give these up: pending no more, kept among the dead letters."""
 
-    def dead_letters(limit: int) -> Deferred[list[DeadLetter]]:
-        """The newest first."""
+    def dead_letters(limit: int, before: int | None = None) -> Deferred[list[DeadLetter]]:
+        """The newest first, those with a delivery `seq < before` where it is given."""
+
+    def revive(seqs: Sequence[int], at: float) -> Deferred[list[Pending]]:
+        """Take these dead letters back: pending again, due at once, with no attempts and an age that begins at `at`.
+
+        They keep their seq and their id, so that receivers know a repeat. Fires with the rows; unknown ones are not
+        among them.
+        """
+
+    def forget(seqs: Sequence[int]) -> Deferred[int]:
+        """Drop these dead letters for good; fires with how many there were."""
+
+    def stand(destination: str, standing: Standing) -> Deferred[None]:
+        """Remember how a destination stands."""
+
+    def standings() -> Deferred[dict[str, Standing]]:
+        """How they stood, by destination."""
+
+    def open_incidents() -> Deferred[list[OpenIncident]]:
+        """All of them, the oldest first."""
+
+    def prune(now: float, limits: Limits) -> Deferred[Pruned]:
+        """Keep the size within its limits, in steps so small that events are recorded in between."""
 
     def malformed(limit: int) -> Deferred[list[Malformed]]:
         """The newest first."""

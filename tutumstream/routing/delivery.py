@@ -29,6 +29,8 @@ class Delivery:
         reason: why, in words: the condition that held.
         ordering_key: deliveries of one destination with the same key must arrive in the order of their events.
         incident: None where the message is only told.
+        urgent: overtakes what is not, and is never told in a digest.
+        grace: seconds that it is held back; a resolve of the same incident that comes first cancels it.
     """
 
     destination: str
@@ -36,3 +38,5 @@ class Delivery:
     reason: str
     ordering_key: str
     incident: Incident | None = None
+    urgent: bool = False
+    grace: float = 0.0

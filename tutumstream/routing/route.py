@@ -28,6 +28,8 @@ class Route:
         notify: names of destinations.
         text: a Jinja2 template over `event` and the resources it names.
         incident: None where the message is only told.
+        urgent: its messages overtake others and are never told in a digest; what acts on an incident always is.
+        grace: seconds to hold a trigger back: where the resolve comes first, nobody is paged.
     """
 
     name: str
@@ -35,3 +37,5 @@ class Route:
     notify: tuple[str, ...]
     text: str
     incident: IncidentRule | None = None
+    urgent: bool = False
+    grace: float = 0.0

@@ -57,6 +57,8 @@ class Router:
                     reason=f"{route.name}: {route.when}",
                     ordering_key=incident.key if incident else event.resource_uri or event.type,
                     incident=incident,
+                    urgent=route.urgent or incident is not None,
+                    grace=route.grace if incident is not None and incident.action == "trigger" else 0.0,
                 )
                 for destination in destinations
             )

@@ -1,0 +1,68 @@
+"""Triggers and resolves of one incident that are better not told. Pure.
+
+Nobody wants to be woken for what is over, nor by an incident that opens and closes all night.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from tutumstream.journal.interface import Pending
+
+FLAPS: Final = 5
+"""Opens within `FLAP_TIME` seconds that are still told one by one."""
+
+FLAP_TIME: Final = 600.0
+
+OVER: Final = "it was over before it was told"
+FLAPPING: Final = "the incident opens and closes again and again; it is held open"
+
+
+def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool) -> dict[int, str]:
+    """Which of an incident's rows need not be told, by seq, each with the reason.
+
+    Args:
+        rows: all that is pending for the incident, in order, nothing of it under way.
+        is_open: the destination knows of the incident.
+        flapping: the incident is held open.
+    """
+    dropped: dict[int, str] = {}
+    kept: list[Pending] = []
+    for row in rows:
+        before = kept[-1] if kept else None
+        if _is(row, "resolve") and before is not None and _is(before, "trigger"):
+            dropped[kept.pop().seq] = OVER
+            # A try that failed may have arrived all the same, and then the incident is open.
+            known = is_open or before.attempts > 0 or any(_is(each, "trigger") for each in kept)
+            if known:
+                kept.append(row)
+            else:
+                dropped[row.seq] = OVER
+        elif flapping and is_open and _is(row, "trigger") and before is not None and _is(before, "resolve"):
+            dropped[kept.pop().seq] = FLAPPING
+            dropped[row.seq] = FLAPPING
+        else:
+            kept.append(row)
+    return dropped
+
+
+class Opens:
+    """When an incident was opened lately."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=FLAPS + 1)
+
+    def opened(self, now: float) -> None:
+        self._times.append(now)
+
+    def flapping(self, now: float) -> bool:
+        """More than `FLAPS` opens in the last `FLAP_TIME` seconds."""
+        return len(self._times) > FLAPS and now - self._times[0] < FLAP_TIME
+
+    def quiet_at(self) -> float:
+        """When it may be called over: `FLAP_TIME` after the last open."""
+        return self._times[-1] + FLAP_TIME
+
+
+def _is(row: Pending, action: str) -> bool:
+    return row.delivery.incident is not None and row.delivery.incident.action == action
