@@ -192,16 +192,16 @@ def read(
     found = _credentials(known, read_text) if source == "stream" else None
     if source == "stream" and found is None:
         mistakes.append(f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker")
+    if "WEBHOOK_SECRET" in known and "WEBHOOK_URL" not in known:
+        mistakes.append("WEBHOOK_SECRET: there is no WEBHOOK_URL to sign for")
+    if "PAGERDUTY_ON_DELETE" in known and "PAGERDUTY_KEY" not in known and source != "demo":
+        mistakes.append("PAGERDUTY_ON_DELETE: there is no PAGERDUTY_KEY to page with")
     _check_elsewhere(known, source, parse_endpoint, mistakes)
     try:
         variables = Variables.model_validate(known)
     except ValidationError as problem:
         mistakes += [f"{error['loc'][0]}: {_words(error)}" for error in problem.errors(include_url=False)]
         raise SettingsError(mistakes) from None
-    if variables.WEBHOOK_SECRET and not variables.WEBHOOK_URL:
-        mistakes.append("WEBHOOK_SECRET: there is no WEBHOOK_URL to sign for")
-    if variables.PAGERDUTY_ON_DELETE and not variables.PAGERDUTY_KEY and source != "demo":
-        mistakes.append("PAGERDUTY_ON_DELETE: there is no PAGERDUTY_KEY to page with")
     if mistakes:
         raise SettingsError(mistakes)
     return _settings(variables, source, found, environment)

@@ -1,0 +1,152 @@
+"""How it begins, how it refuses to begin, and how it ends."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.acceptance.running_destinations import PAGERDUTY_KEY, PAGERDUTY_V1, SLACK, RunningDestinations
+from tests.acceptance.service import RunningService, Serve, container, message, until
+from tests.running_tutum import RunningTutum
+
+pytestmark = pytest.mark.acceptance
+
+GRACE = 10.0
+MARGIN = 2.0
+
+
+def refused(service: RunningService) -> list[str]:
+    """Start what can't start; gives its lines on stderr."""
+    with service:
+        assert service.wait(30) == 1
+        assert not any("Traceback" in line for line in [*service.lines, *service.errors])
+        return service.errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_stop_pages_and_ends_with_status_0(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations, number: signal.Signals
+) -> None:
+    service = serve()
+    service.wait_until_connected()
+    told.wait_for(PAGERDUTY_V1, 1)
+    assert service.probe("/healthz") == (200, {"status": "ok"})
+    os.kill(service.pid, number)
+    assert service.wait() == 0
+    assert [one["event_type"] for one in told.accepted(PAGERDUTY_V1)] == ["resolve", "trigger"]
+    assert told.accepted(PAGERDUTY_V1)[1]["description"] == "Tutum Stream connection closed."
+    assert service.errors == []
+    assert tutum.state()["clients"] == 0
+
+
+def test_a_stop_waits_ten_seconds_for_what_is_in_flight_and_leaves_the_rest_for_the_next_start(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    told.script(SLACK, {"hang": "before", "times": -1})
+    service = serve()
+    service.wait_until_connected()
+    tutum.send(container(1))
+    tutum.send(container(2))
+    until(lambda: told.requests(SLACK), "request that hangs")
+    began = time.monotonic()
+    assert service.terminate() == 0
+    assert time.monotonic() - began < GRACE + 1 + MARGIN
+    assert [one["event_type"] for one in told.accepted(PAGERDUTY_V1)] == ["resolve", "trigger"]
+    told.forget()
+    serve().wait_until_connected()
+    assert told.wait_for(SLACK, 2) == [message(1), message(2)]
+
+
+def test_a_stop_lets_what_is_in_flight_finish(serve: Serve, tutum: RunningTutum, told: RunningDestinations) -> None:
+    told.script(SLACK, {"delay": 1.5})
+    service = serve()
+    service.wait_until_connected()
+    tutum.send(container(1))
+    until(lambda: told.requests(SLACK), "request that takes its time")
+    assert service.terminate() == 0
+    serve().wait_until_connected()
+    assert told.accepted(SLACK) == [message(1)]
+
+
+def test_a_second_service_on_the_same_state_folder_refuses_to_start(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    first = serve()
+    first.wait_until_connected()
+    second = serve(start=False)
+    assert refused(second) == []
+    (line,) = (line for line in second.lines if "can't begin" in line)
+    assert f"is in use by another tutumstream (process {first.pid})" in line
+    assert "stop that one, or choose another state folder" in line
+    assert tutum.state()["connections"] == 1
+    assert first.probe()[0] == 200
+
+
+def test_a_port_that_is_taken_refuses_the_start(serve: Serve, tutum: RunningTutum) -> None:
+    taken = serve("--listen", f"tcp:{tutum.port}:interface=127.0.0.1", start=False)
+    refused(taken)
+    assert any("can't begin" in line and "Address already in use" in line for line in taken.lines)
+    assert tutum.requests() == []
+
+
+def test_every_mistake_is_told_at_once_and_nothing_is_dialled(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    lines = refused(
+        serve(
+            "--listen",
+            "tcp:port",
+            "--log-level",
+            "loud",
+            start=False,
+            TUTUM_TOKEN="",
+            TUTUM_BASE_URL="ftp://tutum.example/",
+            TUTUM_STREAM_AUTH="cookie",
+            SLACK_URL="hooks.slack.com/services/T0/B0/secret",
+            PAGERDUTY_API="v3",
+            PAGERDUTY_ON_DELETE="stack,planet",
+            PAGERDUTY_KEY_FILE="/nowhere/key",
+            WEBHOOK_URL="",
+            HTTPS_PROXY="socks5://proxy.example:1080",
+            SSL_CERT_FILE="/nowhere/authorities.pem",
+        )
+    )
+    for name in (
+        "TUTUM_BASE_URL",
+        "TUTUM_STREAM_AUTH",
+        "SLACK_URL",
+        "PAGERDUTY_API",
+        "PAGERDUTY_ON_DELETE",
+        "PAGERDUTY_KEY and PAGERDUTY_KEY_FILE",
+        "HTTPS_PROXY",
+        "SSL_CERT_FILE",
+        "TUTUMSTREAM_LISTEN",
+        "TUTUMSTREAM_LOG_LEVEL",
+        "WEBHOOK_SECRET",
+    ):
+        assert len([line for line in lines if line.startswith(f"tutumstream: {name}")]) == 1, (name, lines)
+    assert len([line for line in lines if "TUTUM_USERNAME" in line and "TUTUM_TOKEN" in line]) == 1
+    assert len(lines) == 12
+    assert not any("T0/B0" in line or PAGERDUTY_KEY in line for line in lines)
+    assert tutum.requests() == []
+    assert told.requests() == []
+
+
+def test_without_credentials_it_says_which_variables_to_set_and_dials_nobody(
+    serve: Serve, tutum: RunningTutum
+) -> None:
+    lines = refused(serve(start=False, TUTUM_USERNAME="", TUTUM_TOKEN=""))
+    assert len(lines) == 1
+    for name in ("TUTUM_USERNAME", "TUTUM_TOKEN", "TUTUM_USER", "TUTUM_APIKEY", "TUTUM_AUTH"):
+        assert name in lines[0]
+    assert tutum.requests() == []
+
+
+def test_without_any_destination_it_still_runs_and_the_log_gets_everything(serve: Serve, tutum: RunningTutum) -> None:
+    service = serve(SLACK_URL="", PAGERDUTY_KEY="", WEBHOOK_URL="", WEBHOOK_SECRET="")
+    assert "SLACK_URL and PAGERDUTY_KEY" in service.wait_for_line("no destination is set")
+    service.wait_until_connected()
+    tutum.send(container("x"))
+    service.wait_for_line("Your container was updated on Tutum! / Check /api/v1/container/x/ to see more details.")
+    assert service.terminate() == 0
