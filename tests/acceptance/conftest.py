@@ -1,5 +1,6 @@
 """What the acceptance tests stand on: a scripted Tutum, scripted destinations, and services that end with the test."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.docker_engine import DockerEngine, EngineUnavailableError, OwnEngine
 from tests.acceptance.running_destinations import RunningDestinations
 from tests.acceptance.service import RunningService, Serve, listening
 from tests.running_tutum import RunningTutum
@@ -47,28 +49,58 @@ def told() -> Iterator[RunningDestinations]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path, tutum: RunningTutum, told: RunningDestinations) -> Iterator[Serve]:
-    """The way to start a service."""
+def prepare(tmp_path: Path, tutum: RunningTutum, told: RunningDestinations) -> Serve:
+    """The way to a service that does not run yet."""
+
+    def make(*options: str, name: str = "service", **environment: str) -> RunningService:
+        wanted = {**listening(tutum), **told.environment(), **environment}
+        return RunningService(tmp_path / name, {key: text for key, text in wanted.items() if text}, *options)
+
+    return make
+
+
+@pytest.fixture
+def serve(prepare: Serve) -> Iterator[Serve]:
+    """The way to a service that runs, and ends with the test."""
     with ExitStack() as running:
 
-        def begin(*options: str, name: str = "service", start: bool = True, **environment: str) -> RunningService:
-            wanted = {**listening(tutum), **told.environment(), **environment}
-            service = RunningService(tmp_path / name, {key: text for key, text in wanted.items() if text}, *options)
-            if start:
-                running.enter_context(service)
-            return service
+        def begin(*options: str, name: str = "service", **environment: str) -> RunningService:
+            return running.enter_context(prepare(*options, name=name, **environment))
 
         yield begin
 
 
 @pytest.fixture(scope="session")
+def engine() -> Iterator[DockerEngine]:
+    """A Docker Engine: the one that `TUTUMSTREAM_TEST_DOCKER_HOST` names, else one of our own."""
+    if host := os.environ.get("TUTUMSTREAM_TEST_DOCKER_HOST"):
+        given = DockerEngine(host)
+        given.load_image()
+        yield given
+        return
+    own = OwnEngine()
+    try:
+        try:
+            own.start()
+            own.load_image()
+        except EngineUnavailableError as problem:
+            pytest.skip(str(problem))
+        yield own
+    finally:
+        own.destroy()
+
+
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningService, RunningDestinations]]:
-    """The demo, and the destinations that its environment names."""
+    """The demo, and the destinations that its environment names, as proxies too."""
     folder = tmp_path_factory.mktemp("demo")
     (folder / "tmp").mkdir()
     with RunningDestinations() as told:
-        environment = {**told.environment(), "TMPDIR": str(folder / "tmp"), "TUTUMSTREAM_STATE_DIR": ""}
+        proxies = {"HTTP_PROXY": told.origin, "HTTPS_PROXY": told.origin}
+        environment = {**told.environment(), **proxies, "TMPDIR": str(folder / "tmp")}
         with RunningService(folder, environment, "--demo") as service:
+            # Its first seconds count: nothing else starts beside it.
+            service.wait_for_line("[slack]")
             yield service, told
 
 

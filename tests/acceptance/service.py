@@ -31,11 +31,12 @@ T = TypeVar("T")
 
 
 class Serve(Protocol):
-    """The fixture `serve`: starts a service, by default one that listens to `tutum` and tells `told`."""
+    """The fixtures `serve`, which starts a service, and `prepare`, which leaves that to the test.
 
-    def __call__(
-        self, *options: str, name: str = "service", start: bool = True, **environment: str
-    ) -> "RunningService":
+    By default it listens to `tutum` and tells `told`.
+    """
+
+    def __call__(self, *options: str, name: str = "service", **environment: str) -> "RunningService":
         """Variables with the value "" are left out; the same `name` is the same state folder."""
 
 
@@ -60,6 +61,11 @@ def message(name: object, action: str = "update") -> dict[str, str]:
     """What Slack gets for it."""
     text = f"Your container was {action}d on Tutum!\nCheck /api/v1/container/{name}/ to see more details."
     return {"text": text}
+
+
+def moment(entry: dict[str, Any]) -> float:
+    """When a line of the log was written, seconds since 1970."""
+    return datetime.fromisoformat(entry["time"]).timestamp()
 
 
 def until(look: Callable[[], T], what: str, timeout: float = 15.0) -> T:
@@ -89,7 +95,7 @@ class RunningService:
 
     Args:
         folder: for its home, its working folder and its state; the same one again is a restart.
-        environment: variables; of the machine's own only PATH is passed on.
+        environment: variables; of the machine's own only PATH and PYTHONPATH are passed on.
         options: of the plugin.
 
     Attributes:
@@ -106,7 +112,7 @@ class RunningService:
         self.port = free_port()
         self._folder = folder
         self._environment = {
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
             "HOME": str(folder),
             "TUTUMSTREAM_STATE_DIR": str(self.state_dir),
             "TUTUMSTREAM_LOG_FORMAT": "json",
@@ -182,8 +188,7 @@ class RunningService:
 
     def said_at(self, text: str) -> float:
         """When the first line with this text was written, seconds since 1970."""
-        found = next(entry for entry in self.entries() if text in entry["event"])
-        return datetime.fromisoformat(found["time"]).timestamp()
+        return next(moment(entry) for entry in self.entries() if text in entry["event"])
 
     def told(self, logger: str = "", level: str = "") -> list[str]:
         """The log's sentences so far; `logger` is the end of a name."""

@@ -112,7 +112,11 @@ def assert_nothing_was_fetched_but_resources(tutum: RunningTutum) -> None:
 def test_markup_reaches_slack_as_text(serve: Serve, tutum: RunningTutum, told: RunningDestinations) -> None:
     service = serve()
     service.wait_until_connected()
-    markup = {**json.loads(container("x")), "action": "<!channel> &lt; create", "resource_uri": "<https://evil.example|/api/v1/x/>\n*now*"}
+    markup = {
+        **json.loads(container("x")),
+        "action": "<!channel> &lt; create",
+        "resource_uri": "<https://evil.example|/api/v1/x/>\n*now*",
+    }
     tutum.send(json.dumps(markup))
     assert told.wait_for(SLACK, 1) == [
         {
@@ -122,9 +126,7 @@ def test_markup_reaches_slack_as_text(serve: Serve, tutum: RunningTutum, told: R
     ]
 
 
-def test_hostile_messages_leave_no_memory_behind(
-    serve: Serve, tutum: RunningTutum, told: RunningDestinations
-) -> None:
+def test_hostile_messages_leave_no_memory_behind(serve: Serve, tutum: RunningTutum, told: RunningDestinations) -> None:
     service = serve()
     service.wait_until_connected()
     messages = [(payload, binary) for _, binary, payload in hostile() if len(payload) <= MESSAGE_LIMIT]

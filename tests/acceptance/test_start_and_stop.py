@@ -70,11 +70,11 @@ def test_a_stop_lets_what_is_in_flight_finish(serve: Serve, tutum: RunningTutum,
 
 
 def test_a_second_service_on_the_same_state_folder_refuses_to_start(
-    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+    serve: Serve, prepare: Serve, tutum: RunningTutum, told: RunningDestinations
 ) -> None:
     first = serve()
     first.wait_until_connected()
-    second = serve(start=False)
+    second = prepare()
     assert refused(second) == []
     (line,) = (line for line in second.lines if "can't begin" in line)
     assert f"is in use by another tutumstream (process {first.pid})" in line
@@ -83,23 +83,22 @@ def test_a_second_service_on_the_same_state_folder_refuses_to_start(
     assert first.probe()[0] == 200
 
 
-def test_a_port_that_is_taken_refuses_the_start(serve: Serve, tutum: RunningTutum) -> None:
-    taken = serve("--listen", f"tcp:{tutum.port}:interface=127.0.0.1", start=False)
+def test_a_port_that_is_taken_refuses_the_start(prepare: Serve, tutum: RunningTutum) -> None:
+    taken = prepare("--listen", f"tcp:{tutum.port}:interface=127.0.0.1")
     refused(taken)
     assert any("can't begin" in line and "Address already in use" in line for line in taken.lines)
     assert tutum.requests() == []
 
 
 def test_every_mistake_is_told_at_once_and_nothing_is_dialled(
-    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+    prepare: Serve, tutum: RunningTutum, told: RunningDestinations
 ) -> None:
     lines = refused(
-        serve(
+        prepare(
             "--listen",
             "tcp:port",
             "--log-level",
             "loud",
-            start=False,
             TUTUM_TOKEN="",
             TUTUM_BASE_URL="ftp://tutum.example/",
             TUTUM_STREAM_AUTH="cookie",
@@ -133,10 +132,8 @@ def test_every_mistake_is_told_at_once_and_nothing_is_dialled(
     assert told.requests() == []
 
 
-def test_without_credentials_it_says_which_variables_to_set_and_dials_nobody(
-    serve: Serve, tutum: RunningTutum
-) -> None:
-    lines = refused(serve(start=False, TUTUM_USERNAME="", TUTUM_TOKEN=""))
+def test_without_credentials_it_names_the_variables_and_dials_nobody(prepare: Serve, tutum: RunningTutum) -> None:
+    lines = refused(prepare(TUTUM_USERNAME="", TUTUM_TOKEN=""))
     assert len(lines) == 1
     for name in ("TUTUM_USERNAME", "TUTUM_TOKEN", "TUTUM_USER", "TUTUM_APIKEY", "TUTUM_AUTH"):
         assert name in lines[0]
