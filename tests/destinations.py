@@ -46,6 +46,9 @@ class Scripted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cut: Moment = ""
 
 
+_OWN = Scripted()
+
+
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `/_control/answers` takes."""
 
@@ -121,8 +124,11 @@ class Destinations:
         """The bodies that came to paths with this prefix."""
         return [one.body for one in self.requests if one.path.startswith(prefix)]
 
-    def check(self, path: str, headers: Mapping[str, str], body: bytes) -> Checked:
-        """The destination's own judgement."""
+    def check(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Checked:
+        """The destination's own judgement; `target` is the path with its query."""
+        if method != "POST":
+            return Checked(405, b"", ["not a POST"])
+        path = target.partition("?")[0]
         for prefix, check in self._checks:
             if path.startswith(prefix):
                 return check(headers, body)
@@ -130,15 +136,19 @@ class Destinations:
 
     def next_answer(self, path: str) -> Scripted:
         """The scripted answer that is due, one with status 0 where there is none."""
-        queue = self._scripts.get(path, [])
-        if not queue:
-            return Scripted()
-        first = queue[0]
-        if first.times == 1:
-            queue.pop(0)
-        elif first.times > 1:
-            queue[0] = msgspec.structs.replace(first, times=first.times - 1)
+        first = self.due(path)
+        if first is not _OWN:
+            queue = self._scripts[path]
+            if first.times == 1:
+                queue.pop(0)
+            elif first.times > 1:
+                queue[0] = msgspec.structs.replace(first, times=first.times - 1)
         return first
+
+    def due(self, path: str) -> Scripted:
+        """The same, not used up."""
+        queue = self._scripts.get(path, [])
+        return queue[0] if queue else _OWN
 
 
 def slack(headers: Mapping[str, str], body: bytes) -> Checked:
@@ -278,10 +288,7 @@ class _Everything(Resource):
             name.decode().lower(): values[0].decode("utf-8", "replace")
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
-        if request.method != b"POST":
-            checked = Checked(405, b"", ["not a POST"])
-        else:
-            checked = self._all.check(path, headers, raw)
+        checked = self._all.check(request.method.decode(), request.uri.decode("ascii", "replace"), headers, raw)
         answer = self._all.next_answer(path)
         status = answer.status or checked.status
         quiet = answer.hang == "before" or answer.cut == "before"

@@ -33,7 +33,7 @@ class Post:
         self._http = http
         self._url = url
         self._judge = judge
-        self._secrets = tuple(sorted({*address.secrets, *secrets} - {""}, key=len, reverse=True))
+        self._secrets = longest_first(*address.secrets, *secrets)
 
     async def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Verdict:
         """Send it once. Trouble on the way is a verdict too: nobody knows whether it arrived, so it is sent again."""
@@ -42,11 +42,16 @@ class Post:
             answer = await self._http.exchange("POST", self._url, sent, body)
         except ExchangeError as trouble:
             return TryAgain(masked(str(trouble), self._secrets))
-        return self._discreet(self._judge(answer, self.now()))
+        return discreet(self._judge(answer, self.now()), self._secrets)
 
-    def _discreet(self, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, Delivered):
-            return Delivered(masked(verdict.remote_id, self._secrets))
-        return replace(
-            verdict, reason=masked(verdict.reason, self._secrets), answer=masked(verdict.answer, self._secrets)
-        )
+
+def longest_first(*secrets: str) -> tuple[str, ...]:
+    """In the order in which they must be masked: one may hold another."""
+    return tuple(sorted({*secrets} - {""}, key=len, reverse=True))
+
+
+def discreet(verdict: Verdict, secrets: tuple[str, ...]) -> Verdict:
+    """The verdict without secrets, whatever the destination repeated of them."""
+    if isinstance(verdict, Delivered):
+        return Delivered(masked(verdict.remote_id, secrets)) if verdict.remote_id else verdict
+    return replace(verdict, reason=masked(verdict.reason, secrets), answer=masked(verdict.answer, secrets))

@@ -1,0 +1,121 @@
+"""Bodies and answers of `_bulk`, Elasticsearch's and OpenSearch's way to take many documents at once. Pure.
+
+Each document is a line with the action and a line with its source. The answer to a request that was understood is 200,
+whatever became of the documents: each has a result of its own, in the order of the request.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from tutumstream.net.http import Answer
+from tutumstream.notifiers.answers import by_status, excerpt, json_object
+from tutumstream.notifiers.interface import ANSWER_LIMIT, Delivered, Hold, Rejected, TryAgain, Verdict
+
+PATH: Final = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
+"""The answer is cut to what is read here: by default it is longer than the documents."""
+
+CONTENT_TYPE: Final = "application/x-ndjson"
+
+ID_BYTES: Final = 512
+"""How long a document's id may be; one that is longer refuses the whole request."""
+
+DELIVERED: Final = Delivered()
+
+_CONFLICT = "version_conflict_engine_exception"
+
+# Errors that come as 400 and say nothing against the document: it must wait until somebody has mended the index.
+_OF_THE_INDEX = frozenset({"index_closed_exception", "invalid_index_name_exception", "invalid_alias_name_exception"})
+
+# The limit of shards comes as illegal_argument_exception or validation_exception, by version; clients that took it for
+# the document's fault lost a day's data when the day's index could not be created (elastic/elasticsearch#70349).
+_OF_THE_CLUSTER = ("Validation Failed", "no write index is defined for alias")
+
+
+def identity(event_id: str) -> str:
+    """The document's id: the event's own, or, where that is too long, its SHA-256: the same for the same, always."""
+    raw = event_id.encode("utf-8", "replace")
+    return event_id if len(raw) <= ID_BYTES else hashlib.sha256(raw).hexdigest()
+
+
+def entry(index: str, event_id: str, source: bytes) -> bytes:
+    """Two lines that create one document; where its id is taken already, nothing changes.
+
+    Args:
+        source: a JSON object on one line.
+    """
+    action = {"create": {"_index": index, "_id": identity(event_id)}}
+    return msgspec.json.encode(action) + b"\n" + source + b"\n"
+
+
+def grouped(entries: Sequence[bytes], limit: int) -> Iterator[list[bytes]]:
+    """Entries in groups of at most `limit` bytes, in order; one that is longer is a group of its own."""
+    group: list[bytes] = []
+    size = 0
+    for one in entries:
+        if group and size + len(one) > limit:
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += len(one)
+    if group:
+        yield group
+
+
+def judge(answer: Answer, count: int, now: float) -> list[Verdict] | Verdict:
+    """What became of the documents of one request.
+
+    Args:
+        count: how many they were.
+        now: seconds since 1970.
+
+    Returns:
+        A verdict for each, or one on the request as a whole.
+    """
+    if answer.status != 200:
+        return by_status(answer, now)
+    found = json_object(answer)
+    items = found.get("items")
+    if not isinstance(items, list) or len(items) > count:
+        return by_status(answer, now)
+    if found.get("errors") is False and len(items) == count:
+        return [DELIVERED] * count
+    missing = TryAgain("it answered 200, but not for this document", answer=excerpt(answer))
+    return [_judge_item(items[n]) if n < len(items) else missing for n in range(count)]
+
+
+def _judge_item(item: object) -> Verdict:
+    result = next(iter(item.values())) if isinstance(item, dict) and len(item) == 1 else None
+    status = result.get("status") if isinstance(result, dict) else None
+    if not isinstance(result, dict) or not isinstance(status, int):
+        return TryAgain("it answered 200, but not for this document", answer=_shown(item))
+    if 200 <= status < 300:
+        return DELIVERED
+    kind, reason = _error(result)
+    words = f"it answered {status} for the document: {kind or 'no reason'}"
+    said = f"{kind}: {reason}"[:ANSWER_LIMIT] if kind or reason else _shown(item)
+    if status == 409 and kind in (_CONFLICT, ""):
+        # The id is ours, so the document is too: it arrived at an earlier try.
+        return DELIVERED
+    if status == 429:
+        return TryAgain(words, limited=True, answer=said)
+    if status in (401, 403, 404) or kind in _OF_THE_INDEX or (status == 400 and reason.startswith(_OF_THE_CLUSTER)):
+        return Hold(words, said)
+    if 400 <= status < 500 and status not in (408, 409, 425):
+        return Rejected(words, said)
+    return TryAgain(words, answer=said)
+
+
+def _error(result: Mapping[str, Any]) -> tuple[str, str]:
+    """Type and reason; an error in one text, as proxies and very old servers have it, is all reason."""
+    error = result.get("error")
+    if isinstance(error, dict):
+        kind, reason = error.get("type"), error.get("reason")
+        return kind if isinstance(kind, str) else "", reason if isinstance(reason, str) else ""
+    return "", error if isinstance(error, str) else ""
+
+
+def _shown(item: object) -> str:
+    return msgspec.json.encode(item).decode("utf-8", "replace")[:ANSWER_LIMIT]
