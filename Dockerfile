@@ -16,9 +16,9 @@ ARG PIP_FIND_LINKS
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY . .
-RUN python -m venv /opt/tutumstream \
- && python -m pip wheel --no-deps --wheel-dir /dist . \
- && /opt/tutumstream/bin/pip install /dist/tutumstream-*.whl
+RUN python -m pip wheel --no-deps --wheel-dir /dist . \
+ && python -m venv --without-pip /opt/tutumstream \
+ && python -m pip --python /opt/tutumstream/bin/python install /dist/tutumstream-*.whl
 
 FROM ${BASE}
 COPY --from=build /opt/tutumstream /opt/tutumstream

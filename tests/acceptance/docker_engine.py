@@ -50,7 +50,7 @@ class DockerEngine:
         """Make the image for test containers out of a static busybox."""
         if self.docker("images", "-q", IMAGE):
             return
-        busybox = shutil.which("busybox") or _installed("busybox-static", "busybox")
+        busybox = shutil.which("busybox") or installed("busybox-static", "busybox")
         names = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
         root = BytesIO()
         with tarfile.open(fileobj=root, mode="w") as archive:
@@ -85,9 +85,9 @@ class OwnEngine(DockerEngine):
         """Start it, and wait until it answers. Raises `EngineUnavailableError` where it can't run."""
         if os.geteuid() != 0:
             raise EngineUnavailableError("a Docker Engine of our own needs root")
-        dockerd = shutil.which("dockerd") or _installed("docker.io", "dockerd")
+        dockerd = shutil.which("dockerd") or installed("docker.io", "dockerd")
         if shutil.which("docker") is None:
-            _installed("docker-cli", "docker")
+            installed("docker-cli", "docker")
         with (self.home / "log").open("ab") as log:
             self._daemon = subprocess.Popen(
                 [
@@ -163,7 +163,7 @@ class OwnEngine(DockerEngine):
         return f"dockerd does not start here: {lines[-1] if lines else 'it says nothing'}"
 
 
-def _installed(package: str, program: str) -> str:
+def installed(package: str, program: str) -> str:
     """The program's path, after installing Debian's package for it."""
     if os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
