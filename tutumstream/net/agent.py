@@ -47,11 +47,18 @@ def agent(reactor: Any, proxies: Proxies, trust: Any, kept: HTTPConnectionPool, 
         reach: another way to a host than TCP by its name, for tests.
     """
 
+    made: IAgent = Agent.usingEndpointFactory(reactor, endpoints(reactor, proxies, trust, reach), kept)
+    return made
+
+
+def endpoints(reactor: Any, proxies: Proxies, trust: Any, reach: Reach | None = None) -> IAgentEndpointFactory:
+    """The way to every server, for an agent or for a pool of our own; the arguments are those of `agent`."""
+
     def by_name(host: str, port: int) -> IStreamClientEndpoint:
         return HostnameEndpoint(reactor, host, port, timeout=_CONNECT_SECONDS)
 
     policy = HostnameCachingHTTPSPolicy(VerifyingPolicy(trust))
-    made: IAgent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, proxies, policy, reach or by_name), kept)
+    made: IAgentEndpointFactory = _Endpoints(reactor, proxies, policy, reach or by_name)
     return made
 
 

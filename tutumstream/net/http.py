@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+from typing import Protocol as Interface
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, fail, succeed
@@ -32,7 +33,7 @@ class Answer:
     Attributes:
         headers: by lower-case name; the first of several.
         body: decoded from gzip, at most as long as was asked for.
-        whole: False where the body was longer and its rest was cut off.
+        whole: False where the body was longer and its rest was cut off, or may have been.
     """
 
     status: int
@@ -41,8 +42,38 @@ class Answer:
     whole: bool = True
 
 
+class Exchanges(Interface):
+    """How to speak HTTP: what notifiers and look-ups are given. `HttpClient` and `FastClient` are the two ways."""
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        timeout: float = 10.0,
+        limit: int = ANSWER_BYTES,
+        idempotent: bool = False,
+    ) -> Deferred[Answer]:
+        """Send one request and read its answer. Redirects are answers like any other.
+
+        User and password in the URL become an `Authorization` header, unless `headers` bring one.
+
+        Args:
+            timeout: seconds for all of it, from the name look-up to the body's last byte.
+            limit: bytes of the body that are kept; a longer one is cut off and its connection closed.
+            idempotent: allows to send it once more when a kept connection turns out to be closed before a byte of the
+                answer came. For a POST with an id that the receiver knows again; GETs may be repeated anyway.
+
+        Returns:
+            Fires with the answer, or fails with `ExchangeError`: then it is unknown whether the server acted on it.
+            Cancel it to end the exchange and its connection.
+        """
+
+
 class HttpClient:
-    """Exchanges over one agent; see `agent` for TLS, proxies and the pool."""
+    """`Exchanges` over one agent, by treq; see `agent` for TLS, proxies and the pool."""
 
     def __init__(self, agent: IAgent, clock: IReactorTime) -> None:
         self._agent = agent
@@ -57,19 +88,9 @@ class HttpClient:
         *,
         timeout: float = 10.0,
         limit: int = ANSWER_BYTES,
+        idempotent: bool = False,  # noqa: ARG002  # an allowance that treq has no use for: Twisted repeats GETs only
     ) -> Deferred[Answer]:
-        """Send one request and read its answer. Redirects are answers like any other.
-
-        User and password in the URL become an `Authorization` header, unless `headers` bring one.
-
-        Args:
-            timeout: seconds for all of it, from the name look-up to the body's last byte.
-            limit: bytes of the body that are kept; a longer one is cut off and its connection closed.
-
-        Returns:
-            Fires with the answer, or fails with `ExchangeError`: then it is unknown whether the server acted on it.
-            Cancel it to end the exchange and its connection.
-        """
+        """Send one request and read its answer; see `Exchanges`."""
         try:
             address = Address.parse(url)
         except ValueError as problem:
@@ -85,11 +106,11 @@ class HttpClient:
 
         exchanged = Deferred.fromCoroutine(self._exchange(method, address.url, sent, body, limit))
         exchanged.addTimeout(timeout, self._clock, too_late)
-        return exchanged.addErrback(_trouble, address.origin)
+        return exchanged.addErrback(lambda problem: cast(Answer, trouble(problem, address.origin)))
 
     async def _exchange(self, method: str, url: str, headers: Headers, body: bytes, limit: int) -> Answer:
         # A client of its own for each exchange: treq's keeps cookies, and nothing may travel from one to the next.
-        client = HTTPClient(_Exactly(self._agent, url.encode("ascii")), data_to_body_producer=_Whole)
+        client = HTTPClient(_Exactly(self._agent, url.encode("ascii")), data_to_body_producer=Whole)
         response = await client.request(
             method,
             _NOWHERE,
@@ -105,18 +126,22 @@ class HttpClient:
         return Answer(response.code, _plain(response), kept, whole)
 
 
-def _trouble(failure: Failure, origin: str) -> Answer:
+def trouble(failure: Failure, origin: str) -> Failure:
+    """What an exchange with this server fails with: an `ExchangeError` for everything that was to be expected.
+
+    A bug, and the caller's cancellation, go on as the failures that they are.
+    """
     problem = failure.value
     if isinstance(problem, ExchangeError):
         if problem.host == origin:
-            raise problem
-        raise ExchangeError(origin, f"{problem.host}: {problem.problem}")
+            return failure
+        return Failure(ExchangeError(origin, f"{problem.host}: {problem.problem}"))
     if isinstance(problem, ValueError):
         # Twisted and idna refuse host names so; their text may hold the URL.
-        raise ExchangeError(origin, "its name or address is not valid")
+        return Failure(ExchangeError(origin, "its name or address is not valid"))
     if isinstance(problem, EXPECTED_TROUBLE):
-        raise ExchangeError(origin, words(problem))
-    return cast(Answer, failure)  # a bug, or the caller cancelled: it goes on as the failure that it is
+        return Failure(ExchangeError(origin, words(problem)))
+    return failure
 
 
 def _plain(response: IResponse) -> dict[str, str]:
@@ -177,7 +202,7 @@ class _Exactly:
 
 
 @implementer(IBodyProducer)
-class _Whole:
+class Whole:
     """A request body in one piece; ours are small, and treq's own producer would need the global reactor."""
 
     def __init__(self, body: bytes) -> None:
