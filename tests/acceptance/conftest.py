@@ -1,20 +1,20 @@
 """What the acceptance tests stand on: a scripted Tutum, scripted destinations, and services that end with the test."""
 
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance import early
 from tests.acceptance.docker_engine import DockerEngine, EngineUnavailableError, OwnEngine
 from tests.acceptance.running_destinations import RunningDestinations
 from tests.acceptance.service import RunningService, Serve, listening
 from tests.running_tutum import RunningTutum
 
-BEGUN_EARLY = ("demo", "silence", "no_answer")
-"""Fixtures that need most of a minute by their nature: they begin before the first test, and are looked at last."""
+BEGUN_EARLY = ("demo", "silence", "no_answer", "long_stop")
+"""Fixtures that take their time by their nature: they begin before the first test, and are looked at last."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -41,11 +41,17 @@ def tutum() -> Iterator[RunningTutum]:
         yield running
 
 
-@pytest.fixture
-def told() -> Iterator[RunningDestinations]:
-    """Everybody who can be told."""
+@pytest.fixture(scope="session")
+def _destinations() -> Iterator[RunningDestinations]:
     with RunningDestinations() as running:
         yield running
+
+
+@pytest.fixture
+def told(_destinations: RunningDestinations) -> RunningDestinations:
+    """Everybody who can be told; whatever an earlier test told or asked of them is forgotten."""
+    _destinations.forget()
+    return _destinations
 
 
 @pytest.fixture
@@ -93,49 +99,26 @@ def engine() -> Iterator[DockerEngine]:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningService, RunningDestinations]]:
     """The demo, and the destinations that its environment names, as proxies too."""
-    folder = tmp_path_factory.mktemp("demo")
-    (folder / "tmp").mkdir()
-    with RunningDestinations() as told:
-        proxies = {"HTTP_PROXY": told.origin, "HTTPS_PROXY": told.origin}
-        environment = {**told.environment(), **proxies, "TMPDIR": str(folder / "tmp")}
-        with RunningService(folder, environment, "--demo") as service:
-            # Its first seconds count: nothing else starts beside it.
-            service.wait_for_line("[slack]")
-            yield service, told
-
-
-@contextmanager
-def _troubled(
-    folder: Path, mode: str, trouble: str
-) -> Iterator[tuple[RunningService, RunningDestinations, RunningTutum]]:
-    """A service whose Tutum is in a bad mode until the service's log says so."""
-    with RunningTutum() as tutum, RunningDestinations() as told:
-        tutum.mode(mode)
-        with RunningService(folder, {**listening(tutum), **told.environment()}) as service:
-
-            def relent() -> None:
-                service.wait_for_line(trouble, 60)
-                tutum.mode("open")
-
-            waiting = threading.Thread(target=relent, daemon=True)
-            waiting.start()
-            yield service, told, tutum
-            waiting.join(60)
-
-
-@pytest.fixture(scope="session")
-def silence(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[RunningService, RunningDestinations, RunningTutum]]:
-    """A service whose Tutum answers no ping until it was given up once."""
-    with _troubled(tmp_path_factory.mktemp("silence"), "silent", "Closed (code") as found:
+    with early.demo(tmp_path_factory.mktemp("demo")) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def no_answer(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[RunningService, RunningDestinations, RunningTutum]]:
+def silence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Troubled]:
+    """A service whose Tutum answers no ping until it was given up once."""
+    with early.troubled(tmp_path_factory.mktemp("silence"), "silent", "Closed (code") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def no_answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Troubled]:
     """A service whose Tutum does not answer the upgrade until it was given up once."""
-    with _troubled(tmp_path_factory.mktemp("no_answer"), "hang", "can't be reached") as found:
+    with early.troubled(tmp_path_factory.mktemp("no_answer"), "hang", "can't be reached") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def long_stop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Stopping]:
+    """A service that is told to stop while Slack hangs."""
+    with early.long_stop(tmp_path_factory.mktemp("long_stop")) as found:
         yield found

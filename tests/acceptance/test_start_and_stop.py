@@ -2,10 +2,10 @@
 
 import os
 import signal
-import time
 
 import pytest
 
+from tests.acceptance.early import Stopping
 from tests.acceptance.running_destinations import PAGERDUTY_KEY, PAGERDUTY_V1, SLACK, RunningDestinations
 from tests.acceptance.service import RunningService, Serve, container, message, until
 from tests.running_tutum import RunningTutum
@@ -41,20 +41,16 @@ def test_a_polite_stop_pages_and_ends_with_status_0(
 
 
 def test_a_stop_waits_ten_seconds_for_what_is_in_flight_and_leaves_the_rest_for_the_next_start(
-    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+    long_stop: Stopping,
 ) -> None:
-    told.script(SLACK, {"hang": "before", "times": -1})
-    service = serve()
-    service.wait_until_connected()
-    tutum.send(container(1))
-    tutum.send(container(2))
-    until(lambda: told.requests(SLACK), "request that hangs")
-    began = time.monotonic()
-    assert service.terminate() == 0
-    assert time.monotonic() - began < GRACE + 1 + MARGIN
+    long_stop.wait()
+    assert long_stop.status == 0
+    assert long_stop.took < GRACE + 1 + MARGIN
+    told = long_stop.told
     assert [one["event_type"] for one in told.accepted(PAGERDUTY_V1)] == ["resolve", "trigger"]
+    assert len(told.requests(SLACK)) == 1
     told.forget()
-    serve().wait_until_connected()
+    long_stop.service.start()
     assert told.wait_for(SLACK, 2) == [message(1), message(2)]
 
 

@@ -1,0 +1,84 @@
+"""What takes long by its nature, and goes on beside the other tests until somebody looks at it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.acceptance.running_destinations import SLACK, RunningDestinations
+from tests.acceptance.service import RunningService, container, listening, until
+from tests.running_tutum import RunningTutum
+
+Troubled = tuple[RunningService, RunningDestinations, RunningTutum]
+
+
+@dataclass
+class Stopping:
+    """A service that was told to stop. After `wait`: its exit status, and how many seconds it took."""
+
+    service: RunningService
+    told: RunningDestinations
+    tutum: RunningTutum
+    wait: Callable[[], None] = lambda: None
+    status: int = -1
+    took: float = 0.0
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[tuple[RunningService, RunningDestinations]]:
+    """The demo, and the destinations that its environment names, as proxies too."""
+    (folder / "tmp").mkdir()
+    with RunningDestinations() as told:
+        proxies = {"HTTP_PROXY": told.origin, "HTTPS_PROXY": told.origin}
+        environment = {**told.environment(), **proxies, "TMPDIR": str(folder / "tmp")}
+        with RunningService(folder, environment, "--demo") as service:
+            # Its first seconds count: nothing else starts beside it.
+            service.wait_for_line("[slack]")
+            yield service, told
+
+
+@contextmanager
+def troubled(folder: Path, mode: str, trouble: str) -> Iterator[Troubled]:
+    """A service whose Tutum is in a bad mode until the service's log says so."""
+    with RunningTutum() as tutum, RunningDestinations() as told:
+        tutum.mode(mode)
+        with RunningService(folder, {**listening(tutum), **told.environment()}) as service:
+
+            def relent() -> None:
+                service.wait_for_line(trouble, 60)
+                tutum.mode("open")
+
+            with _beside(relent):
+                yield service, told, tutum
+
+
+@contextmanager
+def long_stop(folder: Path) -> Iterator[Stopping]:
+    """A service that is told to stop while Slack hangs, with one more message behind the one in flight."""
+    with RunningTutum() as tutum, RunningDestinations() as told:
+        told.script(SLACK, {"hang": "before", "times": -1})
+        with RunningService(folder, {**listening(tutum), **told.environment()}) as service:
+            found = Stopping(service, told, tutum)
+
+            def stop() -> None:
+                service.wait_until_connected()
+                tutum.send(container(1))
+                tutum.send(container(2))
+                until(lambda: told.requests(SLACK), "request that hangs")
+                began = time.monotonic()
+                found.status = service.terminate()
+                found.took = time.monotonic() - began
+
+            with _beside(stop) as found.wait:
+                yield found
+
+
+@contextmanager
+def _beside(work: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Do this in a thread; gives what waits for its end."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield lambda: thread.join(60)
+    thread.join(60)
