@@ -47,12 +47,18 @@ MAY_IMPORT: Final = {
     "gateway": ("errors", "event"),
     "testing": ("gateway.platform",),
     # What puts it together.
-    "settings": (
-        "errors",
+    "destination_settings": (
         "event",
+        "net",
+        "notifiers.elasticsearch_access",
+        "notifiers.elasticsearch_index",
+        "notifiers.signature",
+    ),
+    "settings": (
+        "destination_settings",
+        "errors",
         "gateway.docker.address",
         "net",
-        "notifiers.signature",
         "stream.credentials",
     ),
     "source": ("gateway", "settings", "stream.credentials"),

@@ -25,6 +25,7 @@ from tutumstream.net.agent import USER_AGENT, agent, pool
 from tutumstream.net.http import HttpClient
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import client_options, load_trust
+from tutumstream.notifiers.elasticsearch import ElasticsearchNotifier
 from tutumstream.notifiers.interface import INotifier
 from tutumstream.notifiers.log import LogNotifier
 from tutumstream.notifiers.pagerduty import PagerDutyNotifier
@@ -119,6 +120,15 @@ def _notifiers(settings: Settings, http: HttpClient) -> Mapping[str, INotifier]:
     if settings.webhook is not None:
         secret = settings.webhook.secret.get_secret_value() if settings.webhook.secret else ""
         notifiers["webhook"] = WebhookNotifier(http, settings.webhook.url.get_secret_value(), time.time, secret=secret)
+    if settings.elasticsearch is not None:
+        store = settings.elasticsearch
+        notifiers["elasticsearch"] = ElasticsearchNotifier(
+            http,
+            store.url.get_secret_value(),
+            store.index,
+            time.time,
+            authorization=store.authorization.get_secret_value(),
+        )
     if notifiers:
         _log.info("destinations: {names}, and this log", names=", ".join(notifiers))
     else:

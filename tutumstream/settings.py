@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, ConfigDict, SecretStr, ValidationError, field_validator
 
+from tutumstream.destination_settings import (
+    DestinationVariables,
+    ElasticsearchSettings,
+    PagerDutySettings,
+    WebhookSettings,
+    misfits,
+)
 from tutumstream.errors import DockerError, SettingsError
-from tutumstream.event import OBJECT_TYPES
 from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
 from tutumstream.net.address import Address
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import load_trust
-from tutumstream.notifiers.signature import signing_key
 from tutumstream.stream import credentials
 from tutumstream.stream.credentials import Credentials
 
@@ -28,10 +33,12 @@ SECRETS: Final = (
     "PAGERDUTY_KEY",
     "WEBHOOK_URL",
     "WEBHOOK_SECRET",
+    "ELASTICSEARCH_URL",
+    "ELASTICSEARCH_API_KEY",
 )
 """Each of these also comes from a file named by `<VARIABLE>_FILE`."""
 
-NOT_YET: Final = ("TUTUMSTREAM_CONFIG", "ELASTICSEARCH_URL")
+NOT_YET: Final = ("TUTUMSTREAM_CONFIG",)
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
 
 LISTEN: Final = "tcp:8788:interface=127.0.0.1"
@@ -41,15 +48,11 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 
 
-def _list(value: object) -> object:
-    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
-
-
 def _lower(value: object) -> object:
     return {"warning": "warn"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
-class Variables(BaseModel):
+class Variables(DestinationVariables):
     """The environment, typed. An empty variable counts as not set."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -59,13 +62,6 @@ class Variables(BaseModel):
     TUTUM_BASE_URL: str = ""
     TUTUM_REST_HOST: str = "https://dashboard.tutum.co"
     TUTUM_STREAM_AUTH: Annotated[Literal["header", "query"], BeforeValidator(_lower)] = "header"
-    SLACK_URL: SecretStr | None = None
-    PAGERDUTY_KEY: SecretStr | None = None
-    PAGERDUTY_API: Annotated[Literal["v1", "v2"], BeforeValidator(_lower)] = "v1"
-    PAGERDUTY_URL: str = ""
-    PAGERDUTY_ON_DELETE: Annotated[tuple[str, ...], BeforeValidator(_list)] = ()
-    WEBHOOK_URL: SecretStr | None = None
-    WEBHOOK_SECRET: SecretStr | None = None
     TUTUMSTREAM_ROUTES: Literal["tutorial"] = "tutorial"
     TUTUMSTREAM_STATE_DIR: str = ""
     STATE_DIRECTORY: str = ""
@@ -84,49 +80,12 @@ class Variables(BaseModel):
             Address.parse("http" + value.removeprefix("ws"))
         return value
 
-    @field_validator("TUTUM_BASE_URL", "TUTUM_REST_HOST", "PAGERDUTY_URL")
+    @field_validator("TUTUM_BASE_URL", "TUTUM_REST_HOST")
     @classmethod
-    def _http_url(cls, value: str) -> str:
+    def _api_url(cls, value: str) -> str:
         if value:
             Address.parse(value)
         return value
-
-    @field_validator("SLACK_URL", "WEBHOOK_URL")
-    @classmethod
-    def _secret_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            Address.parse(value.get_secret_value())
-        return value
-
-    @field_validator("WEBHOOK_SECRET")
-    @classmethod
-    def _signing_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            signing_key(value.get_secret_value())
-        return value
-
-    @field_validator("PAGERDUTY_ON_DELETE")
-    @classmethod
-    def _types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := sorted(set(value) - OBJECT_TYPES):
-            raise ValueError(f"{', '.join(unknown)}: there are only {', '.join(sorted(OBJECT_TYPES))}")
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class PagerDutySettings:
-    """Where and how to page. `url` "" is PagerDuty's own."""
-
-    key: SecretStr
-    api: Literal["v1", "v2"]
-    url: str
-    on_delete: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookSettings:
-    url: SecretStr
-    secret: SecretStr | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +113,7 @@ class Settings:
     slack_url: SecretStr | None
     pagerduty: PagerDutySettings | None
     webhook: WebhookSettings | None
+    elasticsearch: ElasticsearchSettings | None
     state_dir: Path | None
     listen: str
     log_format: LogFormat | None
@@ -192,10 +152,8 @@ def read(
     found = _credentials(known, read_text) if source == "stream" else None
     if source == "stream" and found is None:
         mistakes.append(f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker")
-    if "WEBHOOK_SECRET" in known and "WEBHOOK_URL" not in known:
-        mistakes.append("WEBHOOK_SECRET: there is no WEBHOOK_URL to sign for")
-    if "PAGERDUTY_ON_DELETE" in known and "PAGERDUTY_KEY" not in known and source != "demo":
-        mistakes.append("PAGERDUTY_ON_DELETE: there is no PAGERDUTY_KEY to page with")
+    if source != "demo":
+        mistakes += misfits(known)
     _check_elsewhere(known, source, parse_endpoint, mistakes)
     try:
         variables = Variables.model_validate(known)
@@ -219,14 +177,6 @@ def _settings(
     variables: Variables, source: Source, found: Credentials | None, environment: Mapping[str, str]
 ) -> Settings:
     demo = source == "demo"
-    pagerduty = None
-    if variables.PAGERDUTY_KEY is not None:
-        pagerduty = PagerDutySettings(
-            variables.PAGERDUTY_KEY, variables.PAGERDUTY_API, variables.PAGERDUTY_URL, variables.PAGERDUTY_ON_DELETE
-        )
-    webhook = None
-    if variables.WEBHOOK_URL is not None:
-        webhook = WebhookSettings(variables.WEBHOOK_URL, variables.WEBHOOK_SECRET)
     return Settings(
         source=source,
         stream_url=_events_url(variables),
@@ -235,8 +185,9 @@ def _settings(
         query_auth=variables.TUTUM_STREAM_AUTH == "query",
         docker_host=variables.DOCKER_HOST,
         slack_url=None if demo else variables.SLACK_URL,
-        pagerduty=None if demo else pagerduty,
-        webhook=None if demo else webhook,
+        pagerduty=None if demo else variables.pagerduty(),
+        webhook=None if demo else variables.webhook(),
+        elasticsearch=None if demo else variables.elasticsearch(),
         state_dir=None if demo else _state_dir(variables),
         listen="" if variables.TUTUMSTREAM_LISTEN == "none" else variables.TUTUMSTREAM_LISTEN,
         log_format=variables.TUTUMSTREAM_LOG_FORMAT,

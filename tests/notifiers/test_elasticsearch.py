@@ -10,9 +10,9 @@ from tests.elasticsearch_server import Elasticsearch
 from tutumstream.event import Event
 from tutumstream.net.http import HttpClient
 from tutumstream.notifiers.bulk_api import PATH
-from tutumstream.notifiers.elasticsearch import BODY_BYTES, LEAST_BYTES, ElasticsearchNotifier, server
+from tutumstream.notifiers.elasticsearch import BODY_BYTES, LEAST_BYTES, ElasticsearchNotifier
+from tutumstream.notifiers.elasticsearch_access import authorization, server
 from tutumstream.notifiers.elasticsearch_index import IndexName
-from tutumstream.notifiers.elasticsearch_key import authorization
 from tutumstream.notifiers.interface import Delivered, Hold, Message, Rejected, TryAgain, Verdict
 
 BULK = "/_bulk"

@@ -77,6 +77,10 @@ class TheTutorialsRoutes(SynchronousTestCase):
         router = Router(tutorial(chat="log"), {"log"})
         self.assertEqual([each.route for each in router.deliveries(event("container"))], ["container"])
 
+    def test_store_every_event(self) -> None:
+        for each in (event("container"), event("user-notification"), Event(id="e", received_at=1.0, type="stream")):
+            self.assertEqual(told(each, destinations={"elasticsearch"}), [("elasticsearch", "elasticsearch")])
+
     def test_tell_every_event_of_every_story_somewhere(self) -> None:
         router = Router(tutorial(), {"slack", "log"})
         for path in ("stack_redeploy", "scale_up", "node_failure", "service_termination", "dockercloud_stack_redeploy"):

@@ -14,10 +14,11 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from tutumstream.errors import ExchangeError
-from tutumstream.net.address import Address, masked
+from tutumstream.net.address import masked
 from tutumstream.net.http import HttpClient
 from tutumstream.notifiers.answers import by_status, excerpt
 from tutumstream.notifiers.bulk_api import CONTENT_TYPE, PATH, entry, grouped, judge
+from tutumstream.notifiers.elasticsearch_access import server
 from tutumstream.notifiers.elasticsearch_document import source, template, template_name
 from tutumstream.notifiers.elasticsearch_index import IndexName
 from tutumstream.notifiers.interface import INotifier, Message, Rejected, TryAgain, Verdict
@@ -194,15 +195,3 @@ class ElasticsearchNotifier:
 
     def _shown(self, text: str) -> str:
         return one_line(masked(text, self._secrets), LINE_LIMIT)
-
-
-def server(url: str) -> Address:
-    """The server that a URL names.
-
-    Raises:
-        ValueError: it is no http or https URL, or has a query or a fragment; the text holds nothing of it.
-    """
-    address = Address.parse(url)
-    if "?" in url or "#" in url:
-        raise ValueError("the URL is the server's, without ? and #")
-    return address

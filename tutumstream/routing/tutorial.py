@@ -12,6 +12,45 @@ STREAM_INCIDENT: Final = "tutum-stream"
 LINE: Final = "{{ event.type }}:{{ event.action }}:{{ event.state }}:{{ event.resource_uri }}:{{ event.parents }}"
 
 
+def _cel(names: Collection[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in sorted(names)) + "]"
+
+
+_STREAM: Final = (
+    Route(
+        name="stream opened",
+        when='event.type == "stream" && event.action == "open"',
+        notify=("pagerduty",),
+        text="Tutum Stream connection open.",
+        incident=IncidentRule("resolve", STREAM_INCIDENT),
+    ),
+    Route(
+        name="stream closed",
+        when='event.type == "stream" && event.action != "open"',
+        notify=("pagerduty",),
+        text="Tutum Stream connection closed.",
+        incident=IncidentRule("trigger", STREAM_INCIDENT),
+    ),
+)
+"""Our own connection is an incident."""
+
+_MACHINES: Final = (
+    Route(
+        name="webhook",
+        when=f"event.type in {_cel(OBJECT_TYPES)}",
+        notify=("webhook",),
+        text=LINE,
+    ),
+    Route(
+        name="elasticsearch",
+        when="true",
+        notify=("elasticsearch",),
+        text=LINE,
+    ),
+)
+"""Who reads no texts gets everything."""
+
+
 def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple[Route, ...]:
     """The built-in routes.
 
@@ -20,20 +59,7 @@ def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
         chat: the destination of what the tutorial says in Slack.
     """
     return (
-        Route(
-            name="stream opened",
-            when='event.type == "stream" && event.action == "open"',
-            notify=("pagerduty",),
-            text="Tutum Stream connection open.",
-            incident=IncidentRule("resolve", STREAM_INCIDENT),
-        ),
-        Route(
-            name="stream closed",
-            when='event.type == "stream" && event.action != "open"',
-            notify=("pagerduty",),
-            text="Tutum Stream connection closed.",
-            incident=IncidentRule("trigger", STREAM_INCIDENT),
-        ),
+        *_STREAM,
         Route(
             name="container",
             when='event.type == "container"',
@@ -57,12 +83,7 @@ def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
             notify=("log",),
             text=LINE + "{% if event.message %}:{{ event.message }}{% endif %}",
         ),
-        Route(
-            name="webhook",
-            when=f"event.type in {_cel(OBJECT_TYPES)}",
-            notify=("webhook",),
-            text=LINE,
-        ),
+        *_MACHINES,
     )
 
 
@@ -78,7 +99,3 @@ def _deletions(types: Collection[str]) -> tuple[Route, ...]:
             incident=IncidentRule("trigger", "{{ event.resource_uri }}"),
         ),
     )
-
-
-def _cel(names: Collection[str]) -> str:
-    return "[" + ", ".join(f'"{name}"' for name in sorted(names)) + "]"

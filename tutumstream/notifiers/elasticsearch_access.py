@@ -1,12 +1,26 @@
-"""Credentials for Elasticsearch and OpenSearch besides user and password. Pure."""
+"""Where an Elasticsearch or OpenSearch is, and how to be let in. Pure."""
 
 import base64
 import re
 from typing import Final
 
+from tutumstream.net.address import Address
+
 SCHEMES: Final = ("ApiKey ", "Bearer ")
 
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
+
+
+def server(url: str) -> Address:
+    """The server that a URL names, with a path in front of its API where there is one.
+
+    Raises:
+        ValueError: it is no http or https URL, or has a query or a fragment; the text holds nothing of it.
+    """
+    address = Address.parse(url)
+    if "?" in url or "#" in url:
+        raise ValueError("the URL is the server's, without ? and #")
+    return address
 
 
 def authorization(key: str) -> str:

@@ -1,0 +1,152 @@
+"""Who is told, and how to reach them: the part of the environment that is about destinations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, SecretStr, field_validator
+
+from tutumstream.event import OBJECT_TYPES
+from tutumstream.net.address import Address
+from tutumstream.notifiers.elasticsearch_access import authorization, server
+from tutumstream.notifiers.elasticsearch_index import DEFAULT, IndexName
+from tutumstream.notifiers.signature import signing_key
+
+
+@dataclass(frozen=True, slots=True)
+class PagerDutySettings:
+    """Where and how to page. `url` "" is PagerDuty's own."""
+
+    key: SecretStr
+    api: Literal["v1", "v2"]
+    url: str
+    on_delete: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    url: SecretStr
+    secret: SecretStr | None
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticsearchSettings:
+    """Where to store events. `authorization` is a whole header, "" where the URL has user and password or none."""
+
+    url: SecretStr
+    index: IndexName
+    authorization: SecretStr
+
+
+def _list(value: object) -> object:
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+class DestinationVariables(BaseModel):
+    """The variables, typed."""
+
+    SLACK_URL: SecretStr | None = None
+    PAGERDUTY_KEY: SecretStr | None = None
+    PAGERDUTY_API: Annotated[Literal["v1", "v2"], BeforeValidator(_lower)] = "v1"
+    PAGERDUTY_URL: str = ""
+    PAGERDUTY_ON_DELETE: Annotated[tuple[str, ...], BeforeValidator(_list)] = ()
+    WEBHOOK_URL: SecretStr | None = None
+    WEBHOOK_SECRET: SecretStr | None = None
+    ELASTICSEARCH_URL: SecretStr | None = None
+    ELASTICSEARCH_API_KEY: SecretStr | None = None
+    ELASTICSEARCH_INDEX: str = DEFAULT
+
+    @field_validator("PAGERDUTY_URL")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        if value:
+            Address.parse(value)
+        return value
+
+    @field_validator("SLACK_URL", "WEBHOOK_URL")
+    @classmethod
+    def _secret_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Address.parse(value.get_secret_value())
+        return value
+
+    @field_validator("WEBHOOK_SECRET")
+    @classmethod
+    def _signing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            signing_key(value.get_secret_value())
+        return value
+
+    @field_validator("PAGERDUTY_ON_DELETE")
+    @classmethod
+    def _types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - OBJECT_TYPES):
+            raise ValueError(f"{', '.join(unknown)}: there are only {', '.join(sorted(OBJECT_TYPES))}")
+        return value
+
+    @field_validator("ELASTICSEARCH_URL")
+    @classmethod
+    def _server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            server(value.get_secret_value())
+        return value
+
+    @field_validator("ELASTICSEARCH_API_KEY")
+    @classmethod
+    def _api_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            authorization(value.get_secret_value())
+        return value
+
+    @field_validator("ELASTICSEARCH_INDEX")
+    @classmethod
+    def _index(cls, value: str) -> str:
+        IndexName(value)
+        return value
+
+    def pagerduty(self) -> PagerDutySettings | None:
+        """None where it is not set."""
+        if self.PAGERDUTY_KEY is None:
+            return None
+        return PagerDutySettings(self.PAGERDUTY_KEY, self.PAGERDUTY_API, self.PAGERDUTY_URL, self.PAGERDUTY_ON_DELETE)
+
+    def webhook(self) -> WebhookSettings | None:
+        """None where it is not set."""
+        return None if self.WEBHOOK_URL is None else WebhookSettings(self.WEBHOOK_URL, self.WEBHOOK_SECRET)
+
+    def elasticsearch(self) -> ElasticsearchSettings | None:
+        """None where it is not set."""
+        if self.ELASTICSEARCH_URL is None:
+            return None
+        key = self.ELASTICSEARCH_API_KEY
+        header = "" if key is None else authorization(key.get_secret_value())
+        return ElasticsearchSettings(self.ELASTICSEARCH_URL, IndexName(self.ELASTICSEARCH_INDEX), SecretStr(header))
+
+
+def misfits(known: Mapping[str, str]) -> list[str]:
+    """Mistakes that concern two variables; `known` holds those that are set."""
+    needs = {
+        "WEBHOOK_SECRET": ("WEBHOOK_URL", "to sign for"),
+        "PAGERDUTY_ON_DELETE": ("PAGERDUTY_KEY", "to page with"),
+        "ELASTICSEARCH_API_KEY": ("ELASTICSEARCH_URL", "to use it at"),
+        "ELASTICSEARCH_INDEX": ("ELASTICSEARCH_URL", "to store at"),
+    }
+    found = [
+        f"{name}: there is no {other} {purpose}"
+        for name, (other, purpose) in needs.items()
+        if name in known and other not in known
+    ]
+    if "ELASTICSEARCH_API_KEY" in known and _has_password(known.get("ELASTICSEARCH_URL", "")):
+        found.append("ELASTICSEARCH_API_KEY: ELASTICSEARCH_URL holds user and password; set only one of them")
+    return found
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return Address.parse(url).authorization is not None
+    except ValueError:
+        return False
