@@ -1,10 +1,10 @@
 """Who is told, and how to reach them: the part of the environment that is about destinations."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, field_validator
 
 from tutumstream.event import OBJECT_TYPES
 from tutumstream.net.address import Address
@@ -46,66 +46,38 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-class DestinationVariables(BaseModel):
-    """The variables, typed."""
+def _fit_for(take: Callable[[str], object]) -> AfterValidator:
+    """Text stays what it is, as long as the one who needs it can take it."""
 
-    SLACK_URL: SecretStr | None = None
+    def check(value: str | SecretStr) -> str | SecretStr:
+        take(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        return value
+
+    return AfterValidator(check)
+
+
+SecretUrl = Annotated[SecretStr, _fit_for(Address.parse)]
+
+
+class DestinationVariables(BaseModel):
+    """The variables, typed. Only those that are set are checked."""
+
+    SLACK_URL: SecretUrl | None = None
     PAGERDUTY_KEY: SecretStr | None = None
     PAGERDUTY_API: Annotated[Literal["v1", "v2"], BeforeValidator(_lower)] = "v1"
-    PAGERDUTY_URL: str = ""
+    PAGERDUTY_URL: Annotated[str, _fit_for(Address.parse)] = ""
     PAGERDUTY_ON_DELETE: Annotated[tuple[str, ...], BeforeValidator(_list)] = ()
-    WEBHOOK_URL: SecretStr | None = None
-    WEBHOOK_SECRET: SecretStr | None = None
-    ELASTICSEARCH_URL: SecretStr | None = None
-    ELASTICSEARCH_API_KEY: SecretStr | None = None
-    ELASTICSEARCH_INDEX: str = DEFAULT
-
-    @field_validator("PAGERDUTY_URL")
-    @classmethod
-    def _http_url(cls, value: str) -> str:
-        if value:
-            Address.parse(value)
-        return value
-
-    @field_validator("SLACK_URL", "WEBHOOK_URL")
-    @classmethod
-    def _secret_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            Address.parse(value.get_secret_value())
-        return value
-
-    @field_validator("WEBHOOK_SECRET")
-    @classmethod
-    def _signing_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            signing_key(value.get_secret_value())
-        return value
+    WEBHOOK_URL: SecretUrl | None = None
+    WEBHOOK_SECRET: Annotated[SecretStr, _fit_for(signing_key)] | None = None
+    ELASTICSEARCH_URL: Annotated[SecretStr, _fit_for(server)] | None = None
+    ELASTICSEARCH_API_KEY: Annotated[SecretStr, _fit_for(authorization)] | None = None
+    ELASTICSEARCH_INDEX: Annotated[str, _fit_for(IndexName)] = DEFAULT
 
     @field_validator("PAGERDUTY_ON_DELETE")
     @classmethod
     def _types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted(set(value) - OBJECT_TYPES):
             raise ValueError(f"{', '.join(unknown)}: there are only {', '.join(sorted(OBJECT_TYPES))}")
-        return value
-
-    @field_validator("ELASTICSEARCH_URL")
-    @classmethod
-    def _server(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            server(value.get_secret_value())
-        return value
-
-    @field_validator("ELASTICSEARCH_API_KEY")
-    @classmethod
-    def _api_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            authorization(value.get_secret_value())
-        return value
-
-    @field_validator("ELASTICSEARCH_INDEX")
-    @classmethod
-    def _index(cls, value: str) -> str:
-        IndexName(value)
         return value
 
     def pagerduty(self) -> PagerDutySettings | None:

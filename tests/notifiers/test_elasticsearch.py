@@ -11,7 +11,7 @@ from tutumstream.event import Event
 from tutumstream.net.http import HttpClient
 from tutumstream.notifiers.bulk_api import PATH
 from tutumstream.notifiers.elasticsearch import BODY_BYTES, LEAST_BYTES, ElasticsearchNotifier
-from tutumstream.notifiers.elasticsearch_access import authorization, server
+from tutumstream.notifiers.elasticsearch_access import authorization
 from tutumstream.notifiers.elasticsearch_index import IndexName
 from tutumstream.notifiers.interface import Delivered, Hold, Message, Rejected, TryAgain, Verdict
 
@@ -402,8 +402,3 @@ class TheNotifier(ElasticsearchCase):
         self.assertIn("filter_path", PATH)
         self.told(message())
         self.assertEqual([one.problems for one in self.server.requests], [[], []])
-
-    def test_takes_a_server_and_nothing_more(self) -> None:
-        for url in ("http://x/?pipeline=secret", "http://x/#secret", "ftp://secret", "http://"):
-            problem = self.assertRaises(ValueError, server, url)
-            self.assertNotIn("secret", str(problem))
