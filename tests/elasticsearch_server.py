@@ -126,7 +126,7 @@ class Elasticsearch(Destinations):
         problems += [
             f"has index patterns {patterns} matching patterns from existing templates with the same priority"
             for other in others
-            if other.get("priority", 0) == template.get("priority", 0) and _overlap(other, template)
+            if not problems and other.get("priority", 0) == template.get("priority", 0) and _overlap(other, template)
         ]
         if problems:
             raise RequestError(400, "illegal_argument_exception", "; ".join(problems))
