@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.request import Request, urlopen
 
 from tests.acceptance.service import until
@@ -22,13 +22,15 @@ WEBHOOK_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 class RunningDestinations:
     """Slack, PagerDuty and a webhook's receiver on one port, to be used in a `with`."""
 
+    command: ClassVar[tuple[str, ...]] = ("tests.destinations", "--webhook-secret", WEBHOOK_SECRET)
+
     def __init__(self) -> None:
         self.origin = ""
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> "RunningDestinations":
         self._process = process = subprocess.Popen(
-            [sys.executable, "-m", "tests.destinations", "--webhook-secret", WEBHOOK_SECRET],
+            [sys.executable, "-m", *self.command],
             cwd=Path(__file__).parent.parent.parent,
             stdout=subprocess.PIPE,
             text=True,
