@@ -1,5 +1,6 @@
 """What every journal must do: mix `JournalContract` into a `SynchronousTestCase` and give it a `journal`."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -12,8 +13,12 @@ from tutumstream.journal.interface import (
     MALFORMED_ROWS,
     DeadLetter,
     IJournal,
+    Limits,
+    OpenIncident,
     Pending,
     Postponement,
+    Pruned,
+    Standing,
     Told,
 )
 from tutumstream.routing.delivery import Delivery, Incident
@@ -72,6 +77,8 @@ class JournalContract(_Case):
         self.assertEqual(self.window(), [])
         self.assertEqual(self.done(self.journal.dead_letters(10)), [])
         self.assertEqual(self.done(self.journal.malformed(10)), [])
+        self.assertEqual(self.done(self.journal.standings()), {})
+        self.assertEqual(self.done(self.journal.open_incidents()), [])
         self.assertEqual(self.done(self.journal.history(10)), [])
         self.assertEqual(self.done(self.journal.destinations()), {})
 
@@ -80,7 +87,7 @@ class JournalContract(_Case):
         delivery = to("slack", Incident("trigger", "tutum-stream"))
         self.done(self.journal.record(event, [delivery]))
         [row] = self.window()
-        self.assertEqual(row, Pending(row.seq, "01-1", event, delivery))
+        self.assertEqual(row, Pending(row.seq, "01-1", event, delivery, born_at=event.received_at))
 
     def test_deliveries_of_an_event_are_numbered_from_one_over_all_destinations(self) -> None:
         self.done(self.journal.record(an_event("a"), [to("slack"), to("pagerduty"), to("slack")]))
@@ -107,14 +114,14 @@ class JournalContract(_Case):
         self.done(self.journal.record(an_event("same"), [to("slack")]))
         self.done(self.journal.record(an_event("same", state="Stopped"), [to("slack")]))
         self.assertEqual([row.event.state for row in self.window()], ["Running", "Stopped"])
-        self.done(self.journal.settle([self.window()[0].seq], 5.0))
+        self.done(self.journal.settle(self.window()[:1], 5.0))
         self.assertEqual([row.event.state for row in self.window()], ["Stopped"])
 
     def test_what_is_settled_is_pending_no_more(self) -> None:
         for name in "abc":
             self.done(self.journal.record(an_event(name), [to("slack"), to("pagerduty")]))
         first, second, third = self.window()
-        self.done(self.journal.settle([third.seq, first.seq], 5.0))
+        self.done(self.journal.settle([third, first], 5.0))
         self.assertEqual(self.window(), [second])
         self.assertEqual(len(self.window("pagerduty")), 3)
 
@@ -158,8 +165,8 @@ class JournalContract(_Case):
     def test_changes_of_what_is_settled_or_unknown_do_nothing(self) -> None:
         self.done(self.journal.record(an_event("a"), [to("slack"), to("slack")]))
         gone, there = self.window()
-        self.done(self.journal.settle([gone.seq], 5.0))
-        self.done(self.journal.settle([gone.seq, 999], 6.0))
+        self.done(self.journal.settle([gone], 5.0))
+        self.done(self.journal.settle([gone, replace(gone, seq=999)], 6.0))
         self.done(self.journal.settle([], 6.0))
         self.done(self.journal.postpone([Postponement(gone.seq, 1, 2.0, "late"), Postponement(999, 1, 2.0, "late")]))
         self.done(self.journal.bury([letter(gone)]))
@@ -172,7 +179,7 @@ class JournalContract(_Case):
         self.done(self.journal.postpone([Postponement(row.seq, row.seq, 1.0, f"r{row.seq}") for row in rows]))
         self.assertEqual([row.attempts for row in self.window(limit=2000)], [row.seq for row in rows])
         self.done(self.journal.bury([letter(row) for row in rows[:600]]))
-        self.done(self.journal.settle([row.seq for row in rows[600:1299]], 1.0))
+        self.done(self.journal.settle(rows[600:1299], 1.0))
         self.assertEqual([row.seq for row in self.window()], [rows[1299].seq])
         dead = self.done(self.journal.dead_letters(2000))
         self.assertEqual([each.pending.seq for each in dead], [row.seq for row in reversed(rows[:600])])
@@ -180,7 +187,7 @@ class JournalContract(_Case):
     def test_history_holds_every_event_newest_first_with_what_it_caused(self) -> None:
         self.done(self.journal.record(an_event("a"), []))
         self.done(self.journal.record(an_event("b"), [to("slack"), to("pagerduty")]))
-        self.done(self.journal.settle([row.seq for row in self.window()], 5.0))
+        self.done(self.journal.settle(self.window(), 5.0))
         told = [Told(an_event("b"), 2), Told(an_event("a"), 0)]
         self.assertEqual(self.done(self.journal.history(10)), told)
         self.assertEqual(self.done(self.journal.history(1)), told[:1])
@@ -189,7 +196,7 @@ class JournalContract(_Case):
     def test_backlogs_are_counted_by_destination(self) -> None:
         self.done(self.journal.record(an_event("a"), [to("slack"), to("slack"), to("gone")]))
         self.done(self.journal.record(an_event("b"), [to("slack"), to("pagerduty")]))
-        self.done(self.journal.settle([row.seq for row in self.window("pagerduty")], 5.0))
+        self.done(self.journal.settle(self.window("pagerduty"), 5.0))
         self.done(self.journal.bury([letter(self.window()[0])]))
         self.assertEqual(self.done(self.journal.destinations()), {"slack": 2, "gone": 1})
 
@@ -211,7 +218,7 @@ class JournalContract(_Case):
     def test_everything_is_there_after_closing_and_opening_again(self) -> None:
         self.done(self.journal.record(an_event("a"), [to("slack"), to("slack"), to("slack")]))
         first, second, third = self.window()
-        self.done(self.journal.settle([first.seq], 5.0))
+        self.done(self.journal.settle([first], 5.0))
         self.done(self.journal.bury([letter(second)]))
         self.done(self.journal.close())
         self.done(self.journal.open())
@@ -238,7 +245,7 @@ class JournalContract(_Case):
             self.journal.record(an_event(), []),  # type: ignore[list-item]  # Deferred is invariant
             self.journal.keep(broken),  # type: ignore[list-item]
             self.journal.pending("slack", 0, 1),  # type: ignore[list-item]
-            self.journal.settle([1], 1.0),  # type: ignore[list-item]
+            self.journal.settle([], 1.0),  # type: ignore[list-item]
             self.journal.postpone([]),  # type: ignore[list-item]
             self.journal.bury([]),  # type: ignore[list-item]
             self.journal.dead_letters(1),  # type: ignore[list-item]
@@ -248,3 +255,101 @@ class JournalContract(_Case):
         ]
         for each in asked:
             self.assertIn("is not open", str(self.failureResultOf(each, JournalError).value))
+
+    def test_recording_gives_the_rows_that_are_pending_then(self) -> None:
+        deliveries = [
+            to("slack"),
+            replace(to("pagerduty", Incident("trigger", "k")), urgent=True, grace=30.0),
+            replace(to("slack"), urgent=True),
+        ]
+        self.done(self.journal.record(an_event("a"), [to("slack")]))
+        rows = self.done(self.journal.record(an_event("b"), deliveries))
+        self.assertEqual([rows[0], rows[2]], self.window()[1:])
+        (held_back,) = self.window("pagerduty")
+        self.assertEqual((held_back.id, held_back.due), ("b-2", 1_700_000_030.123456))
+        self.assertEqual(replace(held_back.delivery, grace=30.0), rows[1].delivery)
+        self.assertEqual([row.born_at for row in rows], [1_700_000_000.123456] * 3)
+
+    def test_urgent_deliveries_can_be_read_alone(self) -> None:
+        for name in "abcd":
+            self.done(self.journal.record(an_event(name), [replace(to("slack"), urgent=name in "bd")]))
+        urgent = self.done(self.journal.pending("slack", 0, 10, urgent=True))
+        self.assertEqual([row.event.id for row in urgent], ["b", "d"])
+        self.assertEqual(self.done(self.journal.pending("slack", urgent[0].seq, 10, urgent=True)), urgent[1:])
+        self.assertEqual(self.done(self.journal.pending("slack", 0, 1, urgent=True)), urgent[:1])
+
+    def test_an_incident_is_open_from_the_trigger_that_arrived_to_the_resolve_that_arrived(self) -> None:
+        for name, action in (("a", "trigger"), ("b", "trigger"), ("c", "resolve")):
+            self.done(self.journal.record(an_event(name), [to("pagerduty", Incident(action, "k"))]))  # type: ignore[arg-type]
+        first, second, third = self.window("pagerduty")
+        self.assertEqual(self.done(self.journal.open_incidents()), [])
+        self.done(self.journal.settle([first], 5.0))
+        self.done(self.journal.settle([second], 6.0))
+        self.assertEqual(self.done(self.journal.open_incidents()), [OpenIncident("pagerduty", "k", "container", 5.0)])
+        self.done(self.journal.settle([third], 7.0))
+        self.assertEqual(self.done(self.journal.open_incidents()), [])
+        self.done(self.journal.settle([first], 8.0))
+        self.assertEqual(self.done(self.journal.open_incidents()), [], "what is settled opens nothing again")
+
+    def test_what_is_dropped_is_pending_no_more_and_leaves_incidents_alone(self) -> None:
+        self.done(self.journal.record(an_event("a"), [to("pagerduty", Incident("trigger", "k")), to("slack")]))
+        self.done(self.journal.drop(self.window("pagerduty"), "it was over", 5.0))
+        self.assertEqual((self.window("pagerduty"), len(self.window("slack"))), ([], 1))
+        self.assertEqual(self.done(self.journal.open_incidents()), [])
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [])
+
+    def test_standings_are_remembered_the_last_one_of_each_destination(self) -> None:
+        held = Standing("held", since=5.0, reason="404")
+        self.done(self.journal.stand("slack", Standing("limited", until=9.0, reason="429")))
+        self.done(self.journal.stand("pagerduty", Standing("ok")))
+        self.done(self.journal.stand("slack", held))
+        self.assertEqual(self.done(self.journal.standings()), {"slack": held, "pagerduty": Standing("ok")})
+
+    def test_a_dead_letter_taken_back_is_pending_as_if_it_were_new(self) -> None:
+        rows = self.done(self.journal.record(an_event("a"), [to("slack"), to("slack"), to("slack")]))
+        self.done(self.journal.postpone([Postponement(rows[0].seq, 4, 99.0, "HTTP 500", "oops")]))
+        self.done(self.journal.bury([letter(row) for row in self.window()]))
+        back = self.done(self.journal.revive([rows[0].seq, rows[2].seq, 999], 77.0))
+        self.assertEqual(back, [replace(rows[0], born_at=77.0), replace(rows[2], born_at=77.0)])
+        self.assertEqual(self.window(), back)
+        (left,) = self.done(self.journal.dead_letters(10))
+        self.assertEqual(left.pending.seq, rows[1].seq)
+        self.done(self.journal.bury([letter(back[0])]))
+        self.assertEqual(len(self.done(self.journal.dead_letters(10))), 2, "it can die again")
+
+    def test_a_dead_letter_can_be_forgotten(self) -> None:
+        rows = self.done(self.journal.record(an_event("a"), [to("slack"), to("slack")]))
+        self.done(self.journal.bury([letter(row) for row in rows]))
+        self.assertEqual(self.done(self.journal.forget([rows[0].seq, 999])), 1)
+        (left,) = self.done(self.journal.dead_letters(10))
+        self.assertEqual(left.pending.seq, rows[1].seq)
+        self.assertEqual(self.window(), [])
+
+    def test_dead_letters_are_paged_by_their_deliveries(self) -> None:
+        rows = self.done(self.journal.record(an_event("a"), [to("slack")] * 3))
+        self.done(self.journal.bury([letter(row) for row in rows]))
+        older = self.done(self.journal.dead_letters(10, rows[2].seq))
+        self.assertEqual([each.pending.seq for each in older], [rows[1].seq, rows[0].seq])
+
+    def test_history_is_forgotten_by_age_but_nothing_that_is_pending(self) -> None:
+        for at in range(10):
+            self.done(self.journal.record(an_event(str(at), received_at=float(at)), [to("slack")]))
+        waits, *done = self.window()
+        self.done(self.journal.settle(done[:5], 50.0))
+        self.done(self.journal.bury([letter(row) for row in done[5:]]))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=92.0))), Pruned(7, 0))
+        self.assertEqual([told.event.id for told in self.done(self.journal.history(99))], ["9", "8", "0"])
+        self.assertEqual(self.window(), [waits])
+        self.assertEqual(len(self.done(self.journal.dead_letters(99))), 2)
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=92.0))), Pruned(0, 0))
+
+    def test_history_is_forgotten_by_number_the_oldest_first(self) -> None:
+        for at in range(10):
+            self.done(self.journal.record(an_event(str(at), received_at=100.0), []))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=3))), Pruned(7, 0))
+        self.assertEqual([told.event.id for told in self.done(self.journal.history(99))], ["9", "8", "7"])
+
+    def test_a_backlog_within_its_limit_is_left_alone(self) -> None:
+        self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * 20))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(pending_rows=20))), Pruned(0, 0))
+        self.assertEqual(len(self.window()), 20)

@@ -28,7 +28,15 @@ MAY_IMPORT: Final = {
     "stream": ("backoff", "errors", "event", "net"),
     "routing": ("errors", "event", "rendering"),
     "journal": ("errors", "event", "routing.delivery"),
-    "intake": ("event", "journal.interface", "outstanding", "routing", "status.board"),
+    "intake": (
+        "delivery.incidents",
+        "delivery.state",
+        "event",
+        "journal.interface",
+        "outstanding",
+        "routing",
+        "status.board",
+    ),
     "delivery": (
         "backoff",
         "errors",
@@ -58,11 +66,12 @@ MAY_IMPORT: Final = {
         "destination_settings",
         "errors",
         "gateway.docker.address",
+        "journal.interface",
         "net",
         "stream.credentials",
     ),
     "source": ("gateway", "settings", "stream.credentials"),
-    "service": ("delivery", "intake", "journal.interface", "status", "stream"),
+    "service": ("delivery", "intake", "journal.housekeeping", "journal.interface", "status", "stream"),
     "tap": ("assembly", "errors", "logs", "service", "settings"),
 }
 """What of `tutumstream` each of its modules and packages may import, by dotted prefix.

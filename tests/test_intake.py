@@ -1,9 +1,15 @@
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tutumstream.delivery.incidents import DUTY, Incidents
+from tutumstream.delivery.state import Failing, Held, Ok
 from tutumstream.event import Event, Malformed
 from tutumstream.intake import Intake
+from tutumstream.journal.interface import OpenIncident, Pending
 from tutumstream.journal.memory import MemoryJournal
+from tutumstream.routing.delivery import Delivery
 from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
 from tutumstream.status.board import Board
@@ -16,10 +22,16 @@ class TheIntake(SynchronousTestCase):
         self.journal = MemoryJournal()
         self.journal.open()
         self.board = Board(lambda: "", lambda _: None)
+        self.incidents = Incidents()
         self.woken: list[str] = []
         self.changed: list[str] = []
-        router = Router(tutorial(), {"slack", "webhook", "log"})
-        self.intake = Intake(router, self.journal, self.woken.append, self.changed.append, self.board)
+        router = Router(tutorial(), {"slack", "webhook", "pagerduty", "log"})
+        self.intake = Intake(
+            router, self.incidents, self.journal, self.offer, self.changed.append, self.board, lambda: 5.0
+        )
+
+    def offer(self, rows: Sequence[Pending]) -> None:
+        self.woken += [row.delivery.destination for row in rows]
 
     def test_remembers_an_event_with_all_that_it_causes_and_wakes_the_lanes(self) -> None:
         self.intake.take(CONTAINER)
@@ -33,14 +45,15 @@ class TheIntake(SynchronousTestCase):
         self.assertEqual(self.woken, [])
 
     def test_wakes_nobody_before_the_event_is_on_disk(self) -> None:
-        writing: Deferred[None] = Deferred()
+        writing: Deferred[list[Pending]] = Deferred()
+        rows = self.successResultOf(self.journal.record(CONTAINER, [Delivery("slack", "r", "why", "k")]))
         self.journal.record = lambda *_: writing
         self.intake.take(CONTAINER)
         self.assertEqual(self.woken, [])
         settled = self.intake.settled()
         self.assertNoResult(settled)
-        writing.callback(None)
-        self.assertEqual(sorted(self.woken), ["slack", "webhook"])
+        writing.callback(rows)
+        self.assertEqual(self.woken, ["slack"])
         self.successResultOf(settled)
 
     def test_keeps_what_is_no_event(self) -> None:
@@ -57,3 +70,25 @@ class TheIntake(SynchronousTestCase):
         self.intake.take(CONTAINER)
         self.intake.keep(Malformed(received_at=1.0, reason="no", raw=b"x"))
         self.assertEqual(dict(self.board.snapshot().counts), {"events": 2, "malformed": 1})
+
+    def test_tells_through_the_others_that_a_destination_is_held_and_when_it_is_not(self) -> None:
+        self.intake.turned("slack", Ok(), Held(1.0, "404"))
+        self.intake.turned("slack", Held(1.0, "404"), Ok())
+        rows = self.successResultOf(self.journal.pending("pagerduty", 0, 10))
+        self.assertEqual([row.event.message for row in rows], ["slack is held: 404", "slack works again"])
+        self.assertEqual(
+            [row.delivery.incident and row.delivery.incident.action for row in rows], ["trigger", "resolve"]
+        )
+        self.assertEqual({row.delivery.ordering_key for row in rows}, {"tutumstream-destination/slack"})
+        self.assertEqual(self.successResultOf(self.journal.pending("slack", 0, 10)), [])
+
+    def test_tells_of_no_other_trouble(self) -> None:
+        self.intake.turned("slack", Ok(), Failing(1.0, "500"))
+        self.intake.turned("slack", Failing(1.0, "500"), Ok())
+        self.assertEqual(self.successResultOf(self.journal.history(10)), [])
+
+    def test_meets_the_duty_to_resolve(self) -> None:
+        self.incidents.load([OpenIncident("old-pager", "blind", "stream", 1.0)])
+        self.intake.take(Event(id="e1", received_at=1.0, type="stream", action="open"))
+        (row,) = self.successResultOf(self.journal.pending("old-pager", 0, 10))
+        self.assertEqual(row.delivery.route, DUTY)

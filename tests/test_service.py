@@ -33,8 +33,26 @@ class Part(Service):
         return self.stopping
 
 
+class Lanes:
+    """Say when they start and stop; a stop may be held up."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+        self.running = False
+        self.stopping: Deferred[None] = succeed(None)
+
+    def start(self) -> Deferred[None]:
+        self.running = True
+        self.said.append("lanes starts")
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        self.said.append("lanes stops")
+        return self.stopping
+
+
 class Everything:
-    """Journal, intake, board, systemd and a port, all in one."""
+    """Journal, intake, housekeeping, board, systemd and a port, all in one."""
 
     def __init__(self, said: list[str]) -> None:
         self.said = said
@@ -51,6 +69,12 @@ class Everything:
 
     def destinations(self) -> Deferred[dict[str, int]]:
         return succeed({"slack": 3})
+
+    def start(self) -> None:
+        self.said.append("housekeeping starts")
+
+    def stop(self) -> None:
+        self.said.append("housekeeping stops")
 
     def settled(self) -> Deferred[None]:
         self.said.append("intake settles")
@@ -85,13 +109,14 @@ class TheService(SynchronousTestCase):
         self.fatal: list[Failure] = []
         self.all: Any = Everything(self.said)
         self.stream: Any = Part("stream", self.said)
-        self.lanes: Any = Part("lanes", self.said)
+        self.lanes: Any = Lanes(self.said)
         self.embedded: Any = Part("gateway", self.said)
         self.service = Tutumstream(
             Parts(
                 journal=self.all,
                 intake=self.all,
                 lanes=self.lanes,
+                housekeeping=self.all,
                 stream=self.stream,
                 embedded=self.embedded,
                 board=self.all,
@@ -111,6 +136,7 @@ class TheService(SynchronousTestCase):
                 "journal opens",
                 "board knows",
                 "lanes starts",
+                "housekeeping starts",
                 "gateway starts",
                 "stream starts",
                 "systemd ready",
@@ -127,6 +153,7 @@ class TheService(SynchronousTestCase):
                 "systemd stopping",
                 "stream stops",
                 "intake settles",
+                "housekeeping stops",
                 "lanes stops",
                 "gateway stops",
                 "journal closes",

@@ -4,6 +4,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.errors import SettingsError
+from tutumstream.journal.interface import Limits
 from tutumstream.settings import Settings, read
 
 WHO = {"TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "k3y"}
@@ -251,6 +252,18 @@ class Listening(SettingsCase):
         self.assertEqual(settings().listen, "tcp:8788:interface=127.0.0.1")
         self.assertEqual(settings({**WHO, "TUTUMSTREAM_LISTEN": "none"}).listen, "")
         self.assertEqual(settings(WHO, listen="tcp:1").listen, "tcp:1")
+
+
+class Amounts(SettingsCase):
+    def test_have_defaults_and_can_be_set(self) -> None:
+        self.assertEqual((settings().rates, settings().limits), ({}, Limits()))
+        found = settings({**WHO, "SLACK_RATE": "none", "PAGERDUTY_RATE": "0.5", "TUTUMSTREAM_HISTORY_DAYS": "1"})
+        self.assertEqual(found.rates, {"slack": 0.0, "pagerduty": 0.5})
+        self.assertEqual(found.limits, Limits(history_seconds=86400.0))
+
+    def test_that_make_no_sense_are_mistakes(self) -> None:
+        wrong = {"SLACK_RATE": "fast", "PAGERDUTY_RATE": "-1", "WEBHOOK_RATE": "inf", "TUTUMSTREAM_PENDING_ROWS": "0"}
+        self.assertEqual([line.split(":")[0] for line in self.mistakes({**WHO, **wrong})], list(wrong))
 
 
 class Logging(SettingsCase):

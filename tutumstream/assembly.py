@@ -5,8 +5,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import sdnotify
@@ -16,9 +17,12 @@ from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 
 from tutumstream.delivery.compose import Composer
-from tutumstream.delivery.lane import Lane
+from tutumstream.delivery.incidents import Incidents
+from tutumstream.delivery.lane import Lane, Manners
+from tutumstream.delivery.rate import Rate
 from tutumstream.delivery.service import Lanes
 from tutumstream.intake import Intake
+from tutumstream.journal.housekeeping import Housekeeping
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import ThreadWorker
 from tutumstream.net.agent import USER_AGENT, agent, pool
@@ -67,28 +71,34 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     journal = SqlJournal(str(state_dir / "journal.sqlite3"), ThreadWorker(reactor), reactor)
     board = Board(lambda: journal.health.problem, systemd.show)
     resources = Resources(api, origin.api_url, origin.credentials.authorization, reactor)
-    lanes = Lanes(
-        [
-            Lane(
-                name,
-                notifier,
-                journal,
-                Composer(routes, name, notifier, resources.fetch).message,
-                board.destination_is,
-                reactor,
-                time.time,
-                random.random,
-            )
-            for name, notifier in notifiers.items()
-        ],
-        reactor,
-    )
-    intake = Intake(Router(routes, notifiers), journal, lanes.wake, resources.forget, board)
+    incidents = Incidents()
+
+    def lane(name: str, notifier: INotifier) -> Lane:
+        return Lane(
+            name,
+            notifier,
+            _manners(settings, name),
+            journal,
+            Composer(routes, name, notifier, resources.fetch),
+            incidents,
+            board.destination_is,
+            lambda *turn: intake.turned(*turn),
+            reactor,
+            time.time,
+            random.random,
+        )
+
+    lanes = Lanes([lane(name, notifier) for name, notifier in notifiers.items()], journal, incidents, reactor)
+    router = Router(routes, notifiers)
+    intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, time.time)
+    stream = _stream(settings, reactor, origin, intake, board, near, trust)
+    intake.full = stream.hold
     return Parts(
         journal=journal,
         intake=intake,
         lanes=lanes,
-        stream=_stream(settings, reactor, origin, intake, board, near, trust),
+        housekeeping=Housekeeping(journal, settings.limits, reactor, time.time),
+        stream=stream,
         embedded=origin.gateway,
         board=board,
         systemd=systemd,
@@ -134,6 +144,26 @@ def _notifiers(settings: Settings, http: HttpClient) -> Mapping[str, INotifier]:
     else:
         _log.info("no destination is set, so this log gets everything; SLACK_URL and PAGERDUTY_KEY are two to set")
     return notifiers | {"log": LogNotifier()}
+
+
+_MANNERS: Final = {
+    "slack": Manners(at_once=1, rate=Rate(1.0, burst=3), digests=True),
+    "pagerduty": Manners(at_once=4, rate=Rate(2.0, burst=2)),
+    "webhook": Manners(at_once=50),
+    "elasticsearch": Manners(at_once=4),
+}
+
+
+def _manners(settings: Settings, name: str) -> Manners:
+    """How a destination is treated: as its owner asks for (wire contracts), or at the rate that the settings say."""
+    if settings.source == "demo" or name not in _MANNERS:
+        return Manners()
+    manners = _MANNERS[name]
+    if name in settings.rates:
+        rate = settings.rates[name]
+        burst = max(1, round(3 * rate)) if rate else 1
+        return replace(manners, rate=Rate(rate, burst) if rate else None)
+    return manners
 
 
 def _chat(notifiers: Mapping[str, INotifier]) -> str:

@@ -1,16 +1,23 @@
-"""Where an event comes in: routed, then remembered with all that it causes, then the lanes are woken."""
+"""Where an event comes in: routed, then remembered with all that it causes, then given to the lanes."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import Final
 
 from twisted.internet.defer import Deferred
 
-from tutumstream.event import Event, Malformed
-from tutumstream.journal.interface import IJournal
+from tutumstream.delivery.incidents import Incidents
+from tutumstream.delivery.state import DestinationState, Held, Ok
+from tutumstream.event import Event, Malformed, mint
+from tutumstream.journal.interface import IJournal, Pending
 from tutumstream.outstanding import Outstanding
-from tutumstream.routing.delivery import Delivery
 from tutumstream.routing.router import Router
 from tutumstream.status.board import Board
+
+FULL: Final = 5000
+"""Events that may wait to be written down; beyond, no more are asked for."""
+
+ROOM: Final = 1000
+"""From here on there is room again."""
 
 
 class Intake:
@@ -18,45 +25,84 @@ class Intake:
 
     Args:
         router: decides.
+        incidents: knows which resolves are owed.
         journal: remembers.
-        wake: called with a destination once its delivery is on disk.
+        offer: called with the deliveries of an event once they are on disk.
         changed: called with the URI of each object that changed: what was looked up of it is old.
         board: counts.
+        now: seconds since 1970.
+
+    Attributes:
+        full: called with True when no more events should come, and with False when they may come again.
     """
+
+    full: Callable[[bool], None] = staticmethod(lambda _: None)
 
     def __init__(
         self,
         router: Router,
+        incidents: Incidents,
         journal: IJournal,
-        wake: Callable[[str], None],
+        offer: Callable[[Sequence[Pending]], None],
         changed: Callable[[str], None],
         board: Board,
+        now: Callable[[], float],
     ) -> None:
         self._router = router
+        self._incidents = incidents
         self._journal = journal
-        self._wake = wake
+        self._offer = offer
         self._changed = changed
         self._board = board
+        self._now = now
         self._outstanding = Outstanding()
+        self._is_full = False
 
     def take(self, event: Event) -> None:
         """Take an event; order is kept."""
         self._board.counted("events")
         self._changed(event.resource_uri)
         deliveries = self._router.deliveries(event)
-        recorded = self._journal.record(event, deliveries)
-        recorded.addCallback(partial(self._recorded, deliveries))
+        owed = self._incidents.duties(event, deliveries)
+        recorded = self._journal.record(event, (*deliveries, *owed) if owed else deliveries)
+        if deliveries or owed:
+            recorded.addCallback(self._offer)
         self._outstanding.own(recorded, "remember an event")
+        if not self._is_full and len(self._outstanding) >= FULL:
+            self._is_full = True
+            self.full(True)
+        if self._is_full:
+            recorded.addCallback(self._relieved)
 
     def keep(self, malformed: Malformed) -> None:
         """Keep a message that is no event."""
         self._board.counted("malformed")
         self._outstanding.own(self._journal.keep(malformed), "keep a malformed message")
 
+    def turned(self, destination: str, before: DestinationState, after: DestinationState) -> None:
+        """A destination's state changed its kind: that it is held, and held no more, is told like any other event."""
+        if isinstance(after, Held):
+            self._tell_of(destination, "held", f"{destination} is {after}")
+        elif isinstance(before, Held) and isinstance(after, Ok):
+            self._tell_of(destination, "recovered", f"{destination} works again")
+
     def settled(self) -> Deferred[None]:
         """Fires when everything that was taken is on disk."""
         return self._outstanding.settled()
 
-    def _recorded(self, deliveries: Sequence[Delivery], _: None) -> None:
-        for destination in {delivery.destination for delivery in deliveries}:
-            self._wake(destination)
+    def _relieved(self, _: object) -> None:
+        if self._is_full and len(self._outstanding) <= ROOM:
+            self._is_full = False
+            self.full(False)
+
+    def _tell_of(self, destination: str, action: str, words: str) -> None:
+        self.take(
+            Event(
+                id=mint(),
+                received_at=self._now(),
+                type="destination",
+                action=action,
+                resource_uri=f"destination/{destination}",
+                message=words,
+            )
+        )

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from tutumstream.delivery.service import Lanes
 from tutumstream.intake import Intake
+from tutumstream.journal.housekeeping import Housekeeping
 from tutumstream.journal.interface import IJournal
 from tutumstream.status.board import Board
 from tutumstream.status.systemd import Systemd
@@ -36,6 +37,7 @@ class Parts:
     journal: IJournal
     intake: Intake
     lanes: Lanes
+    housekeeping: Housekeeping
     stream: StreamService
     embedded: IService | None
     board: Board
@@ -94,7 +96,8 @@ class Tutumstream(Service):
             self.log.info(
                 "{waiting} deliveries to {destination} were not done yet", waiting=waiting, destination=destination
             )
-        parts.lanes.startService()
+        await parts.lanes.start()
+        parts.housekeeping.start()
         if parts.embedded is not None:
             parts.embedded.startService()
         parts.stream.startService()
@@ -108,8 +111,9 @@ class Tutumstream(Service):
         if parts.stream.running:
             await parts.stream.stopService()
             await parts.intake.settled()
+        parts.housekeeping.stop()
         if parts.lanes.running:
-            await parts.lanes.stopService()
+            await parts.lanes.stop()
         if parts.embedded is not None and parts.embedded.running:
             await _ended(parts.embedded)
         await parts.journal.close()
@@ -122,5 +126,3 @@ async def _ended(service: IService) -> None:
     stopping = service.stopService()
     if stopping is not None:
         await stopping
-
-

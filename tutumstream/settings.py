@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import platformdirs
-from pydantic import BeforeValidator, ConfigDict, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from tutumstream.destination_settings import (
     DestinationVariables,
@@ -18,6 +18,7 @@ from tutumstream.destination_settings import (
 )
 from tutumstream.errors import DockerError, SettingsError
 from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
+from tutumstream.journal.interface import Limits
 from tutumstream.net.address import Address
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import load_trust
@@ -52,6 +53,13 @@ def _lower(value: object) -> object:
     return {"warning": "warn"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
+def _rate(value: object) -> object:
+    return 0.0 if value == "none" else value
+
+
+PerSecond = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+
+
 class Variables(DestinationVariables):
     """The environment, typed. An empty variable counts as not set."""
 
@@ -62,6 +70,13 @@ class Variables(DestinationVariables):
     TUTUM_BASE_URL: str = ""
     TUTUM_REST_HOST: str = "https://dashboard.tutum.co"
     TUTUM_STREAM_AUTH: Annotated[Literal["header", "query"], BeforeValidator(_lower)] = "header"
+    SLACK_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
+    PAGERDUTY_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
+    WEBHOOK_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
+    ELASTICSEARCH_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
+    TUTUMSTREAM_HISTORY_DAYS: Annotated[float, Field(gt=0)] = 7.0
+    TUTUMSTREAM_HISTORY_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
+    TUTUMSTREAM_PENDING_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
     TUTUMSTREAM_ROUTES: Literal["tutorial"] = "tutorial"
     TUTUMSTREAM_STATE_DIR: str = ""
     STATE_DIRECTORY: str = ""
@@ -101,6 +116,8 @@ class Settings:
         docker_host: the engine, as in DOCKER_HOST.
         state_dir: holds the journal; None for a temporary folder.
         listen: a Twisted endpoint string, "" for none.
+        rates: messages a second by destination, 0.0 for no limit; those that were set only.
+        limits: how much the journal keeps.
         environment: all variables, for proxies and trust.
     """
 
@@ -116,6 +133,8 @@ class Settings:
     elasticsearch: ElasticsearchSettings | None
     state_dir: Path | None
     listen: str
+    rates: Mapping[str, float]
+    limits: Limits
     log_format: LogFormat | None
     log_level: LogLevel
     environment: Mapping[str, str]
@@ -190,10 +209,26 @@ def _settings(
         elasticsearch=None if demo else variables.elasticsearch(),
         state_dir=None if demo else _state_dir(variables),
         listen="" if variables.TUTUMSTREAM_LISTEN == "none" else variables.TUTUMSTREAM_LISTEN,
+        rates=_rates(variables),
+        limits=Limits(
+            variables.TUTUMSTREAM_HISTORY_DAYS * 86400.0,
+            variables.TUTUMSTREAM_HISTORY_ROWS,
+            variables.TUTUMSTREAM_PENDING_ROWS,
+        ),
         log_format=variables.TUTUMSTREAM_LOG_FORMAT,
         log_level=variables.TUTUMSTREAM_LOG_LEVEL,
         environment=dict(environment),
     )
+
+
+def _rates(variables: Variables) -> dict[str, float]:
+    set_ones = {
+        "slack": variables.SLACK_RATE,
+        "pagerduty": variables.PAGERDUTY_RATE,
+        "webhook": variables.WEBHOOK_RATE,
+        "elasticsearch": variables.ELASTICSEARCH_RATE,
+    }
+    return {name: rate for name, rate in set_ones.items() if rate is not None}
 
 
 def _state_dir(variables: Variables) -> Path:

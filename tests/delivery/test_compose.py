@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.delivery.test_lane import ScriptedNotifier
@@ -43,8 +43,11 @@ class AComposer(SynchronousTestCase):
         return Composer(routes, "slack", ScriptedNotifier(), self.fetch)
 
     def message(self, text: str, row: Pending | None = None) -> Message:
-        composer = self.composer(Route("r", "true", ("slack",), text))
-        return self.successResultOf(Deferred.fromCoroutine(composer.message(row or pending("r"))))
+        return self.written(self.composer(Route("r", "true", ("slack",), text)), row or pending("r"))
+
+    def written(self, composer: Composer, row: Pending) -> Message:
+        (message,) = self.successResultOf(maybeDeferred(composer.messages, [row]))
+        return message
 
     def test_writes_the_routes_text_with_the_delivery_s_own_id_and_incident(self) -> None:
         incident = Incident("trigger", "key")
@@ -66,11 +69,11 @@ class AComposer(SynchronousTestCase):
             return waiting[-1]
 
         routes = [Route("r", "true", ("slack",), "{{ stack.name }} {{ node.name }} {{ resource.name }}")]
-        written = Deferred.fromCoroutine(Composer(routes, "slack", ScriptedNotifier(), slow).message(pending("r")))
+        written = maybeDeferred(Composer(routes, "slack", ScriptedNotifier(), slow).messages, [pending("r")])
         self.assertEqual(sorted(self.asked), [NODE, "/api/v1/service/x/", STACK])
         for answer in waiting:
             answer.callback({"name": "n"})
-        self.assertEqual(self.successResultOf(written).text, "n n n")
+        self.assertEqual(self.successResultOf(written)[0].text, "n n n")
 
     def test_tells_without_what_can_not_be_had(self) -> None:
         self.resources[STACK] = None
@@ -95,7 +98,7 @@ class AComposer(SynchronousTestCase):
         notifier.needs = frozenset({"resource", "stack", "node", "nodecluster"})
         self.resources["/api/v1/service/x/"] = {"name": "web"}
         composer = Composer([Route("r", "true", ("slack",), "{{ stack.name }}")], "slack", notifier, self.fetch)
-        message = self.successResultOf(Deferred.fromCoroutine(composer.message(pending("r"))))
+        message = self.written(composer, pending("r"))
         self.assertEqual(message.text, "shop")
         self.assertEqual(message.resources, {"resource": {"name": "web"}, "stack": self.resources[STACK]})
         self.assertEqual(sorted(self.asked), [NODE, "/api/v1/service/x/", STACK])
@@ -108,7 +111,7 @@ class AComposer(SynchronousTestCase):
         notifier.textual = False
         composer = Composer([Route("r", "true", ("slack",), "{{ stack.name }}")], "slack", notifier, self.fetch)
         incident = Incident("trigger", "key")
-        message = self.successResultOf(Deferred.fromCoroutine(composer.message(pending("r", incident))))
+        message = self.written(composer, pending("r", incident))
         self.assertEqual(message, Message("e1-1", EVENT, "", "r", incident))
         self.assertEqual(self.asked, [])
 

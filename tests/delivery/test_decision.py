@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,16 +15,16 @@ NOW = 10_000.0
 
 def pending(age: float = 0.0, attempts: int = 0) -> Pending:
     event = Event(id="e1", received_at=NOW - age, type="container")
-    return Pending(7, "e1-1", event, Delivery("slack", "r", "r: true", "k"), attempts=attempts)
+    return Pending(7, "e1-1", event, Delivery("slack", "r", "r: true", "k"), attempts=attempts, born_at=NOW - age)
 
 
-def after(verdict: Verdict, age: float = 0.0, attempts: int = 0, limited: int = 0, jitter: float = 1.0) -> object:
-    return decide(pending(age, attempts), verdict, limited, NOW, lambda: jitter)
+def after(verdict: Verdict, age: float = 0.0, attempts: int = 0, streak: int = 0, jitter: float = 1.0) -> object:
+    return decide(pending(age, attempts), verdict, streak, NOW, lambda: jitter)
 
 
 class ADelivery(SynchronousTestCase):
     def test_that_arrived_is_settled(self) -> None:
-        self.assertEqual(after(Delivered("id")), Settled(7))
+        self.assertEqual(after(Delivered("id")), Settled(pending()))
 
     def test_that_failed_is_tried_again_ever_later_up_to_five_minutes(self) -> None:
         waits = []
@@ -35,12 +37,12 @@ class ADelivery(SynchronousTestCase):
 
     def test_waits_as_long_as_it_was_told_even_if_that_is_hours(self) -> None:
         for seconds in (0.0, 2.0, 7200.0, 10 * 86400.0):
-            decision = after(TryAgain("slow down", after=seconds, limited=True), limited=1)
+            decision = after(TryAgain("slow down", after=seconds, limited=True), streak=1)
             assert isinstance(decision, Later)
             self.assertEqual(decision.until, NOW + seconds)
 
     def test_that_was_limited_did_not_fail(self) -> None:
-        decision = after(TryAgain("slow down", limited=True), attempts=3, limited=2)
+        decision = after(TryAgain("slow down", limited=True), attempts=3, streak=2)
         assert isinstance(decision, Later)
         assert decision.postponement is not None
         self.assertEqual(decision.postponement.attempts, 3)
@@ -53,7 +55,25 @@ class ADelivery(SynchronousTestCase):
         self.assertEqual((decision.postponement.attempts, decision.until), (4, NOW + 9))
 
     def test_to_a_held_destination_waits_for_the_next_probe_and_its_row_is_not_blamed(self) -> None:
-        self.assertEqual(after(Hold("404 no_service")), Later(NOW + PROBE_EVERY, None))
+        self.assertEqual(after(Hold("404 no_service")), Later(pending(), NOW + PROBE_EVERY, None))
+
+    def test_waits_as_long_as_the_destination_has_been_in_trouble(self) -> None:
+        decision = after(TryAgain("no answer"), attempts=0, streak=5)
+        assert isinstance(decision, Later)
+        self.assertEqual(decision.until, NOW + 32)
+
+    def test_that_was_taken_back_from_the_dead_letters_has_another_day(self) -> None:
+        row = replace(pending(age=2 * GIVE_UP_AFTER), born_at=NOW - 5)
+        self.assertIsInstance(decide(row, TryAgain("no answer"), 1, NOW, lambda: 1.0), Later)
+
+    def test_that_stays_knows_what_happened_to_it(self) -> None:
+        decision = after(TryAgain("no answer", answer="?"), attempts=2)
+        assert isinstance(decision, Later)
+        row = decision.stays
+        self.assertEqual((row.seq, row.attempts, row.due, row.reason, row.answer), (7, 3, NOW + 8, "no answer", "?"))
+        held = after(Hold("404"))
+        assert isinstance(held, Later)
+        self.assertEqual(held.stays, pending())
 
     def test_that_is_refused_is_given_up_with_the_answer(self) -> None:
         self.assertEqual(
@@ -70,7 +90,7 @@ class ADelivery(SynchronousTestCase):
             self.assertIn(verdict.reason, decision.reason)
 
     def test_that_arrives_late_is_delivered_all_the_same(self) -> None:
-        self.assertEqual(after(Delivered(), age=10 * GIVE_UP_AFTER), Settled(7))
+        self.assertIsInstance(after(Delivered(), age=10 * GIVE_UP_AFTER), Settled)
 
     def test_never_comes_back_before_it_was_told_to(self) -> None:
         seconds = st.none() | st.floats(0, 10**7)

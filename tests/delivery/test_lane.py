@@ -8,7 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY
-from tutumstream.delivery.lane import Lane
+from tutumstream.delivery.compose import Composer
+from tutumstream.delivery.incidents import Incidents
+from tutumstream.delivery.lane import Lane, Manners
+from tutumstream.delivery.rate import Rate
 from tutumstream.delivery.service import GRACE, Lanes
 from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
 from tutumstream.errors import JournalError
@@ -16,7 +19,8 @@ from tutumstream.event import Event
 from tutumstream.journal.interface import Pending
 from tutumstream.journal.memory import MemoryJournal
 from tutumstream.notifiers.interface import Delivered, Hold, INotifier, Message, Rejected, TryAgain, Verdict
-from tutumstream.routing.delivery import Delivery
+from tutumstream.routing.delivery import Delivery, Incident, IncidentAction
+from tutumstream.routing.route import Route
 
 Answer = Callable[[Message], Verdict]
 
@@ -32,6 +36,7 @@ class ScriptedNotifier:
     def __init__(self, batch: int = 1) -> None:
         self.batch = batch
         self.calls: list[list[str]] = []
+        self.messages: list[Message] = []
         self.answer: Answer = lambda _: Delivered()
         self.hang: list[Deferred[list[Verdict]]] | None = None
 
@@ -40,6 +45,7 @@ class ScriptedNotifier:
 
     def notify(self, messages: Sequence[Message]) -> Deferred[list[Verdict]]:
         self.calls.append([message.id for message in messages])
+        self.messages.extend(messages)
         if self.hang is not None:
             self.hang.append(Deferred())
             return self.hang[-1]
@@ -50,39 +56,62 @@ class ScriptedNotifier:
         return [each for call in self.calls for each in call]
 
 
-async def compose(pending: Pending) -> Message:
-    return Message(pending.id, pending.event, "text", pending.delivery.route)
-
-
 class LaneCase(SynchronousTestCase):
+    manners = Manners()
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.journal = MemoryJournal()
         self.journal.open()
         self.notifier = ScriptedNotifier()
         self.states: list[DestinationState] = []
-        self.lane = self.make_lane()
+        self.turns: list[str] = []
+        self.incidents = Incidents()
+        self.lanes = self.make_lanes()
 
-    def make_lane(self) -> Lane:
-        return Lane(
+    def make_lanes(self) -> Lanes:
+        routes = [Route("r", "true", ("slack",), "text")]
+        lane = Lane(
             "slack",
             self.notifier,
+            self.manners,
             self.journal,
-            compose,
+            Composer(routes, "slack", self.notifier, lambda _: succeed(None)),
+            self.incidents,
             lambda _, state: self.states.append(state),
+            lambda _, before, after: self.turns.append(f"{before} > {after}"),
             self.clock,
             self.clock.seconds,
             lambda: 1.0,
         )
+        return Lanes([lane], self.journal, self.incidents, self.clock)
 
-    def record(self, *names: str, destination: str = "slack") -> None:
+    def start(self) -> None:
+        self.successResultOf(self.lanes.start())
+
+    def restart(self) -> None:
+        self.successResultOf(self.lanes.stop())
+        self.incidents = Incidents()
+        self.lanes = self.make_lanes()
+        self.start()
+
+    def record(
+        self,
+        *names: str,
+        key: str = "",
+        action: IncidentAction | None = None,
+        destination: str = "slack",
+        urgent: bool = False,
+        grace: float = 0.0,
+    ) -> None:
         for name in names:
-            event = Event(id=name, received_at=self.clock.seconds(), type="container")
-            self.journal.record(event, [Delivery(destination, "r", "r: true", name)])
-        self.lane.wake()
+            event = Event(id=name, received_at=self.clock.seconds(), type="container", action="create")
+            incident = Incident(action, key) if action else None
+            delivery = Delivery(destination, "r", "r: true", key or name, incident, urgent, grace)
+            self.journal.record(event, [delivery]).addCallback(self.lanes.offer)
 
     def left(self) -> list[str]:
-        return [each.event.id for each in self.successResultOf(self.journal.pending("slack", 0, 1000))]
+        return [each.event.id for each in self.successResultOf(self.journal.pending("slack", 0, 10000))]
 
     def answers(self, *verdicts: Verdict) -> None:
         """These first, then everything is taken."""
@@ -93,32 +122,32 @@ class LaneCase(SynchronousTestCase):
 class ALane(LaneCase):
     def test_tells_in_order_what_was_there_and_what_comes(self) -> None:
         self.record("a", "b")
-        self.lane.start()
+        self.start()
         self.record("c")
         self.assertEqual(self.notifier.told, ["a-1", "b-1", "c-1"])
         self.assertEqual(self.left(), [])
 
     def test_leaves_other_destinations_alone(self) -> None:
-        self.lane.start()
+        self.start()
         self.record("a", destination="pagerduty")
         self.assertEqual(self.notifier.told, [])
 
     def test_takes_more_than_one_window_of_rows(self) -> None:
-        names = [f"n{number}" for number in range(501)]
+        names = [f"n{number}" for number in range(2501)]
         self.record(*names)
-        self.lane.start()
+        self.start()
         self.assertEqual(self.notifier.told, [f"{name}-1" for name in names])
 
     def test_fills_the_notifiers_batches(self) -> None:
         self.notifier.batch = 3
         self.record(*"abcdefg")
-        self.lane.start()
+        self.start()
         self.assertEqual([len(call) for call in self.notifier.calls], [3, 3, 1])
 
     def test_tells_one_at_a_time(self) -> None:
         self.notifier.hang = []
         self.record("a", "b")
-        self.lane.start()
+        self.start()
         self.assertEqual(self.notifier.told, ["a-1"])
         self.notifier.hang.pop().callback([Delivered()])
         self.assertEqual(self.notifier.told, ["a-1", "b-1"])
@@ -127,23 +156,78 @@ class ALane(LaneCase):
         reading: list[Deferred[list[Pending]]] = []
         real = self.journal.pending
 
-        def slow(*_: Any) -> Deferred[list[Pending]]:
+        def slow(*_: Any, **__: Any) -> Deferred[list[Pending]]:
             reading.append(Deferred())
             return reading[-1]
 
         self.journal.pending = slow
-        self.lane.start()
+        self.start()
+        reading.pop().callback([])
         self.record("a")
         self.journal.pending = real
         reading.pop().callback([])
         self.assertEqual(self.notifier.told, ["a-1"])
+
+    def test_tells_nothing_twice_that_was_read_and_recorded_at_the_same_time(self) -> None:
+        reading: list[Deferred[list[Pending]]] = []
+        real = self.journal.pending
+
+        def slow(*_: Any, **__: Any) -> Deferred[list[Pending]]:
+            reading.append(Deferred())
+            return reading[-1]
+
+        self.journal.pending = slow
+        self.start()
+        reading.pop().callback([])
+        self.record("a", "b")
+        self.journal.pending = real
+        reading.pop().callback(self.successResultOf(real("slack", 0, 1)))
+        self.assertEqual(self.notifier.told, ["a-1", "b-1"])
+
+
+class Ordering(LaneCase):
+    manners = Manners(at_once=3)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.notifier.hang = []
+
+    def test_lets_several_keys_go_at_once_and_each_key_in_order(self) -> None:
+        self.start()
+        self.record("a1", "a2", key="a")
+        self.record("b1", key="b")
+        self.record("c1", key="c")
+        self.record("d1", key="d")
+        self.assertEqual(self.notifier.told, ["a1-1", "b1-1", "c1-1"])
+        assert self.notifier.hang is not None
+        self.notifier.hang[0].callback([Delivered()])
+        self.assertEqual(self.notifier.told, ["a1-1", "b1-1", "c1-1", "a2-1"])
+
+    def test_lets_urgent_ones_overtake(self) -> None:
+        self.record(*[f"n{number}" for number in range(3000)])
+        self.record("wake up", urgent=True)
+        self.start()
+        self.assertEqual(self.notifier.told[0], "wake up-1")
+        self.record("wake up again", urgent=True)
+        assert self.notifier.hang is not None
+        self.notifier.hang[0].callback([Delivered()])
+        self.assertEqual(self.notifier.told[3], "wake up again-1")
+
+    def test_goes_on_without_a_message_that_the_destination_can_not_digest(self) -> None:
+        self.notifier.hang = None
+        self.notifier.answer = lambda message: TryAgain("500") if message.id == "bad-1" else Delivered()
+        self.start()
+        self.record("bad")
+        self.record(*[f"n{number}" for number in range(5)])
+        self.clock.pump([1.0] * 40)
+        self.assertEqual(self.left(), ["bad"])
 
 
 class AFailingDestination(LaneCase):
     def test_gets_the_same_message_again_before_any_other(self) -> None:
         self.answers(TryAgain("500"), TryAgain("500"))
         self.record("a", "b")
-        self.lane.start()
+        self.start()
         self.assertEqual(self.notifier.told, ["a-1"])
         self.clock.advance(2)
         self.assertEqual(self.notifier.told, ["a-1", "a-1"])
@@ -154,7 +238,7 @@ class AFailingDestination(LaneCase):
     def test_is_not_asked_sooner_because_something_new_came(self) -> None:
         self.answers(TryAgain("500"))
         self.record("a")
-        self.lane.start()
+        self.start()
         self.record("b", "c")
         self.clock.advance(1.9)
         self.assertEqual(self.notifier.told, ["a-1"])
@@ -162,10 +246,8 @@ class AFailingDestination(LaneCase):
     def test_is_remembered_over_a_restart(self) -> None:
         self.answers(TryAgain("slow down", after=100.0, limited=True))
         self.record("a", "b")
-        self.lane.start()
-        self.successResultOf(self.lane.stop())
-        again = self.make_lane()
-        again.start()
+        self.start()
+        self.restart()
         self.clock.advance(99)
         self.assertEqual(self.notifier.told, ["a-1"])
         self.clock.advance(1)
@@ -174,7 +256,7 @@ class AFailingDestination(LaneCase):
     def test_keeps_reasons_and_attempts_in_the_row(self) -> None:
         self.notifier.answer = lambda _: TryAgain("500 oops", answer="oops")
         self.record("a")
-        self.lane.start()
+        self.start()
         self.clock.pump([2.0, 4.0])
         (row,) = self.successResultOf(self.journal.pending("slack", 0, 10))
         self.assertEqual((row.attempts, row.reason, row.answer), (3, "500 oops", "oops"))
@@ -183,7 +265,7 @@ class AFailingDestination(LaneCase):
         self.notifier.batch = 4
         self.answers(Delivered(), TryAgain("429", after=5.0, limited=True), Rejected("400", "bad"), Delivered())
         self.record(*"abcd")
-        self.lane.start()
+        self.start()
         self.assertEqual(self.left(), ["b"])
         self.clock.advance(5)
         self.assertEqual(self.notifier.calls, [["a-1", "b-1", "c-1", "d-1"], ["b-1"]])
@@ -191,7 +273,7 @@ class AFailingDestination(LaneCase):
     def test_loses_a_message_to_the_dead_letters_after_a_day(self) -> None:
         self.notifier.answer = lambda _: TryAgain("no answer", answer="x")
         self.record("a")
-        self.lane.start()
+        self.start()
         self.clock.pump([300.0] * int(GIVE_UP_AFTER / 300 + 2))
         self.assertEqual(self.left(), [])
         (dead,) = self.successResultOf(self.journal.dead_letters(10))
@@ -207,7 +289,7 @@ class AFailingDestination(LaneCase):
         self.addCleanup(globalLogPublisher.removeObserver, see)
         self.answers(*[TryAgain("500 oops")] * 5)
         self.record("a", "b")
-        self.lane.start()
+        self.start()
         self.clock.pump([300.0] * 6)
         self.assertEqual(lines, ["warn slack is failing: 500 oops", "info slack works again"])
 
@@ -215,13 +297,12 @@ class AFailingDestination(LaneCase):
         self.clock.advance(100)
         self.answers(TryAgain("500"), TryAgain("500"), TryAgain("429", after=50.0, limited=True), Hold("404"))
         self.record("a")
-        self.lane.start()
+        self.start()
         self.clock.pump([2.0, 4.0, 50.0, PROBE_EVERY])
         self.assertEqual(
             self.states,
             [
                 Ok(),
-                Failing(100.0, "500"),
                 Failing(100.0, "500"),
                 Limited(156.0, "429"),
                 Held(156.0, "404"),
@@ -234,7 +315,7 @@ class AHeldDestination(LaneCase):
     def test_is_probed_every_five_minutes_with_its_oldest_message(self) -> None:
         self.answers(Hold("404"), Hold("404"))
         self.record("a", "b")
-        self.lane.start()
+        self.start()
         self.clock.advance(PROBE_EVERY - 1)
         self.assertEqual(self.notifier.told, ["a-1"])
         self.clock.pump([1.0, PROBE_EVERY])
@@ -243,9 +324,8 @@ class AHeldDestination(LaneCase):
     def test_is_asked_at_once_after_a_restart(self) -> None:
         self.answers(Hold("404"))
         self.record("a")
-        self.lane.start()
-        self.successResultOf(self.lane.stop())
-        self.make_lane().start()
+        self.start()
+        self.restart()
         self.assertEqual(self.notifier.told, ["a-1", "a-1"])
 
 
@@ -256,7 +336,7 @@ class ABrokenNotifier(LaneCase):
 
         self.notifier.answer = broken
         self.record("a", "b")
-        self.lane.start()
+        self.start()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.notifier.answer = lambda _: Delivered()
         self.clock.advance(2)
@@ -266,9 +346,9 @@ class ABrokenNotifier(LaneCase):
 class AJournalThatCanNotBeRead(LaneCase):
     def test_is_asked_again_a_second_later(self) -> None:
         real = self.journal.pending
-        self.journal.pending = lambda *_: fail(JournalError("here", "no"))
+        self.journal.pending = lambda *_, **__: fail(JournalError("here", "no"))
         self.record("a")
-        self.lane.start()
+        self.start()
         self.journal.pending = real
         self.clock.advance(1)
         self.assertEqual(self.notifier.told, ["a-1"])
@@ -278,12 +358,11 @@ class AStop(LaneCase):
     def setUp(self) -> None:
         super().setUp()
         self.notifier.hang = []
-        self.lanes = Lanes([self.lane], self.clock)
 
     def test_lets_what_is_in_flight_finish_and_begins_nothing_new(self) -> None:
         self.record("a", "b")
-        self.lanes.startService()
-        stopped = self.lanes.stopService()
+        self.start()
+        stopped = self.lanes.stop()
         self.assertNoResult(stopped)
         assert self.notifier.hang is not None
         self.notifier.hang.pop().callback([Delivered()])
@@ -292,8 +371,8 @@ class AStop(LaneCase):
 
     def test_lets_go_after_the_grace_and_leaves_the_rest_in_the_journal(self) -> None:
         self.record("a", "b")
-        self.lanes.startService()
-        stopped = self.lanes.stopService()
+        self.start()
+        stopped = self.lanes.stop()
         self.clock.advance(GRACE)
         self.successResultOf(stopped)
         self.assertEqual(self.left(), ["a", "b"])
@@ -302,11 +381,160 @@ class AStop(LaneCase):
         self.notifier.hang = None
         self.answers(TryAgain("500", after=1000.0))
         self.record("a")
-        self.lanes.startService()
-        self.successResultOf(self.lanes.stopService())
+        self.start()
+        self.successResultOf(self.lanes.stop())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ignores_a_destination_that_does_not_exist(self) -> None:
-        self.lanes.startService()
-        self.lanes.wake("nobody")
+        self.start()
+        self.record("a", destination="nobody")
         self.assertEqual(self.notifier.told, [])
+
+
+class OurOwnRate(LaneCase):
+    manners = Manners(rate=Rate(1.0, burst=3), digests=True)
+
+    def test_lets_a_burst_go_and_then_one_a_second(self) -> None:
+        self.start()
+        self.record(*"abcde")
+        self.assertEqual(len(self.notifier.told), 3)
+        self.clock.advance(1.0)
+        self.assertEqual(len(self.notifier.told), 4)
+        self.clock.advance(1.0)
+        self.assertEqual(len(self.notifier.told), 5)
+
+    def test_tells_a_backlog_of_more_than_a_minute_in_one_message(self) -> None:
+        self.record(*[f"n{number}" for number in range(100)])
+        self.start()
+        self.assertEqual(len(self.notifier.messages), 1)
+        self.assertIn("100 container events", self.notifier.messages[0].text)
+        self.assertEqual(self.left(), [])
+
+    def test_tells_what_is_urgent_on_its_own_even_then(self) -> None:
+        self.record(*[f"n{number}" for number in range(100)])
+        self.record("wake up", urgent=True)
+        self.start()
+        self.assertEqual([message.text for message in self.notifier.messages][0], "text")
+        self.assertIn("100 container events", self.notifier.messages[1].text)
+
+    def test_keeps_all_of_a_digest_that_did_not_arrive(self) -> None:
+        self.answers(TryAgain("500"))
+        self.record(*[f"n{number}" for number in range(100)])
+        self.start()
+        self.assertEqual(len(self.left()), 100)
+        self.clock.advance(2.0)
+        self.assertEqual(self.left(), [])
+
+
+class Lingering(LaneCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.notifier.batch = 3
+        self.notifier.linger = 1.0
+        self.lanes = self.make_lanes()
+        self.start()
+
+    def test_waits_for_a_full_batch_and_no_longer(self) -> None:
+        self.record("a", "b")
+        self.assertEqual(self.notifier.calls, [])
+        self.record("c")
+        self.assertEqual(self.notifier.calls, [["a-1", "b-1", "c-1"]])
+
+    def test_sends_what_there_is_when_its_time_is_over(self) -> None:
+        self.record("a")
+        self.clock.advance(0.5)
+        self.record("b")
+        self.clock.advance(0.5)
+        self.assertEqual(self.notifier.calls, [["a-1", "b-1"]])
+
+
+class AnIncident(LaneCase):
+    def trigger(self, name: str, grace: float = 0.0) -> None:
+        self.record(name, key="k", action="trigger", urgent=True, grace=grace)
+
+    def resolve(self, name: str) -> None:
+        self.record(name, key="k", action="resolve", urgent=True)
+
+    def test_that_was_over_before_it_could_be_told_is_not_told(self) -> None:
+        self.answers(Hold("401"))
+        self.record("first")
+        self.start()
+        self.trigger("t")
+        self.resolve("r")
+        self.clock.advance(PROBE_EVERY)
+        self.assertEqual(self.notifier.told, ["first-1", "first-1"])
+        self.assertEqual(self.left(), [])
+
+    def test_is_resolved_where_the_trigger_may_have_arrived(self) -> None:
+        self.answers(TryAgain("no answer"))
+        self.start()
+        self.trigger("t")
+        self.resolve("r")
+        self.clock.advance(2.0)
+        self.assertEqual(self.notifier.told, ["t-1", "r-1"])
+
+    def test_is_known_over_a_restart(self) -> None:
+        self.start()
+        self.trigger("t")
+        self.restart()
+        self.assertTrue(self.incidents.is_open("slack", "k"))
+        self.resolve("r")
+        self.restart()
+        self.assertFalse(self.incidents.is_open("slack", "k"))
+
+    def test_with_a_grace_is_told_when_it_lasts(self) -> None:
+        self.start()
+        self.trigger("t", grace=30.0)
+        self.clock.advance(29.0)
+        self.assertEqual(self.notifier.told, [])
+        self.clock.advance(1.0)
+        self.assertEqual(self.notifier.told, ["t-1"])
+
+    def test_with_a_grace_is_not_told_when_it_is_over_in_time(self) -> None:
+        self.start()
+        self.trigger("t", grace=30.0)
+        self.clock.advance(29.0)
+        self.resolve("r")
+        self.clock.advance(100.0)
+        self.assertEqual((self.notifier.told, self.left()), ([], []))
+
+    def test_with_a_grace_waits_for_it_over_a_restart(self) -> None:
+        self.start()
+        self.trigger("t", grace=30.0)
+        self.restart()
+        self.clock.advance(29.0)
+        self.assertEqual(self.notifier.told, [])
+        self.clock.advance(1.0)
+        self.assertEqual(self.notifier.told, ["t-1"])
+
+    def test_that_flaps_is_held_open_until_it_is_quiet(self) -> None:
+        self.start()
+        for number in range(10):
+            self.trigger(f"t{number}")
+            self.clock.advance(10.0)
+            self.resolve(f"r{number}")
+            self.clock.advance(10.0)
+        told = [each for each in self.notifier.told if each.startswith("t")]
+        self.assertEqual(told, [f"t{number}-1" for number in range(6)])
+        self.assertTrue(self.incidents.is_open("slack", "k"))
+        self.clock.advance(600.0)
+        self.assertEqual(self.notifier.told[-1], "r9-1")
+        self.assertFalse(self.incidents.is_open("slack", "k"))
+        self.assertEqual(self.left(), [])
+
+
+class ATurnOfState(LaneCase):
+    def test_is_told_once_each_way(self) -> None:
+        self.answers(Hold("404"), Hold("404"))
+        self.record("a")
+        self.start()
+        self.clock.pump([PROBE_EVERY] * 2)
+        self.assertEqual(self.turns, ["ok > held: 404", "held: 404 > ok"])
+
+    def test_is_not_told_again_after_a_restart(self) -> None:
+        self.answers(Hold("404"), Hold("404"))
+        self.record("a")
+        self.start()
+        self.restart()
+        self.assertEqual(self.turns, ["ok > held: 404"])
+        self.assertEqual(self.states[-1], Held(0.0, "404"))

@@ -99,7 +99,7 @@ class JournalMachine(RuleBasedStateMachine):
     def settle(self, choices: list[int], at: float) -> None:
         """Some arrive."""
         rows = self.chosen(choices)
-        self.both(lambda journal: journal.settle([row.seq for row in rows], at))
+        self.both(lambda journal: journal.settle(rows, at))
 
     @rule(choices=CHOICES, attempts=st.integers(0, 9), due=TIME, words=TEXT)
     def postpone(self, choices: list[int], attempts: int, due: float, words: str) -> None:

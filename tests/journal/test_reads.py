@@ -30,7 +30,7 @@ class QueryPlanTests(SynchronousTestCase):
 
     def test_a_window_of_a_backlog(self) -> None:
         self.assertEqual(
-            self.plan(lambda connection: reads.pending(connection, "slack", 5, 100)),
+            self.plan(lambda connection: reads.pending(connection, "slack", 5, 100, urgent=False)),
             [
                 "SEARCH deliveries USING INDEX pending (destination=? AND seq>?)",
                 "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)",
@@ -41,7 +41,7 @@ class QueryPlanTests(SynchronousTestCase):
         self.assertEqual(self.plan(reads.backlogs), ["SCAN deliveries USING COVERING INDEX pending"])
 
     def test_the_newest_dead_letters_and_events(self) -> None:
-        for read in (reads.newest_dead_letters, reads.newest_events, reads.newest_malformed):
+        for read in (partial(reads.newest_dead_letters, before=None), reads.newest_events, reads.newest_malformed):
             for step in self.plan(partial(read, limit=10))[1:]:
                 self.assertIn("USING INTEGER PRIMARY KEY", step)
 

@@ -2,6 +2,7 @@
 
 import resource
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.task import Clock
@@ -14,7 +15,8 @@ from tests.journal.workers import HeldWorker
 from tutumstream.errors import JournalError
 from tutumstream.event import Malformed
 from tutumstream.journal.group import RETRY_PAUSE
-from tutumstream.journal.interface import DeadLetter, Health, IJournal, Pending, Postponement
+from tutumstream.journal.interface import DeadLetter, Health, IJournal, Limits, Pending, Postponement, Pruned
+from tutumstream.journal.pruning import AT_WORK, STEP
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
 
@@ -97,7 +99,7 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.done(self.journal.record(an_event("a"), [to("slack")]))
         other = self.other()
         other.execute("BEGIN IMMEDIATE")
-        settled = self.journal.settle([self.window()[0].seq], 5.0)
+        settled = self.journal.settle(self.window()[:1], 5.0)
         recorded = self.journal.record(an_event("b"), [to("slack")])
         self.assertNoResult(settled)
         problem = "is locked by another program: end what has it open"
@@ -169,14 +171,14 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         a, b, c, d = self.window()
         worker = self.held()
         self.journal.settle([], 1.0)
-        self.journal.settle([a.seq], 1.0)
+        self.journal.settle([a], 1.0)
         self.journal.bury([letter(a), letter(b, "first")])
         self.journal.bury([letter(b, "second")])
-        self.journal.settle([b.seq], 2.0)
+        self.journal.settle([b], 2.0)
         self.journal.postpone([Postponement(c.seq, 1, 9.0, "one")])
         self.journal.postpone([Postponement(c.seq, 2, 9.5, "two")])
         self.journal.postpone([Postponement(d.seq, 1, 9.0, "one")])
-        self.journal.settle([d.seq], 3.0)
+        self.journal.settle([d], 3.0)
         worker.release_all()
         rows, dead = self.journal.pending("slack", 0, 10), self.journal.dead_letters(10)
         worker.release_all()
@@ -198,3 +200,19 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.addCleanup(worker.release_all)
         self.addCleanup(self.journal.close)
         return worker
+
+    def test_of_a_backlog_that_is_too_large_the_oldest_go_that_no_lane_works_on(self) -> None:
+        self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * (AT_WORK + 30)))
+        self.done(self.journal.record(an_event(received_at=100.0), [replace(to("slack"), urgent=True)] * 10))
+        pruned = self.done(self.journal.prune(100.0, Limits(pending_rows=AT_WORK + 20)))
+        self.assertEqual(pruned, Pruned(0, 20))
+        letters = self.done(self.journal.dead_letters(99))
+        self.assertEqual({each.cause for each in letters}, {"overflow"})
+        self.assertEqual(sorted(each.pending.seq for each in letters), list(range(AT_WORK + 1, AT_WORK + 21)))
+
+    def test_a_long_history_is_forgotten_step_by_step(self) -> None:
+        for _ in range(3 * STEP + 5):
+            self.journal.record(an_event(received_at=1.0), [])
+        self.done(self.journal.record(an_event("last", received_at=99.0), []))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=50.0))), Pruned(3 * STEP + 5, 0))
+        self.assertEqual([told.event.id for told in self.done(self.journal.history(9))], ["last"])

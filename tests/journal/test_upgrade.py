@@ -16,12 +16,12 @@ from tutumstream.journal.opening import file_of, open_file
 from tutumstream.journal.schema import metadata
 from tutumstream.journal.upgrade import MIGRATIONS, check_revision, upgrade
 
-SECOND = """
+NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 
 class UpgradeTests(SynchronousTestCase):
-    """With a second revision that exists only here."""
+    """With a further revision that exists only here."""
 
     def setUp(self) -> None:
         self.folder = a_folder(self)
@@ -48,7 +48,7 @@ class UpgradeTests(SynchronousTestCase):
         """Ours, and one that comes after."""
         copy = self.folder / "100% of the migrations"
         shutil.copytree(MIGRATIONS, copy)
-        (copy / "versions" / "r0002_second.py").write_text(SECOND.format(more=more))
+        (copy / "versions" / "r9999_next.py").write_text(NEXT.format(more=more))
         return copy
 
     def connect(self) -> Connection:
@@ -67,23 +67,23 @@ class UpgradeTests(SynchronousTestCase):
         self.assertIsNone(check_revision(connection, self.path))
         upgrade(connection, self.path, None)
         self.assertEqual([each.name for each in self.folder.iterdir()], ["journal.sqlite3"])
-        self.assertEqual(check_revision(connection, self.path), "0001")
+        self.assertEqual(check_revision(connection, self.path), "0002")
 
     def test_one_of_today_is_left_alone(self) -> None:
         self.made()
-        upgrade(self.connect(), self.path, "0001")
+        upgrade(self.connect(), self.path, "0002")
         self.assertEqual([each.name for each in self.folder.iterdir() if "revision" in each.name], [])
 
     def test_an_older_one_is_copied_and_then_upgraded(self) -> None:
         self.made()
         connection = self.connect()
         with capturedLogs() as logged:
-            upgrade(connection, self.path, "0001", self.migrations())
+            upgrade(connection, self.path, "0002", self.migrations())
         [line] = [formatEvent(each) for each in logged]
-        self.assertIn("upgraded to revision 0002", line)
-        self.assertIn(f"{self.folder / 'journal.sqlite3.revision-0001'} is how it was", line)
+        self.assertIn("upgraded to revision 9999", line)
+        self.assertIn(f"{self.folder / 'journal.sqlite3.revision-0002'} is how it was", line)
         self.assertIn("colour", [each["name"] for each in inspect(connection).get_columns("events")])
-        kept = sqlite3.connect(self.folder / "journal.sqlite3.revision-0001")
+        kept = sqlite3.connect(self.folder / "journal.sqlite3.revision-0002")
         self.addCleanup(kept.close)
         self.assertEqual(kept.execute("SELECT * FROM events").fetchall(), [(1, "a", 1.0, 0, "{}")])
 
@@ -92,17 +92,17 @@ class UpgradeTests(SynchronousTestCase):
         file = open_file(file_of(str(self.path)))
         self.addCleanup(file.close)
         migrations = self.migrations(more="raise ValueError('half way')")
-        self.assertRaises(ValueError, upgrade, file.connection, self.path, "0001", migrations)
-        self.assertEqual(check_revision(file.connection, self.path), "0001")
+        self.assertRaises(ValueError, upgrade, file.connection, self.path, "0002", migrations)
+        self.assertEqual(check_revision(file.connection, self.path), "0002")
         self.assertNotIn("colour", [each["name"] for each in inspect(file.connection).get_columns("events")])
 
     def test_a_newer_one_is_refused_and_not_touched(self) -> None:
         self.made()
-        upgrade(self.connect(), self.path, "0001", self.migrations())
+        upgrade(self.connect(), self.path, "0002", self.migrations())
         self.connect().close()
         before = self.path.read_bytes()
         refusal = self.assertRaises(JournalError, open_file, file_of(str(self.path)))
-        self.assertIn("newer version of tutumstream (its revision is 0002): start that version", str(refusal))
+        self.assertIn("newer version of tutumstream (its revision is 9999): start that version", str(refusal))
         self.assertEqual(self.path.read_bytes(), before)
 
     def test_the_database_of_another_program_is_refused_and_not_touched(self) -> None:

@@ -50,3 +50,26 @@ class ConditionsOverAnEvent(SynchronousTestCase):
         answers = Conditions([endless, "true"]).hold(VIEW)
         self.assertIsInstance(answers[0], str)
         self.assertIs(answers[1], True)
+
+
+class TheFieldsOfConditions(SynchronousTestCase):
+    def test_are_found_wherever_they_are_named(self) -> None:
+        for source, fields in (
+            ('event.type == "node"', {"type"}),
+            ('event . state in ["a"] || event.parent.stack != ""', {"state", "parent.stack"}),
+            ('event.type == "event" && "event.uuid" != \'it\\\'s event\'', {"type"}),
+            ("event.parents.size() > 1", {"parents"}),
+            ("true", set()),
+        ):
+            with self.subTest(source):
+                self.assertEqual(Conditions([source]).fields, frozenset(fields))
+
+    def test_are_unknown_where_the_event_goes_its_own_way(self) -> None:
+        for source in (
+            'event.type == r"node"',
+            'event["type"] == "node"',
+            "has(event.type) && size(event) > 1",
+            'event.parent["stack"] == ""',
+        ):
+            with self.subTest(source):
+                self.assertIsNone(Conditions(["true", source]).fields)

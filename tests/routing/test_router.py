@@ -58,3 +58,29 @@ class ARouter(SynchronousTestCase):
             Router([route("a", "event.type ==")], {"ops"})
         with self.assertRaises(TemplateError):
             Router([route("a", incident=IncidentRule("trigger", "{{ stack.name }}"))], {"ops"})
+
+    def test_tells_of_a_destination_through_the_others(self) -> None:
+        router = Router([route("a", "true", "slack", "pagerduty")], {"slack", "pagerduty"})
+        held = Event(id="e1", received_at=1.0, type="destination", action="held", resource_uri="destination/slack")
+        self.assertEqual([each.destination for each in router.deliveries(held)], ["pagerduty"])
+
+    def test_marks_what_pages_as_urgent_and_holds_back_triggers_only(self) -> None:
+        trigger = Route("t", "true", ("ops",), "x", IncidentRule("trigger", "k"), grace=30.0)
+        resolve = Route("r", "true", ("ops",), "x", IncidentRule("resolve", "k"), grace=30.0)
+        plain = Route("p", "true", ("ops",), "x", grace=30.0)
+        urgent = Route("u", "true", ("ops",), "x", urgent=True)
+        deliveries = Router([trigger, resolve, plain, urgent], {"ops"}).deliveries(EVENT)
+        self.assertEqual([each.urgent for each in deliveries], [True, True, False, True])
+        self.assertEqual([each.grace for each in deliveries], [30.0, 0.0, 0.0, 0.0])
+
+    def test_gives_the_same_answer_however_often_it_is_asked(self) -> None:
+        conditions = ['event.type == "stack"', 'event.parent.stack != ""', 'event.state in ["Running"]']
+        sure = Router([route(when, when) for when in conditions], {"ops"})
+        unsure = Router([route(when, when) for when in [*conditions, "event.id == event.id"]], {"ops"})
+        for kind in ("stack", "service"):
+            for state in ("Running", "Stopped"):
+                for parents in ((), ("/api/v1/stack/1/",), ("/api/v1/stack/2/",)):
+                    event = Event(id="e", received_at=1.0, type=kind, state=state, parents=parents)
+                    expected = [each.route for each in unsure.deliveries(event)][:-1]
+                    for _ in range(3):
+                        self.assertEqual([each.route for each in sure.deliveries(event)], expected)

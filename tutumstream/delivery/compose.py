@@ -6,6 +6,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from tutumstream.delivery.digest import digest
 from tutumstream.errors import TemplateError
 from tutumstream.event import Event
 from tutumstream.journal.interface import Pending
@@ -41,22 +42,50 @@ class Composer:
         # For deliveries whose route is gone, and for texts that fail on an event: told plainly is better than not.
         self._plain = templates.compile("plain", LINE)
         self._fetch = fetch
+        self._escape = notifier.escape
         self._textual = notifier.textual
         self._needs = notifier.needs
 
-    async def message(self, pending: Pending) -> Message:
-        """The message of a delivery, rendered with today's text where the notifier uses one."""
-        event = pending.event
-        text = self._texts.get(pending.delivery.route, self._plain) if self._textual else None
-        resources = await self._look_up(event, self._needs | text.needs if text else self._needs)
+    def messages(self, rows: Sequence[Pending]) -> list[Message] | Deferred[list[Message]]:
+        """The messages of deliveries, with today's texts; a Deferred only where something must be looked up."""
+        if not self._needs and not any(self._text(row).needs for row in rows if self._textual):
+            return [self._message(row, {}) for row in rows]
+        return Deferred.fromCoroutine(self._with_resources(rows))
+
+    def digest(self, rows: Sequence[Pending]) -> Message:
+        """One message for many deliveries."""
         return Message(
-            id=pending.id,
-            event=event,
-            text=self._render(text, event, resources) if text else "",
-            route=pending.delivery.route,
-            incident=pending.delivery.incident,
+            id=f"{rows[0].id}-digest",
+            event=rows[-1].event,
+            text=self._escape(digest([row.event for row in rows])),
+            route="digest",
+        )
+
+    async def _with_resources(self, rows: Sequence[Pending]) -> list[Message]:
+        # Asked for all at once, waited for one by one.
+        asked = [self._ask(row) for row in rows]
+        return [
+            self._message(row, {name: await answer for name, answer in answers.items()})
+            for row, answers in zip(rows, asked, strict=True)
+        ]
+
+    def _ask(self, row: Pending) -> dict[str, Deferred[Mapping[str, Any] | None]]:
+        names = self._needs | self._text(row).needs if self._textual else self._needs
+        uris = {name: row.event.resource_uri if name == "resource" else row.event.parent(name) for name in names}
+        return {name: self._fetch(uri) for name, uri in uris.items() if uri}
+
+    def _message(self, row: Pending, resources: Mapping[str, Mapping[str, Any] | None]) -> Message:
+        return Message(
+            id=row.id,
+            event=row.event,
+            text=self._render(self._text(row), row.event, resources) if self._textual else "",
+            route=row.delivery.route,
+            incident=row.delivery.incident,
             resources={name: found for name in self._needs if (found := resources.get(name)) is not None},
         )
+
+    def _text(self, row: Pending) -> Template:
+        return self._texts.get(row.delivery.route, self._plain)
 
     def _render(self, text: Template, event: Event, resources: Mapping[str, Mapping[str, Any] | None]) -> str:
         try:
@@ -64,9 +93,3 @@ class Composer:
         except TemplateError as problem:
             self.log.error("{problem}; told plainly instead", problem=problem)
             return self._plain.render(event.view(), {})
-
-    async def _look_up(self, event: Event, names: frozenset[str]) -> dict[str, Mapping[str, Any] | None]:
-        uris = {name: event.resource_uri if name == "resource" else event.parent(name) for name in sorted(names)}
-        # Asked for all at once, waited for one by one.
-        asked = {name: self._fetch(uri) for name, uri in uris.items() if uri}
-        return {name: await answer for name, answer in asked.items()}

@@ -1,29 +1,57 @@
-"""One worker per destination: takes its deliveries from the journal, in order, and tells them one after the other.
+"""One worker per destination: takes its deliveries from the journal and tells them, each key's in order.
 
 A lane never looks left or right, so a dead destination delays nobody else. All that it must know after a crash is in
-the journal's rows; what it keeps in memory is only a window on them.
+the journal; what it keeps in memory is a window on it.
+
+When a delivery fails, the whole destination waits and the same delivery is tried again: most failures are the
+destination's. Only when others got through in the meantime, or it failed often, is the delivery itself the suspect, and
+the others go on without it.
 """
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tutumstream.backoff import Jitter
-from tutumstream.delivery.decision import Decision, Later, Settled, decide
-from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
+from tutumstream.delivery.compose import Composer
+from tutumstream.delivery.decision import Later, Settled
+from tutumstream.delivery.destination import Destination
+from tutumstream.delivery.feed import Feed
+from tutumstream.delivery.incidents import Incidents
+from tutumstream.delivery.pairs import is_resolve, unneeded
+from tutumstream.delivery.rate import Rate, TokenBucket
+from tutumstream.delivery.state import DestinationState, Ok, standing, state
+from tutumstream.delivery.window import Window
 from tutumstream.errors import JournalError
-from tutumstream.journal.interface import DeadLetter, IJournal, Pending
-from tutumstream.notifiers.interface import Delivered, Hold, INotifier, Message, Rejected, TryAgain, Verdict
-
-WINDOW: Final = 200
-"""Rows read at once."""
+from tutumstream.journal.interface import DeadLetter, IJournal, Pending, Standing
+from tutumstream.notifiers.interface import INotifier, TryAgain, Verdict
+from tutumstream.outstanding import Outstanding
 
 JOURNAL_PAUSE: Final = 1.0
 """Seconds to wait when the journal can't be read."""
+
+DIGEST_AFTER: Final = 60.0
+"""Seconds of backlog, at the destination's own rate, from which on messages are told together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a destination is treated.
+
+    Attributes:
+        at_once: tries under way at the same time; 1 for chat.
+        rate: our own limit, None for none.
+        digests: whether many messages may be told as one when the rate can't carry them.
+    """
+
+    at_once: int = 1
+    rate: Rate | None = None
+    digests: bool = False
 
 
 class Lane:
@@ -32,9 +60,12 @@ class Lane:
     Args:
         destination: its name.
         notifier: tells.
+        manners: how much at once, and how fast.
         journal: remembers.
-        compose: makes the message of a delivery; called at most once per try.
+        composer: writes the messages.
+        incidents: which ones are open.
         publish: called with every new state of the destination.
+        turned: called with the state before and after, when it is another kind of state.
         clock: for waiting.
         now: seconds since 1970.
         jitter: 0.0 up to 1.0.
@@ -46,107 +77,157 @@ class Lane:
         self,
         destination: str,
         notifier: INotifier,
+        manners: Manners,
         journal: IJournal,
-        compose: Callable[[Pending], Awaitable[Message]],
+        composer: Composer,
+        incidents: Incidents,
         publish: Callable[[str, DestinationState], None],
+        turned: Callable[[str, DestinationState, DestinationState], None],
         clock: IReactorTime,
         now: Callable[[], float],
         jitter: Jitter,
     ) -> None:
         self.destination = destination
         self._notifier = notifier
+        self._manners = manners
         self._journal = journal
-        self._compose = compose
+        self._composer = composer
+        self._incidents = incidents
         self._publish = publish
+        self._turned = turned
         self._clock = clock
         self._now = now
         self._jitter = jitter
-        self._window: deque[Pending] = deque()
-        self._blocked_until = 0.0
-        self._limited = 0
-        self._state: DestinationState = Ok()
-        self._stopping = False
-        self._running: Deferred[None] | None = None
-        self._sleep: Deferred[None] | None = None
+        self._window = Window()
+        self._feed = Feed(destination, journal, self._window, self._tidy, notifier.batch)
+        self._bucket = TokenBucket(manners.rate)
+        self._is = Destination(Ok(), jitter)
+        self._shown: DestinationState = Ok()
+        self._tries: set[Deferred[Any]] = set()
+        self._writes = Outstanding()
         self._alarm: IDelayedCall | None = None
+        self._reading: Deferred[None] | None = None
+        self._lingering_since: float | None = None
+        self._running = False
+        self._pumping = False
 
-    def start(self) -> None:
-        """Go on with what was not delivered."""
-        self._publish(self.destination, self._state)
-        self._running = Deferred.fromCoroutine(self._run())
+    def start(self, stood: Standing) -> None:
+        """Go on with what was not delivered, and with how the destination stood."""
+        self._running = True
+        self._is = Destination(state(stood), self._jitter)
+        self._shown = self._is.state
+        self._publish(self.destination, self._shown)
+        self._read(self._feed.start())
 
-    def wake(self) -> None:
-        """There is something new."""
-        if self._sleep is not None:
-            sleep, self._sleep = self._sleep, None
-            if self._alarm is not None and self._alarm.active():
-                self._alarm.cancel()
-            sleep.callback(None)
+    def offer(self, rows: Sequence[Pending]) -> None:
+        """These were just recorded for this destination, in this order."""
+        self._feed.offer(rows)
+        self._pump()
 
     def stop(self) -> Deferred[None]:
-        """Begin nothing new; fires when what is in flight has ended. Cancel it to let go of that too."""
-        self._stopping = True
-        self.wake()
-        running, self._running = self._running, None
-        return running if running is not None else succeed(None)
+        """Begin nothing new; fires when what is under way has ended. Cancel it to let go of that too."""
+        self._running = False
+        self._disarm()
+        if self._reading is not None:
+            self._reading.cancel()
+        tries = tuple(self._tries)
 
-    async def _run(self) -> None:
-        while not self._stopping:
-            try:
-                await self._step()
-            except JournalError as problem:
-                self.log.warn("{destination}: {problem}", destination=self.destination, problem=problem)
-                self._window.clear()
-                await self._wait(JOURNAL_PAUSE)
+        def let_go(_: Deferred[None]) -> None:
+            for each in tries:
+                each.cancel()
 
-    async def _step(self) -> None:
-        if not self._window:
-            # Armed before the look: what is recorded while the journal answers must wake us too.
-            sleep = self._fall_asleep()
-            self._window.extend(await self._journal.pending(self.destination, 0, WINDOW))
-            if not self._window:
-                if not self._stopping:
-                    await sleep
-                return
-            self.wake()
-        delay = max(self._window[0].due, self._blocked_until) - self._now()
-        if delay > 0:
-            await self._wait(delay)
+        stopped: Deferred[None] = Deferred(let_go)
+        DeferredList(tries).addCallback(lambda _: stopped.callback(None))
+        return stopped.addCallback(lambda _: self._writes.settled())
+
+    def _pump(self) -> None:
+        """Begin whatever may begin now."""
+        if self._pumping:
+            # A notifier that answers at once: the loop below goes on by itself.
             return
-        batch = [self._window[n] for n in range(min(self._notifier.batch, len(self._window)))]
-        await self._apply(batch, await self._tell(batch))
+        self._pumping = True
+        while self._running and len(self._tries) < self._is.width(self._manners.at_once):
+            now = self._now()
+            wait = max(self._is.blocked_until - now, self._bucket.wait(now), self._lingering(now))
+            rows = self._take(now) if wait <= 0 else []
+            if not rows:
+                due = self._window.due()
+                self._wake_in(wait if wait > 0 or due is None else due - now)
+                break
+            self._bucket.take(now)
+            self._try(rows)
+        self._pumping = False
+        if self._running and self._feed.wants():
+            self._read(self._feed.read())
 
-    async def _tell(self, batch: Sequence[Pending]) -> list[Verdict]:
+    def _take(self, now: float) -> list[Pending]:
+        rate = self._manners.rate
+        if self._manners.digests and rate is not None and not self._window.has_urgent(now):
+            late = self._window.waiting > rate.per_second * DIGEST_AFTER
+            return self._window.take(now, len(self._window) if late else self._notifier.batch)
+        return self._window.take(now, self._notifier.batch)
+
+    def _lingering(self, now: float) -> float:
+        """Seconds to wait for a fuller batch."""
+        if not self._notifier.linger or self._window.waiting >= self._notifier.batch or not self._window.waiting:
+            self._lingering_since = None
+            return 0.0
+        if self._lingering_since is None:
+            self._lingering_since = now
+        return max(0.0, self._lingering_since + self._notifier.linger - now)
+
+    def _try(self, rows: Sequence[Pending]) -> None:
+        self._lingering_since = None
+        trying: Deferred[Any] = self._tell(rows)
+        self._tries.add(trying)
+        trying.addErrback(self._bug, len(rows))
+        trying.addCallback(self._ended, rows)
+        # What was let go at a stop stays as it is in the journal.
+        trying.addErrback(lambda failure: failure.trap(CancelledError))
+        trying.addCallback(self._over, trying)
+
+    def _tell(self, rows: Sequence[Pending]) -> Deferred[list[Verdict]]:
         try:
-            messages = [await self._compose(pending) for pending in batch]
-            verdicts = await self._notifier.notify(messages)
-        except CancelledError:
-            raise
-        except Exception as bug:
-            self.log.failure("a bug: {destination} could not be told", destination=self.destination)
-            return [TryAgain(f"a bug ({type(bug).__name__})")] * len(batch)
-        return verdicts
+            if len(rows) > self._notifier.batch:
+                told = self._notifier.notify([self._composer.digest(rows)])
+                return told.addCallback(lambda verdicts: list(verdicts) * len(rows))
+            messages = self._composer.messages(rows)
+            if isinstance(messages, Deferred):
+                return messages.addCallback(self._notifier.notify)
+            return self._notifier.notify(messages)
+        except Exception:
+            return fail()
 
-    async def _apply(self, batch: Sequence[Pending], verdicts: Sequence[Verdict]) -> None:
-        """Draw the conclusions from a batch and write them down."""
-        self._limited = self._limited + 1 if any(_is_limit(verdict) for verdict in verdicts) else 0
+    def _bug(self, failure: Failure, rows: int) -> list[Verdict]:
+        if failure.check(CancelledError):
+            failure.raiseException()
+        self.log.failure("a bug: {destination} could not be told", failure, destination=self.destination)
+        return [TryAgain(f"a bug ({type(failure.value).__name__})")] * rows
+
+    def _ended(self, verdicts: Sequence[Verdict], rows: Sequence[Pending]) -> None:
+        """Draw the conclusions from a try and write them down."""
         now = self._now()
-        decisions: list[Decision] = [
-            decide(pending, verdict, self._limited, now, self._jitter)
-            for pending, verdict in zip(batch, verdicts, strict=True)
-        ]
-        postponed = [each for each in decisions if isinstance(each, Later)]
-        self._blocked_until = max([each.until for each in postponed], default=0.0)
-        if postponed:
-            # Rows that failed have changed: what stays pending is read anew, in its old place.
-            self._window.clear()
-        for _ in range(min(len(batch), len(self._window))):
-            self._window.popleft()
-        self._observe(verdicts, now)
-        await self._write(decisions, now)
-
-    async def _write(self, decisions: Sequence[Decision], now: float) -> None:
+        decisions = self._is.judge(rows, verdicts, now)
+        settled = [each.row for each in decisions if isinstance(each, Settled)]
         dead = [each for each in decisions if isinstance(each, DeadLetter)]
+        later = [each for each in decisions if isinstance(each, Later)]
+        self._window.ended([*settled, *(each.pending for each in dead)], [each.stays for each in later])
+        if settled:
+            for row in settled:
+                self._incidents.told(row, now)
+            self._write(self._journal.settle(settled, now))
+        if dead:
+            self._bury(dead)
+        if postponed := [each.postponement for each in later if each.postponement is not None]:
+            self._write(self._journal.postpone(postponed))
+        self._observe()
+        self._tidy(rows)
+
+    def _over(self, _: object, trying: Deferred[Any]) -> None:
+        self._tries.discard(trying)
+        self._pump()
+
+    def _bury(self, dead: Sequence[DeadLetter]) -> None:
         for each in dead:
             self.log.error(
                 "{destination}: gave up delivery {id} ({cause}): {reason}",
@@ -155,49 +236,73 @@ class Lane:
                 cause=each.cause,
                 reason=each.reason,
             )
-        if settled := [each.seq for each in decisions if isinstance(each, Settled)]:
-            await self._journal.settle(settled, now)
-        if dead:
-            await self._journal.bury(dead)
-        rows = [each.postponement for each in decisions if isinstance(each, Later) and each.postponement is not None]
-        if rows:
-            await self._journal.postpone(rows)
+        self._write(self._journal.bury(dead))
 
-    def _observe(self, verdicts: Sequence[Verdict], now: float) -> None:
+    def _tidy(self, rows: Sequence[Pending]) -> None:
+        """Drop triggers and resolves that need not be told any more, and hold a flapping incident open."""
+        for key in {row.delivery.ordering_key for row in rows if row.delivery.incident is not None}:
+            waiting = self._window.rows(key)
+            if not waiting:
+                continue
+            now = self._now()
+            open_until = self._incidents.held_open_until(self.destination, key, now)
+            notes = unneeded(waiting, self._incidents.is_open(self.destination, key), open_until > 0.0)
+            if notes:
+                self._drop([row for row in waiting if row.seq in notes], notes, now)
+            first = self._window.rows(key)[:1]
+            if open_until and first and is_resolve(first[0]) and first[0].due < open_until:
+                self._window.ended((), [replace(first[0], due=open_until)])
+
+    def _drop(self, rows: Sequence[Pending], notes: Mapping[int, str], now: float) -> None:
+        self._window.drop(rows)
+        for row in rows:
+            note = notes[row.seq]
+            self.log.info("{destination}: {id} is not told: {note}", destination=self.destination, id=row.id, note=note)
+            self._write(self._journal.drop([row], note, now))
+
+    def _observe(self) -> None:
         """Tell once when the destination turns bad, and once when it recovers."""
-        state = _state(verdicts, self._state, self._blocked_until, now)
-        if type(state) is not type(self._state):
-            if isinstance(state, Ok):
-                self.log.info("{destination} works again", destination=self.destination)
-            else:
-                self.log.warn("{destination} is {state}", destination=self.destination, state=state)
-        self._state = state
-        self._publish(self.destination, state)
-
-    def _fall_asleep(self) -> Deferred[None]:
-        self._sleep = Deferred()
-        return self._sleep
-
-    async def _wait(self, seconds: float) -> None:
-        if self._stopping:
+        before, after = self._shown, self._is.state
+        if after == before:
             return
-        sleep = self._fall_asleep()
-        self._alarm = self._clock.callLater(seconds, self.wake)
-        await sleep
+        self._shown = after
+        self._write(self._journal.stand(self.destination, standing(after)))
+        self._publish(self.destination, after)
+        if type(after) is type(before):
+            return
+        if isinstance(after, Ok):
+            self.log.info("{destination} works again", destination=self.destination)
+        else:
+            self.log.warn("{destination} is {state}", destination=self.destination, state=after)
+        self._turned(self.destination, before, after)
 
+    def _read(self, reading: Deferred[None]) -> None:
+        self._reading = reading
+        reading.addCallbacks(self._has_read, self._can_not_read)
 
-def _is_limit(verdict: Verdict) -> bool:
-    return isinstance(verdict, TryAgain) and verdict.limited
+    def _has_read(self, _: None) -> None:
+        self._reading = None
+        self._pump()
 
+    def _can_not_read(self, failure: Failure) -> None:
+        self._reading = None
+        if failure.check(CancelledError):
+            return
+        if failure.check(JournalError):
+            self.log.warn("{destination}: {problem}", destination=self.destination, problem=failure.value)
+        else:
+            self.log.failure("a bug: the backlog of {destination} can't be read", failure, destination=self.destination)
+        self._wake_in(JOURNAL_PAUSE)
 
-def _state(verdicts: Sequence[Verdict], before: DestinationState, until: float, now: float) -> DestinationState:
-    """What a destination is after these verdicts: the worst of them counts."""
-    since = before.since if isinstance(before, Failing | Held) else now
-    for verdict in verdicts:
-        if isinstance(verdict, Hold):
-            return Held(since if isinstance(before, Held) else now, verdict.reason)
-    for verdict in verdicts:
-        if isinstance(verdict, TryAgain):
-            return Limited(until, verdict.reason) if verdict.limited else Failing(since, verdict.reason)
-    # A refused message says nothing of the destination, but it answers.
-    return Ok() if all(isinstance(verdict, Delivered | Rejected) for verdict in verdicts) else before
+    def _write(self, writing: Deferred[Any]) -> None:
+        self._writes.own(writing, f"write down what became of deliveries to {self.destination}")
+
+    def _wake_in(self, seconds: float) -> None:
+        self._disarm()
+        if seconds > 0:
+            self._alarm = self._clock.callLater(seconds, self._pump)
+
+    def _disarm(self) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm = None

@@ -64,5 +64,9 @@ class Opens:
         return self._times[-1] + FLAP_TIME
 
 
+def is_resolve(row: Pending) -> bool:
+    return _is(row, "resolve")
+
+
 def _is(row: Pending, action: str) -> bool:
     return row.delivery.incident is not None and row.delivery.incident.action == action

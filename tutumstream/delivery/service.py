@@ -1,50 +1,72 @@
-"""All lanes, as one service."""
+"""All lanes: started with what the journal remembers, stopped with a grace for what is under way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane
+from tutumstream.journal.interface import IJournal, Pending, Standing
 
 GRACE: Final = 10.0
-"""Seconds that a message in flight may still take when the service stops."""
+"""Seconds that a message under way may still take when the service stops."""
 
 
-class Lanes(Service):
-    """Starts and stops the lanes, and wakes the right one.
+class Lanes:
+    """Starts and stops the lanes, and gives each what was recorded for it.
 
     Args:
         lanes: one per destination.
+        journal: remembers how the destinations stood, and which incidents are open.
+        incidents: gets the open ones at the start.
         clock: for the grace.
     """
 
     log = Logger()
 
-    def __init__(self, lanes: Iterable[Lane], clock: IReactorTime) -> None:
+    def __init__(self, lanes: Iterable[Lane], journal: IJournal, incidents: Incidents, clock: IReactorTime) -> None:
         self._lanes = {lane.destination: lane for lane in lanes}
+        self._journal = journal
+        self._incidents = incidents
         self._clock = clock
+        self.running = False
 
-    def startService(self) -> None:
-        super().startService()
-        for lane in self._lanes.values():
-            lane.start()
+    def start(self) -> Deferred[None]:
+        """Fires when every lane goes on from where it was."""
+        return Deferred.fromCoroutine(self._start())
 
-    def wake(self, destination: str) -> None:
-        """A delivery for this destination was recorded; one that no longer exists is left as it is."""
-        if self.running and destination in self._lanes:
-            self._lanes[destination].wake()
+    async def _start(self) -> None:
+        self._incidents.load(await self._journal.open_incidents())
+        standings = await self._journal.standings()
+        self.running = True
+        for name, lane in self._lanes.items():
+            lane.start(standings.get(name, Standing("ok")))
 
-    def stopService(self) -> Deferred[None]:
-        """Fires when nothing is in flight any more: after `GRACE` seconds at the latest, the rest stays pending."""
-        super().stopService()
+    def offer(self, rows: Sequence[Pending]) -> None:
+        """These were just recorded. Those for a destination that no longer exists stay as they are."""
+        if not self.running:
+            return
+        if len(rows) == 1:
+            self._offer(rows[0].delivery.destination, rows)
+            return
+        for name in {row.delivery.destination for row in rows}:
+            self._offer(name, [row for row in rows if row.delivery.destination == name])
+
+    def stop(self) -> Deferred[None]:
+        """Fires when nothing is under way any more: after `GRACE` seconds at the latest, the rest stays pending."""
+        self.running = False
         stopped: Deferred[None] = DeferredList([self._stop(lane) for lane in self._lanes.values()]).addCallback(
             lambda _: None
         )
         return stopped
+
+    def _offer(self, name: str, rows: Sequence[Pending]) -> None:
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.offer(rows)
 
     def _stop(self, lane: Lane) -> Deferred[None]:
         def abandoned(*_: object) -> None:

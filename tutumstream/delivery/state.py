@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tutumstream.journal.interface import Standing
+
 
 @dataclass(frozen=True, slots=True)
 class Ok:
@@ -45,3 +47,27 @@ class Failing:
 
 
 DestinationState = Ok | Limited | Held | Failing
+
+
+def standing(state: DestinationState) -> Standing:
+    """What of a state is worth remembering over a restart."""
+    match state:
+        case Limited(until, reason):
+            return Standing("limited", until=until, reason=reason)
+        case Held(since, reason):
+            return Standing("held", since=since, reason=reason)
+        case Failing(since, reason):
+            return Standing("failing", since=since, reason=reason)
+    return Standing("ok")
+
+
+def state(remembered: Standing) -> DestinationState:
+    """The state to go on from."""
+    match remembered.kind:
+        case "limited":
+            return Limited(remembered.until, remembered.reason)
+        case "held":
+            return Held(remembered.since, remembered.reason)
+        case "failing":
+            return Failing(remembered.since, remembered.reason)
+    return Ok()

@@ -15,7 +15,7 @@ Row = tuple[object, ...]
 """The values of one row, in the order of the statement's columns."""
 
 MOST_ROWS: Final = 512
-"""Rows in one statement, a power of two. SQLite takes 32,766 values at once; the widest row has nine."""
+"""Rows in one statement, a power of two. SQLite takes 32,766 values at once; the widest row has twelve."""
 
 
 class Bulk:

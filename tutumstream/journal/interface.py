@@ -63,6 +63,21 @@ class Pending:
     born_at: float = 0.0
 
 
+def recorded(event: Event, deliveries: Sequence[Delivery], first_seq: int) -> list[Pending]:
+    """The rows of an event that was just recorded."""
+    return [
+        Pending(
+            first_seq + n,
+            f"{event.id}-{n + 1}",
+            event,
+            delivery,
+            due=event.received_at + delivery.grace if delivery.grace else 0.0,
+            born_at=event.received_at,
+        )
+        for n, delivery in enumerate(deliveries)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Postponement:
     """What a failed try leaves in the row; a restart goes on from here."""

@@ -4,14 +4,15 @@ A body that can't be read (damaged, or written by hand) stands for one event onl
 lane gets to know which of its rows have none.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, LargeBinary, Row, Select, cast, func, select
 
 from tutumstream.event import Event, Malformed
-from tutumstream.journal.interface import DeadLetter, Pending, Told
-from tutumstream.journal.schema import dead_letters, deliveries, events, malformed
+from tutumstream.journal.interface import DeadLetter, OpenIncident, Pending, Standing, Told
+from tutumstream.journal.schema import dead_letters, deliveries, events, incidents, malformed, standings
 from tutumstream.routing.delivery import Delivery, Incident
 
 
@@ -19,7 +20,9 @@ class Unreadable(Event, frozen=True):
     """Stands for an event whose body can't be read; its message says why."""
 
 
-def pending(connection: Connection, destination: str, after: int, limit: int) -> tuple[list[Pending], list[Pending]]:
+def pending(
+    connection: Connection, destination: str, after: int, limit: int, urgent: bool
+) -> tuple[list[Pending], list[Pending]]:
     """A window of a destination's backlog: the rows, and those among them without a readable event, apart."""
     chosen = (
         _DELIVERIES.where(deliveries.c.settled_at.is_(None))
@@ -28,12 +31,46 @@ def pending(connection: Connection, destination: str, after: int, limit: int) ->
         .order_by(deliveries.c.seq)
         .limit(max(limit, 0))
     )
+    if urgent:
+        chosen = chosen.where(deliveries.c.urgent == 1)
     rows = [_pending(row) for row in connection.execute(chosen)]
     damaged = [row for row in rows if isinstance(row.event, Unreadable)]
     return [row for row in rows if not isinstance(row.event, Unreadable)], damaged
 
 
-def newest_dead_letters(connection: Connection, limit: int) -> list[DeadLetter]:
+def revived(connection: Connection, seqs: Sequence[int]) -> list[Pending]:
+    """These rows, where they are pending, in order."""
+    chosen = _DELIVERIES.where(deliveries.c.settled_at.is_(None)).where(deliveries.c.seq.in_(seqs))
+    return [_pending(row) for row in connection.execute(chosen.order_by(deliveries.c.seq))]
+
+
+def oldest_unimportant(connection: Connection, skip: int, limit: int) -> list[Pending]:
+    """Pending deliveries that are not urgent, the oldest first, but for the very first ones."""
+    chosen = (
+        _DELIVERIES.where(deliveries.c.settled_at.is_(None))
+        .where(deliveries.c.urgent == 0)
+        .order_by(deliveries.c.seq)
+        .limit(limit)
+        .offset(skip)
+    )
+    return [_pending(row) for row in connection.execute(chosen)]
+
+
+def how_they_stood(connection: Connection) -> dict[str, Standing]:
+    """By destination."""
+    rows = connection.execute(select(standings))
+    return {row.destination: Standing(row.kind, row.since, row.until, row.reason) for row in rows}
+
+
+def still_open(connection: Connection) -> list[OpenIncident]:
+    """The oldest first."""
+    rows = connection.execute(
+        select(incidents).order_by(incidents.c.opened_at, incidents.c.destination, incidents.c.key)
+    )
+    return [OpenIncident(row.destination, row.key, row.event_type, row.opened_at) for row in rows]
+
+
+def newest_dead_letters(connection: Connection, limit: int, before: int | None) -> list[DeadLetter]:
     """The newest first."""
     chosen = (
         _DELIVERIES.add_columns(
@@ -46,6 +83,8 @@ def newest_dead_letters(connection: Connection, limit: int) -> list[DeadLetter]:
         .order_by(dead_letters.c.seq.desc())
         .limit(max(limit, 0))
     )
+    if before is not None:
+        chosen = chosen.where(deliveries.c.seq < before)
     return [
         DeadLetter(_pending(row), row.cause, row.death_reason, row.answer, row.died_at)
         for row in connection.execute(chosen)
@@ -84,15 +123,17 @@ def last_seqs(connection: Connection) -> tuple[int, int]:
 
 def _pending(row: Row[Any]) -> Pending:
     incident = None if row.incident_action is None else Incident(row.incident_action, row.incident_key)
+    urgent = bool(row.urgent)
     return Pending(
         seq=row.seq,
         id=f"{row.id}-{row.ordinal}",
         event=_event(row),
-        delivery=Delivery(row.destination, row.route, row.reason, row.ordering_key, incident),
+        delivery=Delivery(row.destination, row.route, row.reason, row.ordering_key, incident, urgent),
         attempts=row.attempts,
         due=row.due,
         reason=row.last_reason,
         answer=row.last_answer,
+        born_at=row.born_at,
     )
 
 
@@ -124,5 +165,7 @@ _DELIVERIES: Final[Select[Any]] = select(
     deliveries.c.due,
     deliveries.c.last_reason,
     deliveries.c.last_answer,
+    deliveries.c.urgent,
+    deliveries.c.born_at,
     *_EVENT,
 ).join_from(deliveries, events, deliveries.c.event_seq == events.c.seq)

@@ -6,7 +6,7 @@ stream may repeat its own uuids. Both seqs grow with time, so what is old can be
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, and_, text
 
 metadata: Final = MetaData()
 
@@ -41,6 +41,9 @@ deliveries: Final = Table(
     Column("last_answer", Text, nullable=False, server_default=text("''")),
     # When it was delivered or given up; NULL while it is pending.
     Column("settled_at", Float),
+    Column("urgent", Integer, nullable=False, server_default="0"),
+    # Its age counts from here: the event's receipt, or when it was taken back from the dead letters.
+    Column("born_at", Float, nullable=False, server_default="0"),
 )
 
 # Holds the backlog only, so reading a window of it costs the same however long the history is. With `settled_at` in
@@ -51,6 +54,13 @@ Index(
     deliveries.c.seq,
     deliveries.c.settled_at,
     sqlite_where=deliveries.c.settled_at.is_(None),
+)
+
+Index(
+    "urgent",
+    deliveries.c.destination,
+    deliveries.c.seq,
+    sqlite_where=and_(deliveries.c.settled_at.is_(None), deliveries.c.urgent == 1),
 )
 
 dead_letters: Final = Table(
@@ -71,4 +81,25 @@ malformed: Final = Table(
     Column("received_at", Float, nullable=False),
     Column("reason", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
+)
+
+# How each destination stood, for the next start.
+standings: Final = Table(
+    "standings",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# Incidents whose trigger arrived and whose resolve did not, yet.
+incidents: Final = Table(
+    "incidents",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("event_type", Text, nullable=False),
+    Column("opened_at", Float, nullable=False),
 )

@@ -7,7 +7,7 @@ One connection, because SQLite before 3.51.3 can damage a write-ahead log that t
 from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike, fspath
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, fail
@@ -19,8 +19,21 @@ from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.journal import reads, writes
 from tutumstream.journal.group import GroupCommit
-from tutumstream.journal.interface import DeadLetter, Health, IJournal, Pending, Postponement, Told
+from tutumstream.journal.interface import (
+    DeadLetter,
+    Health,
+    IJournal,
+    Limits,
+    OpenIncident,
+    Pending,
+    Postponement,
+    Pruned,
+    Standing,
+    Told,
+    recorded,
+)
 from tutumstream.journal.opening import OpenFile, file_of, open_file
+from tutumstream.journal.pruning import Pruning
 from tutumstream.journal.trouble import in_words
 from tutumstream.journal.worker import Worker
 from tutumstream.journal.writes import Write
@@ -63,6 +76,7 @@ class SqlJournal:
         self._worker = worker
         self._clock = clock
         self._session: _Session | None = None
+        self._pruning = Pruning()
 
     @property
     def health(self) -> Health:
@@ -77,7 +91,7 @@ class SqlJournal:
         """See `IJournal`."""
         return Deferred.fromCoroutine(self._close())
 
-    def record(self, event: Event, deliveries: Sequence[Delivery]) -> Deferred[None]:
+    def record(self, event: Event, deliveries: Sequence[Delivery]) -> Deferred[list[Pending]]:
         """See `IJournal`."""
         session = self._session
         if session is None:
@@ -86,17 +100,24 @@ class SqlJournal:
             write = writes.recording(event, deliveries, session.event_seq + 1, session.delivery_seq + 1)
         except ValueError as problem:
             return self._refuse(f"can't keep event {event.id}: {problem}")
+        first = session.delivery_seq + 1
         session.event_seq += 1
         session.delivery_seq += len(deliveries)
-        return session.group.ask(write)
+        rows = recorded(event, deliveries, first)
+        asked: Deferred[Any] = session.group.ask(write)
+        return asked.addCallback(lambda _: rows)
 
     def keep(self, malformed: Malformed) -> Deferred[None]:
         """See `IJournal`."""
         return self._ask(writes.keeping(malformed))
 
-    def settle(self, seqs: Sequence[int], at: float) -> Deferred[None]:
+    def settle(self, rows: Sequence[Pending], at: float) -> Deferred[None]:
         """See `IJournal`."""
-        return self._ask(writes.settling(seqs, at))
+        return self._ask(writes.settling(rows, at))
+
+    def drop(self, rows: Sequence[Pending], note: str, at: float) -> Deferred[None]:
+        """See `IJournal`."""
+        return self._ask(writes.dropping(rows, note, at))
 
     def postpone(self, postponements: Sequence[Postponement]) -> Deferred[None]:
         """See `IJournal`."""
@@ -106,13 +127,37 @@ class SqlJournal:
         """See `IJournal`."""
         return self._ask(writes.burying(dead))
 
-    def pending(self, destination: str, after: int, limit: int) -> Deferred[list[Pending]]:
+    def pending(self, destination: str, after: int, limit: int, urgent: bool = False) -> Deferred[list[Pending]]:
         """See `IJournal`."""
-        return Deferred.fromCoroutine(self._pending(destination, after, limit))
+        return Deferred.fromCoroutine(self._pending(destination, after, limit, urgent))
 
-    def dead_letters(self, limit: int) -> Deferred[list[DeadLetter]]:
+    def dead_letters(self, limit: int, before: int | None = None) -> Deferred[list[DeadLetter]]:
         """See `IJournal`. The event of one whose body can't be read is of type `unreadable`."""
-        return Deferred.fromCoroutine(self._read(partial(reads.newest_dead_letters, limit=limit)))
+        return Deferred.fromCoroutine(self._read(partial(reads.newest_dead_letters, limit=limit, before=before)))
+
+    def revive(self, seqs: Sequence[int], at: float) -> Deferred[list[Pending]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._revive(seqs, at))
+
+    def forget(self, seqs: Sequence[int]) -> Deferred[int]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._forget(seqs))
+
+    def stand(self, destination: str, standing: Standing) -> Deferred[None]:
+        """See `IJournal`."""
+        return self._ask(writes.standing(destination, standing))
+
+    def standings(self) -> Deferred[dict[str, Standing]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._read(reads.how_they_stood))
+
+    def open_incidents(self) -> Deferred[list[OpenIncident]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._read(reads.still_open))
+
+    def prune(self, now: float, limits: Limits) -> Deferred[Pruned]:
+        """See `IJournal`. Of a backlog that is too large the very oldest are left to the lanes that work on them."""
+        return Deferred.fromCoroutine(self._prune(now, limits))
 
     def malformed(self, limit: int) -> Deferred[list[Malformed]]:
         """See `IJournal`."""
@@ -162,9 +207,23 @@ class SqlJournal:
         except Exception as problem:
             raise JournalError(self._place, in_words(problem)) from problem
 
-    async def _pending(self, destination: str, after: int, limit: int) -> list[Pending]:
+    async def _revive(self, seqs: Sequence[int], at: float) -> list[Pending]:
+        revived: list[int] = []
+        await self._ask(writes.reviving(seqs, at, revived))
+        return await self._read(partial(reads.revived, seqs=revived))
+
+    async def _forget(self, seqs: Sequence[int]) -> int:
+        forgotten: list[int] = []
+        await self._ask(writes.forgetting(seqs, forgotten))
+        return sum(forgotten)
+
+    async def _prune(self, now: float, limits: Limits) -> Pruned:
+        backlog = sum((await self._read(reads.backlogs)).values())
+        return await self._pruning.prune(self._ask, backlog, now, limits)
+
+    async def _pending(self, destination: str, after: int, limit: int, urgent: bool) -> list[Pending]:
         """Read a window. Rows that can't be read are buried first, so that an empty answer means an empty backlog."""
-        read = partial(reads.pending, destination=destination, after=after, limit=limit)
+        read = partial(reads.pending, destination=destination, after=after, limit=limit, urgent=urgent)
         while True:
             rows, damaged = await self._read(read)
             if damaged:
@@ -175,7 +234,7 @@ class SqlJournal:
             if rows or not damaged:
                 return rows
 
-    def _refuse(self, problem: str) -> Deferred[None]:
+    def _refuse(self, problem: str) -> Deferred[Any]:
         return fail(JournalError(self._place, problem))
 
 

@@ -1,18 +1,20 @@
 """Everything that changes the journal: what one caller asked for, as rows, and a group of those as a few statements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
 import msgspec
 from sqlalchemy import CTE, Connection, Float, Insert, Integer, Text, Update, column, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.bulk import Bulk, Row, inserting
-from tutumstream.journal.interface import MALFORMED_BYTES, MALFORMED_ROWS, DeadLetter, Postponement
-from tutumstream.journal.schema import dead_letters, deliveries, events, malformed
+from tutumstream.journal.interface import MALFORMED_BYTES, MALFORMED_ROWS, DeadLetter, Pending, Postponement, Standing
+from tutumstream.journal.schema import dead_letters, deliveries, events, incidents, malformed, standings
 from tutumstream.journal.trouble import trouble
 from tutumstream.routing.delivery import Delivery
 
@@ -24,6 +26,7 @@ class Write:
     Attributes:
         events, deliveries, malformed: rows to add.
         change: what to do with rows that are there already: statements that each take `rows`.
+        act: the same for what is too rare to be done in bulk.
     """
 
     events: Sequence[Row] = ()
@@ -31,6 +34,7 @@ class Write:
     malformed: Sequence[Row] = ()
     change: tuple[Bulk, ...] = ()
     rows: Sequence[Row] = ()
+    act: Callable[[Connection], object] | None = None
 
 
 Outcome = Exception | None
@@ -74,8 +78,12 @@ def apply(connection: Connection, writes: Sequence[Write]) -> None:
     """
     _INSERT_EVENTS.run(connection, [row for write in writes for row in write.events])
     _INSERT_DELIVERIES.run(connection, [row for write in writes for row in write.deliveries])
-    for change, same in groupby((write for write in writes if write.change), attrgetter("change")):
-        rows = [row for write in same for row in write.rows]
+    for change, same in groupby((write for write in writes if write.change or write.act), attrgetter("change")):
+        rows: list[Row] = []
+        for write in same:
+            rows += write.rows
+            if write.act is not None:
+                write.act(connection)
         for bulk in change:
             bulk.run(connection, rows)
     if new := [row for write in writes for row in write.malformed]:
@@ -99,6 +107,9 @@ def recording(event: Event, causes: Sequence[Delivery], event_seq: int, first_se
                 each.ordering_key,
                 each.incident.action if each.incident else None,
                 each.incident.key if each.incident else None,
+                event.received_at + each.grace if each.grace else 0.0,
+                int(each.urgent),
+                event.received_at,
             )
             for n, each in enumerate(causes)
         ],
@@ -110,9 +121,66 @@ def keeping(broken: Malformed) -> Write:
     return Write(malformed=[(broken.received_at, storable(broken.reason), broken.raw[:MALFORMED_BYTES])])
 
 
-def settling(seqs: Iterable[int], at: float) -> Write:
-    """Deliveries that arrived."""
-    return Write(change=_SETTLE, rows=[(seq, at) for seq in seqs])
+def settling(rows: Sequence[Pending], at: float) -> Write:
+    """Deliveries that arrived, and what they do to their incidents."""
+    if any(row.delivery.incident is not None for row in rows):
+        return Write(act=partial(_settle_one_by_one, rows=rows, at=at))
+    return Write(change=_SETTLE, rows=[(row.seq, at) for row in rows])
+
+
+def _settle_one_by_one(connection: Connection, rows: Sequence[Pending], at: float) -> None:
+    for row in rows:
+        settled = connection.execute(
+            update(deliveries)
+            .where(deliveries.c.seq == row.seq, deliveries.c.settled_at.is_(None))
+            .values(settled_at=at)
+        )
+        incident = row.delivery.incident
+        if incident is None or not settled.rowcount:
+            continue
+        name = {"destination": row.delivery.destination, "key": incident.key}
+        if incident.action == "trigger":
+            opened = sqlite_insert(incidents).values(**name, event_type=row.event.type, opened_at=at)
+            connection.execute(opened.on_conflict_do_nothing())
+        elif incident.action == "resolve":
+            connection.execute(delete(incidents).filter_by(**name))
+
+
+def dropping(rows: Sequence[Pending], note: str, at: float) -> Write:
+    """Deliveries that need not be told."""
+    return Write(change=_DROP, rows=[(row.seq, note, at) for row in rows])
+
+
+def standing(destination: str, stands: Standing) -> Write:
+    """How a destination stands."""
+    values = {"kind": stands.kind, "since": stands.since, "until": stands.until, "reason": storable(stands.reason)}
+    new = sqlite_insert(standings).values(destination=destination, **values)
+    statement = new.on_conflict_do_update(index_elements=["destination"], set_=values)
+    return Write(act=lambda connection: connection.execute(statement))
+
+
+def reviving(seqs: Sequence[int], at: float, revived: list[int]) -> Write:
+    """Take dead letters back; those that there were are added to `revived`."""
+
+    def revive(connection: Connection) -> None:
+        revived[:] = connection.scalars(
+            select(dead_letters.c.delivery_seq).where(dead_letters.c.delivery_seq.in_(seqs))
+        ).all()
+        connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(revived)))
+        fresh = {"settled_at": None, "attempts": 0, "due": 0.0, "last_reason": "", "last_answer": "", "born_at": at}
+        connection.execute(update(deliveries).where(deliveries.c.seq.in_(revived)).values(**fresh))
+
+    return Write(act=revive)
+
+
+def forgetting(seqs: Sequence[int], forgotten: list[int]) -> Write:
+    """Drop dead letters for good; their number is added to `forgotten`."""
+
+    def forget(connection: Connection) -> None:
+        gone = connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(seqs)))
+        forgotten[:] = [gone.rowcount]
+
+    return Write(act=forget)
 
 
 def postponing(postponements: Iterable[Postponement]) -> Write:
@@ -145,6 +213,11 @@ def _postpone(given: CTE) -> Update:
     return update(deliveries).where(*_still_pending(given)).values({name: given.c[name] for name in names})
 
 
+def _drop(given: CTE) -> Update:
+    changed = {"last_reason": given.c.note, "settled_at": given.c.at}
+    return update(deliveries).where(*_still_pending(given)).values(changed)
+
+
 def _add_dead_letter(given: CTE) -> Insert:
     names = ("cause", "reason", "answer", "died_at")
     chosen = select(deliveries.c.seq, *(given.c[name] for name in names)).where(*_still_pending(given))
@@ -168,7 +241,7 @@ _INSERT_EVENTS: Final = inserting(events, "seq", "id", "received_at", "caused", 
 _INSERT_DELIVERIES: Final = inserting(
     deliveries,
     *("seq", "event_seq", "ordinal", "destination", "route", "reason", "ordering_key"),
-    *("incident_action", "incident_key"),
+    *("incident_action", "incident_key", "due", "urgent", "born_at"),
 )
 
 _INSERT_MALFORMED: Final = inserting(malformed, "received_at", "reason", "raw")
@@ -187,6 +260,7 @@ _TRY: Final = (
 _DEATH: Final = (column("cause", Text), column("reason", Text), column("answer", Text), column("died_at", Float))
 
 _SETTLE: Final = (Bulk([column("seq", Integer), column("at", Float)], _settle),)
+_DROP: Final = (Bulk([column("seq", Integer), column("note", Text), column("at", Float)], _drop),)
 _POSTPONE: Final = (Bulk([column("seq", Integer), *_TRY], _postpone),)
 _BURY: Final = (
     Bulk([column("seq", Integer), *_DEATH, *_TRY], _add_dead_letter),

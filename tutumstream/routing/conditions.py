@@ -26,9 +26,16 @@ class Conditions:
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
+        self._sources = tuple(sources)
         self._each = tuple(_compile(source) for source in sources)
         # The line break ends a condition that closes with a comment.
         self._all = _ENVIRONMENT.compile("[" + ", ".join("(" + source + "\n)" for source in sources) + "]")
+
+    @property
+    def fields(self) -> frozenset[str] | None:
+        """The fields of the event that the answers depend on (`type`, `parent.stack`); None where that is not plain."""
+        found = [_fields(source) for source in self._sources]
+        return None if None in found else frozenset(name for names in found if names for name in names)
 
     def hold(self, view: dict[str, Any]) -> list[bool | str]:
         """Each condition's answer for an event, in order: True, False, or in words why it can't be told.
@@ -46,6 +53,24 @@ class Conditions:
             if all(value is True or value is False for value in values):
                 return list(values)
         return [_answer(expression, activation) for expression in self._each]
+
+
+_STRING = re.compile(r'''(""".*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')''', re.DOTALL)
+_RAW = re.compile(r"\b[bB]?[rR][bB]?[\"']")
+_EVENT = re.compile(r"\bevent\b(?:\s*\.\s*(parent\s*\.\s*)?(\w+)(?!\s*\())?")
+
+
+def _fields(source: str) -> frozenset[str] | None:
+    """Every way to the event goes by its name, so looking for that finds all fields, and never too few."""
+    if _RAW.search(source):
+        # Raw strings end by other rules than the pattern above knows.
+        return None
+    names = set()
+    for match in _EVENT.finditer(_STRING.sub('""', source)):
+        if match[2] is None or (match[2] == "parent" and match[1] is None):
+            return None
+        names.add(f"parent.{match[2]}" if match[1] else match[2])
+    return frozenset(names)
 
 
 def _compile(source: str) -> Any:

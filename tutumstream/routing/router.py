@@ -1,14 +1,20 @@
 """Event in, deliveries out, each with its reason. Pure: no clock, no I/O."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final
 
 from twisted.logger import Logger
 
-from tutumstream.event import Event
-from tutumstream.rendering import Template, Templates
+from tutumstream.event import PARENT_TYPES, Event
+from tutumstream.rendering import Templates
 from tutumstream.routing.conditions import Conditions
 from tutumstream.routing.delivery import Delivery, Incident
 from tutumstream.routing.route import Route
+
+_FEW_VALUES: Final = frozenset({"type", "action", "state", *(f"parent.{kind}" for kind in PARENT_TYPES)})
+"""Fields with so few values that remembering what followed from them pays."""
+
+_KNOWN_LIMIT: Final = 10_000
 
 
 class Router:
@@ -26,46 +32,89 @@ class Router:
     log = Logger()
 
     def __init__(self, routes: Sequence[Route], destinations: Collection[str]) -> None:
-        self._routes = [
-            (route, tuple(name for name in route.notify if name in destinations), _key(route)) for route in routes
-        ]
+        self._routes = [_Rule(route, tuple(name for name in route.notify if name in destinations)) for route in routes]
         self._conditions = Conditions([route.when for route in routes])
+        fields = self._conditions.fields
+        self._key = _key_of(sorted(fields)) if fields is not None and fields <= _FEW_VALUES else None
+        self._known: dict[tuple[str, ...], Sequence[_Rule]] = {}
 
     def deliveries(self, event: Event) -> tuple[Delivery, ...]:
         """What this event causes, in the order of the routes. A condition that fails on it is logged: no match."""
-        view = event.view()
-        found: list[Delivery] = []
-        for (route, destinations, key), answer in zip(self._routes, self._conditions.hold(view), strict=True):
-            if answer is False:
-                continue
-            if answer is not True:
+        # What is wrong with a destination is told through the others.
+        subject = event.resource_uri.removeprefix("destination/") if event.type == "destination" else None
+        return tuple(
+            delivery
+            for rule in self._matches(event)
+            for delivery in rule.deliveries(event)
+            if delivery.destination != subject
+        )
+
+    def _matches(self, event: Event) -> Sequence["_Rule"]:
+        """The routes whose conditions hold. Most events are like one before, so their answer is known."""
+        if self._key is None:
+            return self._ask(event)[0]
+        key = self._key(event)
+        known = self._known.get(key)
+        if known is None:
+            known, sure = self._ask(event)
+            if len(self._known) >= _KNOWN_LIMIT:
+                self._known.clear()
+            if sure:
+                self._known[key] = known
+        return known
+
+    def _ask(self, event: Event) -> tuple[Sequence["_Rule"], bool]:
+        """The routes that match, and whether every condition could be decided."""
+        answers = self._conditions.hold(event.view())
+        for rule, answer in zip(self._routes, answers, strict=True):
+            if isinstance(answer, str):
                 self.log.warn(
                     "route {route!r} can't be decided for event {id}: {problem}",
-                    route=route.name,
+                    route=rule.route.name,
                     id=event.id,
                     problem=answer,
                 )
-                continue
-            incident = None
-            if route.incident is not None and key is not None:
-                # An incident without a key would be another one each time.
-                incident = Incident(route.incident.action, key.render(view, {}) or event.id)
-            found.extend(
-                Delivery(
-                    destination=destination,
-                    route=route.name,
-                    reason=f"{route.name}: {route.when}",
-                    ordering_key=incident.key if incident else event.resource_uri or event.type,
-                    incident=incident,
-                    urgent=route.urgent or incident is not None,
-                    grace=route.grace if incident is not None and incident.action == "trigger" else 0.0,
-                )
-                for destination in destinations
+        matches = [rule for rule, answer in zip(self._routes, answers, strict=True) if answer is True]
+        return matches, not any(isinstance(answer, str) for answer in answers)
+
+
+class _Rule:
+    """A route, ready to be applied."""
+
+    def __init__(self, route: Route, destinations: tuple[str, ...]) -> None:
+        self.route = route
+        self._destinations = destinations
+        self._reason = f"{route.name}: {route.when}"
+        self._key = None
+        if route.incident is not None:
+            self._key = Templates().compile(f"{route.name} (incident key)", route.incident.key, resources=False)
+
+    def deliveries(self, event: Event) -> Iterator[Delivery]:
+        """One for each destination."""
+        if not self._destinations:
+            return
+        route, incident = self.route, None
+        if route.incident is not None and self._key is not None:
+            # An incident without a key would be another one each time.
+            incident = Incident(route.incident.action, self._key.render(event.view(), {}) or event.id)
+        for destination in self._destinations:
+            yield Delivery(
+                destination,
+                route.name,
+                self._reason,
+                incident.key if incident else event.resource_uri or event.type,
+                incident,
+                route.urgent or incident is not None,
+                route.grace if incident is not None and incident.action == "trigger" else 0.0,
             )
-        return tuple(found)
 
 
-def _key(route: Route) -> Template | None:
-    if route.incident is None:
-        return None
-    return Templates().compile(f"{route.name} (incident key)", route.incident.key, resources=False)
+def _key_of(fields: Sequence[str]) -> Callable[[Event], tuple[str, ...]]:
+    """What of an event the conditions depend on."""
+    plain = [name for name in fields if not name.startswith("parent.")]
+    parents = [name.removeprefix("parent.") for name in fields if name.startswith("parent.")]
+
+    def key(event: Event) -> tuple[str, ...]:
+        return (*(getattr(event, name) for name in plain), *map(event.parent, parents))
+
+    return key

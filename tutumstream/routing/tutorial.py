@@ -77,8 +77,22 @@ def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
         ),
         *_deletions(page_on_delete),
         Route(
+            name="destination held",
+            when='event.type == "destination" && event.action == "held"',
+            notify=(chat, "pagerduty"),
+            text="{{ event.message }}",
+            incident=IncidentRule("trigger", "tutumstream-{{ event.resource_uri }}"),
+        ),
+        Route(
+            name="destination recovered",
+            when='event.type == "destination" && event.action == "recovered"',
+            notify=(chat, "pagerduty"),
+            text="{{ event.message }}",
+            incident=IncidentRule("resolve", "tutumstream-{{ event.resource_uri }}"),
+        ),
+        Route(
             name="everything else",
-            when='!(event.type in ["container", "stream", "user-notification", "user-notifications"])'
+            when='!(event.type in ["container", "stream", "destination", "user-notification", "user-notifications"])'
             ' && !(event.type == "service" && event.parent.stack != "")',
             notify=("log",),
             text=LINE + "{% if event.message %}:{{ event.message }}{% endif %}",

@@ -75,6 +75,7 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
         self.handlers = handlers
         self._pause = pause
         self._current: StreamProtocol | None = None
+        self._held = False
         self.setProtocolOptions(
             # Checked when it is decoded: a message in another encoding is no reason to lose the next ones.
             utf8validateIncoming=False,
@@ -107,8 +108,22 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
         if self._current is not None:
             self._current.sendClose(1000)
 
+    def hold(self) -> None:
+        """Read nothing more, on this connection and on later ones, until `go_on`."""
+        self._held = True
+        if self._current is not None:
+            self._current.hold()
+
+    def go_on(self) -> None:
+        """Read on."""
+        self._held = False
+        if self._current is not None:
+            self._current.go_on()
+
     def opened(self, protocol: StreamProtocol) -> None:
         self._current = protocol
+        if self._held:
+            protocol.hold()
         self.handlers.opened()
 
     def ended(self, protocol: StreamProtocol, code: int, reason: str) -> None:

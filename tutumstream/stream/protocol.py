@@ -1,7 +1,7 @@
 """Autobahn's corner: its callbacks, one line each, given to whoever watches the stream."""
 
 import re
-from typing import Protocol
+from typing import Any, Protocol
 
 from autobahn.twisted.websocket import WebSocketClientProtocol
 from twisted.internet.protocol import connectionDone
@@ -31,6 +31,7 @@ class StreamProtocol(WebSocketClientProtocol):
     """One connection. An exception in a callback would cost the connection, so the handlers must not raise."""
 
     was_open = False
+    held = False
     lost: Failure | None = None
     problem = ""
     """Why we ended it ourselves, in words."""
@@ -50,7 +51,24 @@ class StreamProtocol(WebSocketClientProtocol):
         self.lost = reason
         super().connectionLost(reason)
 
+    def hold(self) -> None:
+        """Read nothing more from the network until `go_on`; what was read already still comes."""
+        self.held = True
+        producer: Any = self.transport
+        producer.pauseProducing()
+
+    def go_on(self) -> None:
+        self.held = False
+        producer: Any = self.transport
+        producer.resumeProducing()
+
     def onAutoPingTimeout(self) -> None:
+        if self.held:
+            # A pong is not read either: keep the peer's side awake, and ask again.
+            self.autoPingPending = None
+            self.autoPingTimeoutCall = None
+            self._sendAutoPing()
+            return
         self.problem = "it did not answer a ping in time"
         super().onAutoPingTimeout()
 

@@ -106,6 +106,15 @@ class StreamService(Service):
         ended.addCallback(lambda _: self._publish(Stopped()))
         return ended
 
+    def hold(self, full: bool) -> None:
+        """Stop reading while there is no room for more, and read on when there is. The connection stays."""
+        if full:
+            self.log.warn("reading from the stream pauses: what came is not written down yet")
+            self._factory.hold()
+        else:
+            self.log.info("reading from the stream goes on")
+            self._factory.go_on()
+
     def opened(self) -> None:
         if not self.running:
             self._factory.hang_up()

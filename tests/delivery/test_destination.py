@@ -1,0 +1,110 @@
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.delivery.rows import row
+from tutumstream.delivery.decision import PROBE_EVERY, Later
+from tutumstream.delivery.destination import SUSPECT_AFTER, Destination
+from tutumstream.delivery.state import Failing, Held, Limited, Ok, standing, state
+from tutumstream.journal.interface import Pending
+from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
+
+
+class DestinationCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.destination = Destination(Ok(), lambda: 1.0)
+        self.now = 100.0
+
+    def judge(self, pending: Pending, verdict: Verdict) -> Pending:
+        (decision,) = self.destination.judge([pending], [verdict], self.now)
+        return decision.stays if isinstance(decision, Later) else pending
+
+    def fail_times(self, pending: Pending, times: int) -> Pending:
+        for _ in range(times):
+            pending = self.judge(pending, TryAgain("500"))
+            self.now = max(self.now, self.destination.blocked_until)
+        return pending
+
+
+class ADestination(DestinationCase):
+    def test_that_works_takes_many_at_once(self) -> None:
+        self.judge(row(1), Delivered())
+        self.assertEqual((self.destination.state, self.destination.width(50)), (Ok(), 50))
+
+    def test_that_fails_waits_as_a_whole_and_takes_one_at_a_time(self) -> None:
+        self.judge(row(1), TryAgain("500"))
+        self.assertEqual(self.destination.state, Failing(100.0, "500"))
+        self.assertEqual((self.destination.blocked_until, self.destination.width(50)), (102.0, 1))
+
+    def test_waits_ever_longer_whichever_delivery_fails(self) -> None:
+        waits = []
+        for n in range(4):
+            self.judge(row(n), TryAgain("no answer"))
+            waits.append(self.destination.blocked_until - self.now)
+            self.now = self.destination.blocked_until
+        self.assertEqual(waits, [2, 4, 8, 16])
+
+    def test_works_again_with_the_first_that_arrives(self) -> None:
+        self.judge(row(1), TryAgain("500"))
+        self.judge(row(2), Delivered())
+        self.assertEqual((self.destination.state, self.destination.blocked_until), (Ok(), 0.0))
+
+    def test_answers_when_it_refuses_a_message(self) -> None:
+        self.judge(row(1), TryAgain("500"))
+        self.judge(row(1), Rejected("400"))
+        self.assertEqual(self.destination.state, Ok())
+
+    def test_is_limited_until_its_time_even_if_something_under_way_still_arrives(self) -> None:
+        self.judge(row(1), TryAgain("429", after=60.0, limited=True))
+        self.judge(row(2), Delivered())
+        self.assertEqual(self.destination.state, Limited(160.0, "429"))
+        self.assertEqual(self.destination.blocked_until, 160.0)
+        self.now = 160.0
+        self.judge(row(1), Delivered())
+        self.assertEqual(self.destination.state, Ok())
+
+    def test_is_held_until_something_arrives(self) -> None:
+        self.judge(row(1), Hold("404"))
+        self.assertEqual(self.destination.blocked_until, 100.0 + PROBE_EVERY)
+        self.now = 400.0
+        self.judge(row(1), TryAgain("502"))
+        self.judge(row(1), Hold("404 again"))
+        self.assertEqual(self.destination.state, Held(100.0, "404 again"))
+        self.judge(row(1), Delivered())
+        self.assertEqual(self.destination.state, Ok())
+
+    def test_has_the_worst_state_of_a_batch(self) -> None:
+        rows = [row(n) for n in range(3)]
+        self.destination.judge(rows, [Delivered(), TryAgain("429", limited=True, after=5.0), Rejected("400")], 100.0)
+        self.assertEqual(self.destination.state, Limited(105.0, "429"))
+
+
+class ADeliveryThatFails(DestinationCase):
+    def test_holds_up_the_others_at_first(self) -> None:
+        self.judge(row(1), TryAgain("500"))
+        self.assertGreater(self.destination.blocked_until, self.now)
+
+    def test_lets_another_one_try_now_and_then(self) -> None:
+        pending = self.fail_times(row(1), SUSPECT_AFTER - 1)
+        blocked = self.destination.blocked_until
+        stays = self.judge(pending, TryAgain("500"))
+        self.assertEqual(self.destination.blocked_until, blocked)
+        self.assertGreater(stays.due, self.now)
+
+    def test_holds_up_nobody_once_others_arrive_between_its_tries(self) -> None:
+        pending = self.fail_times(row(1), 2)
+        self.judge(row(2), Delivered())
+        stays = self.judge(pending, TryAgain("500"))
+        self.assertEqual((self.destination.state, self.destination.blocked_until), (Ok(), 0.0))
+        self.assertEqual(stays.due, self.now + 8)
+
+
+class AState(SynchronousTestCase):
+    def test_goes_through_the_journal_unchanged(self) -> None:
+        for each in (Ok(), Limited(5.0, "429"), Held(1.0, "404"), Failing(2.0, "500")):
+            self.assertEqual(state(standing(each)), each)
+
+    def test_that_was_limited_goes_on_being_so(self) -> None:
+        self.assertEqual(Destination(Limited(50.0, "429"), lambda: 0.0).blocked_until, 50.0)
+        self.assertEqual(Destination(Held(50.0, "404"), lambda: 0.0).blocked_until, 0.0)
+
+    def test_says_what_is_wrong(self) -> None:
+        self.assertEqual(str(Failing(1.0, "500")), "failing: 500")

@@ -1,0 +1,59 @@
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.delivery.rows import row
+from tutumstream.delivery.incidents import DUTY, Incidents
+from tutumstream.delivery.pairs import FLAP_TIME, FLAPS
+from tutumstream.event import Event
+from tutumstream.journal.interface import OpenIncident
+from tutumstream.routing.delivery import Delivery, Incident
+
+BACK = Event(id="e1", received_at=1.0, type="stream", action="open")
+
+
+class OpenIncidents(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.incidents = Incidents()
+
+    def test_are_opened_by_a_trigger_that_arrived_and_closed_by_a_resolve(self) -> None:
+        self.incidents.told(row(1, "k", "trigger"), 5.0)
+        self.assertTrue(self.incidents.is_open("slack", "k"))
+        self.assertFalse(self.incidents.is_open("pagerduty", "k"))
+        self.incidents.told(row(2, "k", "acknowledge"), 5.0)
+        self.incidents.told(row(3, "k"), 5.0)
+        self.assertTrue(self.incidents.is_open("slack", "k"))
+        self.incidents.told(row(4, "k", "resolve"), 6.0)
+        self.assertFalse(self.incidents.is_open("slack", "k"))
+
+    def test_are_remembered_by_the_journal(self) -> None:
+        self.incidents.load([OpenIncident("slack", "k", "stream", 1.0)])
+        self.assertTrue(self.incidents.is_open("slack", "k"))
+
+    def test_that_flap_are_held_open_for_ten_quiet_minutes(self) -> None:
+        for n in range(FLAPS + 1):
+            self.assertEqual(self.incidents.held_open_until("slack", "k", float(n)), 0.0)
+            self.incidents.told(row(2 * n + 1, "k", "trigger"), float(n))
+            self.incidents.told(row(2 * n + 2, "k", "resolve"), float(n))
+        self.assertEqual(self.incidents.held_open_until("slack", "k", 9.0), FLAPS + FLAP_TIME)
+        self.assertEqual(self.incidents.held_open_until("slack", "k", FLAPS + FLAP_TIME), 0.0)
+
+
+class TheDutyToResolve(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.incidents = Incidents()
+        self.incidents.load([OpenIncident("old-pager", "blind", "stream", 1.0), OpenIncident("p", "x", "stack", 1.0)])
+
+    def test_of_the_stream_is_met_when_it_is_back_even_if_no_route_asks_for_it(self) -> None:
+        (owed,) = self.incidents.duties(BACK, [])
+        self.assertEqual((owed.destination, owed.route, owed.urgent), ("old-pager", DUTY, True))
+        self.assertEqual(owed.incident, Incident("resolve", "blind"))
+
+    def test_is_met_once(self) -> None:
+        given = Delivery("old-pager", "r", "why", "blind", Incident("resolve", "blind"))
+        self.assertEqual(self.incidents.duties(BACK, [given]), [])
+
+    def test_waits_for_the_stream(self) -> None:
+        for event in (
+            Event(id="e", received_at=1.0, type="stream", action="close"),
+            Event(id="e", received_at=1.0, type="stack", action="create"),
+        ):
+            self.assertEqual(self.incidents.duties(event, []), [])

@@ -1,0 +1,47 @@
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.delivery.rows import row
+from tutumstream.delivery.pairs import FLAP_TIME, FLAPPING, FLAPS, OVER, Opens, unneeded
+
+
+class ATriggerAndItsResolve(SynchronousTestCase):
+    def test_that_were_never_tried_are_dropped_as_a_pair(self) -> None:
+        rows = [row(1, action="trigger"), row(2, action="resolve")]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False), {1: OVER, 2: OVER})
+
+    def test_that_may_have_arrived_leave_the_resolve(self) -> None:
+        rows = [row(1, action="trigger", attempts=1), row(2, action="resolve")]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False), {1: OVER})
+
+    def test_of_an_incident_that_is_open_leave_the_resolve(self) -> None:
+        rows = [row(1, action="trigger"), row(2, action="resolve")]
+        self.assertEqual(unneeded(rows, is_open=True, flapping=False), {1: OVER})
+
+    def test_are_told_where_only_one_of_them_is_there(self) -> None:
+        for action in ("trigger", "resolve"):
+            self.assertEqual(unneeded([row(1, action=action)], is_open=False, flapping=False), {})
+
+    def test_are_dropped_pair_by_pair_and_the_last_trigger_stays(self) -> None:
+        rows = [row(n, action="trigger" if n % 2 else "resolve") for n in range(1, 6)]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False), dict.fromkeys(range(1, 5), OVER))
+
+    def test_of_a_flapping_incident_are_dropped_the_other_way_round(self) -> None:
+        rows = [row(1, action="resolve"), row(2, action="trigger")]
+        self.assertEqual(unneeded(rows, is_open=True, flapping=False), {})
+        self.assertEqual(unneeded(rows, is_open=True, flapping=True), {1: FLAPPING, 2: FLAPPING})
+
+    def test_beside_what_only_tells_are_left_alone(self) -> None:
+        rows = [row(1, action="trigger"), row(2), row(3, action="resolve")]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False), {})
+
+
+class OpensOfAnIncident(SynchronousTestCase):
+    def test_are_flapping_when_there_are_too_many_in_too_short_a_time(self) -> None:
+        opens = Opens()
+        for n in range(FLAPS):
+            opens.opened(float(n))
+        self.assertFalse(opens.flapping(10.0))
+        opens.opened(10.0)
+        self.assertTrue(opens.flapping(10.0))
+        self.assertEqual(opens.quiet_at(), 10.0 + FLAP_TIME)
+        self.assertFalse(opens.flapping(FLAP_TIME))

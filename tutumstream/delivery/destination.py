@@ -1,0 +1,96 @@
+"""What is known of a destination, and what follows for all of it from each try. Pure: the time is always given."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tutumstream.backoff import Jitter
+from tutumstream.delivery.decision import Decision, Later, decide
+from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
+from tutumstream.journal.interface import Pending
+from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
+
+SUSPECT_AFTER: Final = 5
+"""Tries of one delivery, one after the other, before another one is tried in between."""
+
+
+class Destination:
+    """Decides over one destination's deliveries.
+
+    Args:
+        state: how it stood when the service ended last.
+        jitter: 0.0 up to 1.0.
+
+    Attributes:
+        blocked_until: nothing is sent before, seconds since 1970.
+    """
+
+    def __init__(self, state: DestinationState, jitter: Jitter) -> None:
+        self.state = state
+        self.blocked_until = state.until if isinstance(state, Limited) else 0.0
+        self._jitter = jitter
+        self._streak = 0
+        self._arrived = 0
+        # What had arrived when a delivery failed last, by its seq.
+        self._failed_at: dict[int, int] = {}
+
+    def width(self, most: int) -> int:
+        """How many tries may be under way: one while it is in trouble, to find out when it is over."""
+        return most if isinstance(self.state, Ok) else 1
+
+    def judge(self, rows: Sequence[Pending], verdicts: Sequence[Verdict], now: float) -> list[Decision]:
+        """The next step of each delivery of one try; changes the destination's state."""
+        if any(isinstance(verdict, Delivered) for verdict in verdicts):
+            self._arrived += 1
+        suspect = self._is_suspect(rows[0])
+        if all(isinstance(verdict, Delivered | Rejected) for verdict in verdicts):
+            self._streak = 0
+        elif not suspect:
+            self._streak += 1
+        decisions = [
+            decide(row, verdict, 0 if suspect else self._streak, now, self._jitter)
+            for row, verdict in zip(rows, verdicts, strict=True)
+        ]
+        self._block(decisions, verdicts, suspect)
+        for row, decision in zip(rows, decisions, strict=True):
+            if isinstance(decision, Later):
+                self._failed_at[row.seq] = self._arrived
+            else:
+                self._failed_at.pop(row.seq, None)
+        self.state = self._next_state(verdicts, suspect, now)
+        return decisions
+
+    def _is_suspect(self, row: Pending) -> bool:
+        """Others arrived since it failed last: the trouble is its own."""
+        return self._failed_at.get(row.seq, self._arrived) < self._arrived
+
+    def _block(self, decisions: Sequence[Decision], verdicts: Sequence[Verdict], suspect: bool) -> None:
+        later = [each for each in decisions if isinstance(each, Later)]
+        if not later:
+            if not isinstance(self.state, Limited | Held):
+                self.blocked_until = 0.0
+            return
+        asked = any(
+            isinstance(verdict, Hold) or (isinstance(verdict, TryAgain) and verdict.limited) for verdict in verdicts
+        )
+        # Now and then another delivery gets a chance, in case that this one is the trouble.
+        experiment = (later[0].row.attempts + 1) % SUSPECT_AFTER == 0
+        if asked or not (suspect or experiment):
+            self.blocked_until = max(self.blocked_until, *(each.until for each in later))
+
+    def _next_state(self, verdicts: Sequence[Verdict], suspect: bool, now: float) -> DestinationState:
+        """The worst of the verdicts counts."""
+        before = self.state
+        for verdict in verdicts:
+            if isinstance(verdict, Hold):
+                return Held(before.since if isinstance(before, Held) else now, verdict.reason)
+        for verdict in verdicts:
+            if isinstance(verdict, TryAgain) and verdict.limited:
+                return Limited(self.blocked_until, verdict.reason)
+        for verdict in verdicts:
+            if isinstance(verdict, TryAgain):
+                # Once held, only something that arrives makes it good again.
+                if suspect or isinstance(before, Held):
+                    return before
+                return Failing(before.since if isinstance(before, Failing) else now, verdict.reason)
+        # Others that were under way may still arrive; that does not lift a limit that was set meanwhile.
+        return before if isinstance(before, Limited) and now < self.blocked_until else Ok()

@@ -1,0 +1,123 @@
+"""Fills a lane's window: with what was just recorded while it keeps up, from the disk once it fell behind."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from twisted.internet.defer import Deferred
+
+from tutumstream.delivery.window import Window
+from tutumstream.journal.interface import IJournal, Pending
+
+SIZE: Final = 1000
+"""Rows in memory, at least so many; urgent ones may double it."""
+
+
+class Feed:
+    """The rows of one destination on their way from the journal to its window.
+
+    Args:
+        destination: its name.
+        journal: remembers all of them.
+        window: takes them.
+        added: called with the rows each time after some came into the window.
+        batch: rows that are told at once; the window holds a few batches.
+    """
+
+    def __init__(
+        self,
+        destination: str,
+        journal: IJournal,
+        window: Window,
+        added: Callable[[Sequence[Pending]], None],
+        batch: int = 1,
+    ) -> None:
+        self._size = max(SIZE, 8 * batch)
+        self._destination = destination
+        self._journal = journal
+        self._window = window
+        self._added = added
+        self._behind = True
+        self._reading = False
+        self._last = 0
+        self._offered: list[Pending] = []
+        # Urgent rows that came into the window before their turn; only while all older urgent ones are in it too.
+        self._early: set[int] = set()
+        self._urgent_behind = True
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more on disk than in the window."""
+        return self._behind
+
+    def offer(self, rows: Sequence[Pending]) -> None:
+        """These were just recorded, in this order."""
+        if self._reading:
+            self._offered.extend(rows)
+        elif self._behind or len(self._window) + len(rows) > self._size:
+            self._behind = True
+            self._add_urgent(rows)
+        else:
+            self._add(rows)
+
+    def wants(self) -> bool:
+        """Whether it is time to read on."""
+        return self._behind and not self._reading and len(self._window) <= self._size // 2
+
+    def start(self) -> Deferred[None]:
+        """Look what was left, what is urgent first."""
+        return Deferred.fromCoroutine(self._start())
+
+    def read(self) -> Deferred[None]:
+        """Read on. Errbacks are `JournalError`."""
+        return Deferred.fromCoroutine(self._read())
+
+    async def _start(self) -> None:
+        self._reading = True
+        try:
+            urgent = await self._journal.pending(self._destination, 0, self._size, urgent=True)
+        finally:
+            self._reading = False
+        self._urgent_behind = False
+        self._add_urgent([_from_before(row) for row in urgent])
+        self._urgent_behind = len(urgent) == self._size
+        await self._read()
+
+    async def _read(self) -> None:
+        self._reading = True
+        try:
+            most = self._size // 2
+            rows = await self._journal.pending(self._destination, self._last, most)
+        finally:
+            self._reading = False
+            offered, self._offered = self._offered, []
+        first = self._last == 0
+        self._add([_from_before(row) for row in rows] if first else rows)
+        if len(rows) < most:
+            # That was all there was when it was read; what came meanwhile may be among it or not.
+            self._behind = self._urgent_behind = False
+        self.offer([row for row in offered if row.seq > self._last])
+
+    def _add(self, rows: Sequence[Pending]) -> None:
+        if not rows:
+            return
+        self._last = max(self._last, rows[-1].seq)
+        if self._early:
+            rows = [row for row in rows if row.seq not in self._early]
+            self._early = {seq for seq in self._early if seq > self._last}
+        self._window.add(rows)
+        self._added(rows)
+
+    def _add_urgent(self, rows: Sequence[Pending]) -> None:
+        urgent = [row for row in rows if row.delivery.urgent and row.seq not in self._early]
+        if self._urgent_behind or len(self._window) + len(urgent) > 2 * self._size:
+            self._urgent_behind = self._urgent_behind or bool(urgent)
+            return
+        self._early.update(row.seq for row in urgent)
+        self._window.add(urgent)
+        self._added(urgent)
+
+
+def _from_before(row: Pending) -> Pending:
+    """A row of an earlier run. That it failed then is no reason to wait now; a grace goes on."""
+    return replace(row, due=0.0) if row.reason else row
