@@ -1,12 +1,14 @@
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
+from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.contracts_notifiers import EVENT, NOW, URI, NotifierContract, message, outcome
 from tests.destinations import Scripted
 from tests.elasticsearch_mapping import RefusedError
 from tests.elasticsearch_server import Elasticsearch
+from tests.net.wire import Network
 from tutumstream.event import Event
 from tutumstream.net.http import HttpClient
 from tutumstream.notifiers.bulk_api import PATH
@@ -86,8 +88,6 @@ class ElasticsearchCase(SynchronousTestCase):
     """One notifier for a whole test, on a server of its own. What is logged is checked where it matters."""
 
     def setUp(self) -> None:
-        from tests.net.wire import Network
-
         self.network = Network()
         self.server = Elasticsearch(self.network.clock, lambda: NOW)
         self.network.host("es.example:9200", self.server.site())
@@ -96,8 +96,6 @@ class ElasticsearchCase(SynchronousTestCase):
         self.notifier.log = self.observed()
 
     def observed(self) -> Any:
-        from twisted.logger import Logger, formatEvent
-
         return Logger(observer=lambda one: self.logged.append(formatEvent(one)))
 
     def create(self, index: str = "tutum-events", path: str = "") -> ElasticsearchNotifier:
