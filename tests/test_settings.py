@@ -206,6 +206,10 @@ class Mistakes(SettingsCase):
         found = self.mistakes({**WHO, "TUTUMSTREAM_CONFIG": "/etc/x.yaml"})
         self.assertEqual(found, ("TUTUMSTREAM_CONFIG: this version can't do that yet; unset it",))
 
+    def test_of_an_option_name_the_option(self) -> None:
+        (line,) = self.mistakes(WHO, log_level="loud")
+        self.assertTrue(line.startswith("--log-level:"), line)
+
     def test_of_places(self) -> None:
         self.assertIn("not an endpoint", self.mistakes({**WHO, "TUTUMSTREAM_LISTEN": "8788"})[0])
         self.assertIn("SSL_CERT_FILE", self.mistakes({**WHO, "SSL_CERT_FILE": "/no/such/file"})[0])

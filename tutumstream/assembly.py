@@ -51,7 +51,7 @@ _log = Logger("tutumstream")
 
 
 def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -> Parts:
-    """Everything, ready to start; nothing is dialled and no file is touched yet.
+    """Everything, ready to start; nothing is dialled and no journal is opened yet.
 
     Args:
         fatal: called when the embedded gateway can't begin.

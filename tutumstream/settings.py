@@ -161,9 +161,10 @@ def read(
         SettingsError: with every mistake.
     """
     mistakes: list[str] = []
+    typed = {f"TUTUMSTREAM_{name}": option for name, option in _OPTIONS.items() if options.get(option)}
     known = {name: value for name, value in environment.items() if value.strip()}
     known.update(_from_files(known, read_text, mistakes))
-    known.update({f"TUTUMSTREAM_{name}": options[option] for name, option in _OPTIONS.items() if options.get(option)})
+    known.update({name: options[option] for name, option in typed.items()})
     mistakes += [f"{name}: this version can't do that yet; unset it" for name in NOT_YET if name in known]
     if options.get("demo") and options.get("docker"):
         mistakes.append("--demo and --docker: choose one")
@@ -178,10 +179,19 @@ def read(
         variables = Variables.model_validate(known)
     except ValidationError as problem:
         mistakes += [f"{error['loc'][0]}: {_words(error)}" for error in problem.errors(include_url=False)]
-        raise SettingsError(mistakes) from None
+        raise SettingsError(_as_typed(mistakes, typed)) from None
     if mistakes:
-        raise SettingsError(mistakes)
+        raise SettingsError(_as_typed(mistakes, typed))
     return _settings(variables, source, found, environment)
+
+
+def _as_typed(mistakes: list[str], typed: Mapping[str, str]) -> list[str]:
+    """Each mistake under the name that was typed: the option where there is one."""
+    return [
+        f"--{typed[name]}{separator}{rest}" if name in typed else mistake
+        for mistake in mistakes
+        for name, separator, rest in [mistake.partition(":")]
+    ]
 
 
 _OPTIONS: Final = {

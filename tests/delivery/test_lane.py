@@ -369,6 +369,27 @@ class AStop(LaneCase):
         self.successResultOf(stopped)
         self.assertEqual(self.left(), ["b"])
 
+    def test_still_tells_what_is_urgent(self) -> None:
+        self.record("a", "b")
+        self.start()
+        self.record("nobody listens any more", urgent=True)
+        stopped = self.lanes.stop()
+        assert self.notifier.hang is not None
+        self.notifier.hang.pop().callback([Delivered()])
+        self.assertEqual(self.notifier.told, ["a-1", "nobody listens any more-1"])
+        self.assertNoResult(stopped)
+        self.notifier.hang.pop().callback([Delivered()])
+        self.successResultOf(stopped)
+        self.assertEqual(self.left(), ["b"])
+
+    def test_does_not_wait_for_what_is_urgent_and_can_not_go_now(self) -> None:
+        self.notifier.hang = None
+        self.answers(TryAgain("500"))
+        self.start()
+        self.record("urgent", urgent=True)
+        self.successResultOf(self.lanes.stop())
+        self.assertEqual(self.left(), ["urgent"])
+
     def test_lets_go_after_the_grace_and_leaves_the_rest_in_the_journal(self) -> None:
         self.record("a", "b")
         self.start()
@@ -423,6 +444,16 @@ class OurOwnRate(LaneCase):
         self.start()
         self.assertEqual(len(self.left()), 100)
         self.clock.advance(2.0)
+        self.assertEqual(self.left(), [])
+
+
+    def test_holds_up_a_stop_for_what_is_urgent(self) -> None:
+        self.start()
+        self.record(*"abcd", urgent=True)
+        stopped = self.lanes.stop()
+        self.assertNoResult(stopped)
+        self.clock.advance(1.0)
+        self.successResultOf(stopped)
         self.assertEqual(self.left(), [])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -109,6 +109,7 @@ class Lane:
         self._reading: Deferred[None] | None = None
         self._lingering_since: float | None = None
         self._running = False
+        self._stopped: Deferred[None] | None = None
         self._pumping = False
 
     def start(self, stood: Standing) -> None:
@@ -125,20 +126,21 @@ class Lane:
         self._pump()
 
     def stop(self) -> Deferred[None]:
-        """Begin nothing new; fires when what is under way has ended. Cancel it to let go of that too."""
-        self._running = False
-        self._disarm()
+        """Begin nothing but what is urgent and may go at once: that we stop is a page, too.
+
+        Fires when nothing is under way any more. Cancel it to let go of that too.
+        """
+        stopped: Deferred[None] = Deferred(self._let_go)
+        self._stopped = stopped
         if self._reading is not None:
             self._reading.cancel()
-        tries = tuple(self._tries)
-
-        def let_go(_: Deferred[None]) -> None:
-            for each in tries:
-                each.cancel()
-
-        stopped: Deferred[None] = Deferred(let_go)
-        DeferredList(tries).addCallback(lambda _: stopped.callback(None))
+        self._pump()
         return stopped.addCallback(lambda _: self._writes.settled())
+
+    def _let_go(self, _: Deferred[None]) -> None:
+        self._running = False
+        for each in tuple(self._tries):
+            each.cancel()
 
     def _pump(self) -> None:
         """Begin whatever may begin now."""
@@ -149,6 +151,8 @@ class Lane:
         while self._running and len(self._tries) < self._is.width(self._manners.at_once):
             now = self._now()
             wait = max(self._is.blocked_until - now, self._bucket.wait(now), self._lingering(now))
+            if self._stopped is not None and not self._window.has_urgent(now):
+                break
             rows = self._take(now) if wait <= 0 else []
             if not rows:
                 due = self._window.due()
@@ -157,8 +161,20 @@ class Lane:
             self._bucket.take(now)
             self._try(rows)
         self._pumping = False
-        if self._running and self._feed.wants():
+        if self._stopped is not None:
+            self._end_if_idle(self._stopped)
+        elif self._running and self._feed.wants():
             self._read(self._feed.read())
+
+    def _end_if_idle(self, stopped: Deferred[None]) -> None:
+        now = self._now()
+        # Only our own rate stands in the way of something urgent: that is soon over.
+        soon = self._window.has_urgent(now) and self._is.blocked_until <= now and self._running
+        if not self._tries and not soon:
+            self._running = False
+            self._disarm()
+            if not stopped.called:
+                stopped.callback(None)
 
     def _take(self, now: float) -> list[Pending]:
         rate = self._manners.rate
