@@ -12,13 +12,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
 
 from tests.net.certificates import pem, secured
-from tests.net.test_http import Says, answering
+from tests.net.servers import Says, answering
 from tests.net.wire import Network
 from tutumstream.errors import ExchangeError, SettingsError
 from tutumstream.net.tls import load_trust, words
 
 
 class TrustTests(SynchronousTestCase):
+    way = "treq"
+
     def write(self, content: bytes) -> str:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -37,7 +39,7 @@ class TrustTests(SynchronousTestCase):
         network = Network()
         served = Factory.forProtocol(lambda: answering("200 OK", b"ok", length=2))
         network.host("sink.example:443", secured(served, network.clock, host, name))
-        exchanged = network.client(trust=trust).exchange("GET", url)
+        exchanged = network.client(trust=trust, way=self.way).exchange("GET", url)
         network.settle()
         network.kept.closeCachedConnections()
         return exchanged
@@ -69,7 +71,7 @@ class TrustTests(SynchronousTestCase):
     def test_a_server_that_speaks_no_tls_is_told_as_such(self) -> None:
         network = Network()
         network.host("sink.example:443", Factory.forProtocol(lambda: Says(b"HTTP/1.1 400 Bad Request\r\n\r\n")))
-        exchanged = network.client().exchange("GET", "https://sink.example/")
+        exchanged = network.client(way=self.way).exchange("GET", "https://sink.example/")
         network.settle()
         problem = self.failureResultOf(exchanged, ExchangeError).value
         self.assertEqual(str(problem), "https://sink.example: it does not speak TLS")
@@ -79,7 +81,7 @@ class TrustTests(SynchronousTestCase):
         served = Factory.forProtocol(lambda: answering("200 OK", b"some", length=100))
         network.host("sink.example:443", secured(served, network.clock, "sink.example"))
         trust = load_trust({"SSL_CERT_FILE": self.write(pem("one"))})
-        exchanged = network.client(trust=trust).exchange("GET", "https://sink.example/")
+        exchanged = network.client(trust=trust, way=self.way).exchange("GET", "https://sink.example/")
         network.settle()
         network.settle(10.1)
         self.failureResultOf(exchanged, ExchangeError)
@@ -94,6 +96,14 @@ class TrustTests(SynchronousTestCase):
     def test_a_broken_certificate_is_a_mistake_with_its_number(self) -> None:
         broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
         self.assertIn("certificate 2 in", self.mistake(self.write(pem("one") + broken)))
+
+
+class FastClientTrustTests(TrustTests):
+    way = "fast"
+
+
+class FastAgentTrustTests(TrustTests):
+    way = "agent"
 
 
 class WordsTests(SynchronousTestCase):

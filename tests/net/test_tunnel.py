@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.net.certificates import pem, secured
-from tests.net.test_http import Says, answering
+from tests.net.servers import Says, answering
 from tests.net.wire import Network
 from tutumstream.errors import ExchangeError
 from tutumstream.net.http import Answer
@@ -44,6 +44,8 @@ class Forwarding(Protocol):
 
 
 class TunnelTests(SynchronousTestCase):
+    way = "treq"
+
     def setUp(self) -> None:
         self.network = Network()
 
@@ -51,7 +53,7 @@ class TunnelTests(SynchronousTestCase):
         self.network.host("proxy.example:8080", Factory.forProtocol(lambda: protocol))
 
     def exchange(self, url: str, trust: Any = None) -> Deferred[Answer]:
-        exchanged = self.network.client(ENVIRON, trust).exchange("GET", url)
+        exchanged = self.network.client(ENVIRON, trust, self.way).exchange("GET", url)
         self.network.settle()
         return exchanged
 
@@ -86,8 +88,11 @@ class TunnelTests(SynchronousTestCase):
 
     def test_plain_http_goes_through_a_tunnel_too_and_is_kept(self) -> None:
         self.proxy(Forwarding(Factory.forProtocol(lambda: answering("200 OK", b"ok", length=2))))
+        http = self.network.client(ENVIRON, way=self.way)
         for _ in range(2):
-            self.assertEqual(self.successResultOf(self.exchange("http://sink.example/x")).body, b"ok")
+            exchanged = http.exchange("GET", "http://sink.example/x")
+            self.network.settle()
+            self.assertEqual(self.successResultOf(exchanged).body, b"ok")
         self.assertEqual(self.network.dialled, ["proxy.example:8080"])
         self.network.kept.closeCachedConnections()
 
@@ -99,7 +104,8 @@ class TunnelTests(SynchronousTestCase):
 
     def test_a_host_in_no_proxy_is_reached_directly(self) -> None:
         self.network.host("sink.example:80", Factory.forProtocol(lambda: answering("204 No Content")))
-        exchanged = self.network.client({**ENVIRON, "NO_PROXY": "sink.example"}).exchange("GET", "http://sink.example")
+        http = self.network.client({**ENVIRON, "NO_PROXY": "sink.example"}, way=self.way)
+        exchanged = http.exchange("GET", "http://sink.example")
         self.network.settle()
         self.successResultOf(exchanged)
         self.assertEqual(self.network.dialled, ["sink.example:80"])
@@ -127,9 +133,18 @@ class TunnelTests(SynchronousTestCase):
         self.proxy(Says(b""))
         exchanged = self.exchange("http://sink.example/")
         self.network.settle(10.1)
-        self.assertIn("no whole answer", str(self.failureResultOf(exchanged, ExchangeError).value))
+        problem = str(self.failureResultOf(exchanged, ExchangeError).value)
+        self.assertRegex(problem, "no whole answer within 10 s|it did not answer in time")
         self.network.settle()
         self.assertEqual(self.network.open_connections(), 0)
+
+
+class FastClientTunnelTests(TunnelTests):
+    way = "fast"
+
+
+class FastAgentTunnelTests(TunnelTests):
+    way = "agent"
 
 
 class EndpointTests(SynchronousTestCase):

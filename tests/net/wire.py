@@ -11,8 +11,11 @@ from twisted.internet.task import Clock
 from twisted.test import iosim
 from zope.interface import implementer
 
-from tutumstream.net.agent import agent, pool
-from tutumstream.net.http import HttpClient
+from tutumstream.net.agent import agent, endpoints, pool
+from tutumstream.net.fast_agent import FastAgent
+from tutumstream.net.fast_client import FastClient
+from tutumstream.net.http import Exchanges, HttpClient
+from tutumstream.net.pool import Pool
 from tutumstream.net.proxy import Proxies
 
 
@@ -26,13 +29,19 @@ class Network:
     def __init__(self) -> None:
         self.clock = Clock()
         self.dialled: list[str] = []
-        self._hosts: dict[str, IProtocolFactory | Exception] = {}
+        self._hosts: dict[str, IProtocolFactory | Exception | list[Dial]] = {}
         self._wires: list[iosim.IOPump] = []
         self.kept = pool(self.clock)
 
     def host(self, name: str, served: IProtocolFactory | Exception) -> None:
         """Serve this there; an exception is how every connection to it fails."""
         self._hosts[name] = served
+
+    def hang(self, name: str) -> list["Dial"]:
+        """Let every connection to it wait for a word by the test; they are added to the list."""
+        dials: list[Dial] = []
+        self._hosts[name] = dials
+        return dials
 
     def reach(self, host: str, port: int) -> IStreamClientEndpoint:
         """An endpoint to a host."""
@@ -41,14 +50,30 @@ class Network:
         def connect(factory: IProtocolFactory) -> Deferred[IProtocol]:
             self.dialled.append(name)
             served = self._hosts.get(name, error.ConnectionRefusedError())
-            return fail(served) if isinstance(served, Exception) else self._connected(factory, served)
+            if isinstance(served, Exception):
+                return fail(served)
+            if isinstance(served, list):
+                served.append(Dial(self, factory))
+                return served[-1].connected
+            return self._connected(factory, served)
 
         return _Endpoint(connect)
 
-    def client(self, environ: dict[str, str] | None = None, trust: Any = None) -> HttpClient:
-        """An HTTP client on this network."""
-        speaks = agent(self.clock, Proxies(environ or {}), trust, self.kept, self.reach)
-        return HttpClient(speaks, self.clock)
+    def client(self, environ: dict[str, str] | None = None, trust: Any = None, way: str = "treq") -> Exchanges:
+        """An HTTP client on this network.
+
+        Args:
+            way: `treq` over Twisted's agent, `agent` for treq over ours, `fast` for our own client.
+        """
+        proxies = Proxies(environ or {})
+        if way == "treq":
+            return HttpClient(agent(self.clock, proxies, trust, self.kept, self.reach), self.clock)
+        ours = self.pool(environ, trust)
+        return HttpClient(FastAgent(ours), self.clock) if way == "agent" else FastClient(ours, self.clock)
+
+    def pool(self, environ: dict[str, str] | None = None, trust: Any = None, **settings: Any) -> Pool:
+        """A pool of our own connections on this network."""
+        return Pool(self.clock, endpoints(self.clock, Proxies(environ or {}), trust, self.reach), **settings)
 
     def settle(self, seconds: float = 0.0) -> None:
         """Let time pass, and everything that is under way arrive."""
@@ -76,6 +101,25 @@ class Network:
             )
         )
         return succeed(client)
+
+
+class Dial:
+    """A connection that is being made."""
+
+    def __init__(self, network: Network, factory: IProtocolFactory) -> None:
+        self.given_up = False
+        self.connected: Deferred[IProtocol] = Deferred(lambda _: setattr(self, "given_up", True))
+        self._network = network
+        self._factory = factory
+
+    def arrive(self, served: IProtocolFactory) -> None:
+        """It is made, to this server."""
+        self._network._connected(self._factory, served).chainDeferred(self.connected)
+        self._network.settle()
+
+    def fail(self, problem: Exception) -> None:
+        """It can't be made."""
+        self.connected.errback(problem)
 
 
 @implementer(IStreamClientEndpoint)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IConsumer, IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone, ResponseFailed, ResponseNeverReceived
@@ -110,6 +111,7 @@ class _Answer:
 
     def __init__(self, asked: _Asked, server: Server, data: bytes) -> None:
         self.request = asked
+        self._server = server
         self.data = data
         self.connection: Connection | None = None
         self.previousResponse: IResponse | None = None
@@ -194,3 +196,9 @@ class _Answer:
             self.connection.abort()
 
     loseConnection = stopProducing
+
+    def abortConnection(self) -> None:
+        """As `stopProducing`, but the protocol is told before this returns: `readBody` counts on that."""
+        if self._end is None:
+            self._server.withdraw(self)
+            self._over(Failure(ResponseFailed([Failure(ConnectionAborted())], self)))
