@@ -93,7 +93,7 @@ def test_every_event_of_a_story_becomes_a_document_with_its_resource(
         assert hit["_id"] == hit["_source"]["id"]
         assert hit["_index"] == f"tutum-events-{hit['_source']['@timestamp'][:10].replace('-', '.')}"
     assert [one["problems"] for one in store.requests() if one["problems"]] == []
-    assert store.requests()[0]["path"] == "/_index_template/tutumstream-tutum-events"
+    assert store.requests("/_")[0]["path"] == "/_index_template/tutumstream-tutum-events"
     assert service.terminate() == 0
     assert service.told(level="warn") + service.told(level="error") == []
     assert "destinations: elasticsearch, and this log" in service.told()
