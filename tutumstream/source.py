@@ -1,21 +1,25 @@
 """Where the stream comes from: somebody's Tutum, or a gateway of our own in this process."""
 
+from __future__ import annotations
+
 import random
 import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python.failure import Failure
 
-from tutumstream.gateway.access import Access
-from tutumstream.gateway.access import Credentials as Account
-from tutumstream.gateway.service import GatewayService
 from tutumstream.settings import Settings
 from tutumstream.stream.credentials import Credentials, of_user
+
+if TYPE_CHECKING:
+    # Where the Tutum is somebody else's, nothing of the gateway needs to be in memory.
+    from tutumstream.gateway.access import Access
+    from tutumstream.gateway.service import GatewayService
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,9 @@ def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -
     """
     if settings.credentials is not None:
         return Source(settings.stream_url, settings.api_url, settings.credentials)
+    from tutumstream.gateway.access import Access
+    from tutumstream.gateway.access import Credentials as Account
+
     endpoint, port = _free_port(reactor)
     # Known to this process only, and new each time.
     user, key = "tutumstream", secrets.token_urlsafe(24)
@@ -65,6 +72,7 @@ def _scenario(
     _: Settings, reactor: Any, endpoint: IStreamServerEndpoint, access: Access, __: Callable[[Failure], None]
 ) -> GatewayService:
     from tutumstream.gateway.scenario.platform import ScenarioPlatform
+    from tutumstream.gateway.service import GatewayService
 
     platform = ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
     gateway = GatewayService(reactor, endpoint, platform, access)
@@ -76,6 +84,7 @@ def _docker(
     settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, access: Access, fatal: Callable[[Failure], None]
 ) -> GatewayService:
     from tutumstream.gateway.docker.platform import docker_platform
+    from tutumstream.gateway.service import GatewayService
 
     platform = docker_platform(reactor, settings.docker_host, jitter=random.random)
     return GatewayService(reactor, endpoint, platform, access, lambda problem: fatal(Failure(problem)))

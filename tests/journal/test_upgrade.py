@@ -4,9 +4,12 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,7 +17,10 @@ from tests.journal.places import a_folder
 from tutumstream.errors import JournalError
 from tutumstream.journal.opening import file_of, open_file
 from tutumstream.journal.schema import metadata
-from tutumstream.journal.upgrade import MIGRATIONS, check_revision, upgrade
+from tutumstream.journal.sql import SqlJournal
+from tutumstream.journal.upgrade import MIGRATIONS, check_revision, revisions, upgrade
+from tutumstream.journal.worker import InlineWorker
+from tutumstream.routing.delivery import Incident
 
 NEXT = """
 import sqlalchemy as sa
@@ -57,10 +63,50 @@ class UpgradeTests(SynchronousTestCase):
         self.addCleanup(connection.close)
         return connection
 
-    def test_the_tables_are_what_the_code_thinks(self) -> None:
+    def test_the_migrations_make_the_tables_that_the_code_thinks_of(self) -> None:
+        connection = self.connect()
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        with connection.begin():
+            command.upgrade(config, "head")
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        self.assertEqual(compare_metadata(context, metadata), [])
+        self.assertEqual([context.get_current_revision()], revisions()[-1:])
+
+    def test_a_new_journal_is_like_one_that_was_migrated_all_the_way(self) -> None:
         self.made()
         context = MigrationContext.configure(self.connect(), opts={"compare_server_default": True})
         self.assertEqual(compare_metadata(context, metadata), [])
+        self.assertEqual([context.get_current_revision()], revisions()[-1:])
+
+    def test_a_journal_of_the_first_revision_is_kept_whole(self) -> None:
+        connection = self.connect()
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        with connection.begin():
+            command.upgrade(config, "0001")
+            connection.exec_driver_sql(
+                'INSERT INTO events VALUES (1, \'a\', 7.5, 2, \'{"id":"a","received_at":7.5,"type":"node"}\')'
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO deliveries (seq, event_seq, ordinal, destination, route, reason, ordering_key,"
+                " incident_action, incident_key) VALUES (1, 1, 1, 'pagerduty', 'r', 'why', 'k', 'trigger', 'k'),"
+                " (2, 1, 2, 'slack', 'r', 'why', 'k', NULL, NULL)"
+            )
+        connection.close()
+        journal = SqlJournal(self.path, InlineWorker(), Clock())
+        self.successResultOf(journal.open())
+        (page,) = self.successResultOf(journal.pending("pagerduty", 0, 9, urgent=True))
+        (told,) = self.successResultOf(journal.pending("slack", 0, 9))
+        self.assertEqual(
+            (page.born_at, page.delivery.urgent, page.delivery.incident), (7.5, True, Incident("trigger", "k"))
+        )
+        self.assertEqual((told.born_at, told.delivery.urgent), (7.5, False))
+        self.successResultOf(journal.close())
 
     def test_a_new_journal_has_no_revision_and_gets_no_copy(self) -> None:
         connection = self.connect()

@@ -5,14 +5,11 @@ import sqlite3
 from pathlib import Path
 from typing import Final, cast
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 from twisted.logger import Logger
 
 from tutumstream.errors import JournalError
+from tutumstream.journal.schema import metadata
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
@@ -26,13 +23,16 @@ def check_revision(connection: Connection, path: Path, migrations: Path = MIGRAT
         JournalError: another program, or a newer version of this one, made it.
     """
     with connection.begin():
-        revision = MigrationContext.configure(connection).get_current_revision()
         tables = inspect(connection).get_table_names()
-    if revision is None:
+        stamp = (
+            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if STAMP in tables else None
+        )
+    if stamp is None:
         if tables:
             raise JournalError(str(path), "is the database of another program: choose another state folder")
         return None
-    if revision not in {each.revision for each in ScriptDirectory.from_config(_config(migrations)).walk_revisions()}:
+    revision = str(stamp)
+    if revision not in revisions(migrations):
         problem = (
             f"was written by a newer version of tutumstream (its revision is {revision}): "
             "start that version, or choose another state folder"
@@ -41,20 +41,29 @@ def check_revision(connection: Connection, path: Path, migrations: Path = MIGRAT
     return revision
 
 
+def revisions(migrations: Path = MIGRATIONS) -> list[str]:
+    """All that there are, the oldest first: `r0001_first.py` makes revision 0001."""
+    return sorted(each.name[1:5] for each in (migrations / "versions").glob("r????_*.py"))
+
+
 def upgrade(connection: Connection, path: Path, revision: str | None, migrations: Path = MIGRATIONS) -> None:
-    """Bring it from `revision` to the newest, in one transaction; a copy of what was there stays beside it."""
-    config = _config(migrations)
-    head = ScriptDirectory.from_config(config).get_current_head()
+    """Bring it from `revision` to the newest, in one transaction; a copy of what was there stays beside it.
+
+    A new journal is made of the tables as they are today. Alembic, and the memory that it takes, is for older ones.
+    """
+    head = revisions(migrations)[-1]
     if revision == head:
         return
+    if revision is None:
+        with connection.begin():
+            metadata.create_all(connection)
+            connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+            connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (head,))
+        return
     copy = path.with_name(f"{path.name}.revision-{revision}")
-    if revision is not None:
-        _back_up(connection, copy)
-    config.attributes["connection"] = connection
-    with connection.begin():
-        command.upgrade(config, "head")
-    if revision is not None:
-        _log.info("Journal {path} upgraded to revision {head}; {copy} is how it was", path=path, head=head, copy=copy)
+    _back_up(connection, copy)
+    _migrate(connection, migrations)
+    _log.info("Journal {path} upgraded to revision {head}; {copy} is how it was", path=path, head=head, copy=copy)
 
 
 def driver(connection: Connection) -> sqlite3.Connection:
@@ -74,9 +83,14 @@ def _back_up(connection: Connection, copy: Path) -> None:
     os.replace(unfinished, copy)
 
 
-def _config(migrations: Path) -> Config:
+def _migrate(connection: Connection, migrations: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     # The option is a template in which a per cent sign stands for itself only when doubled.
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    return config
+    config.attributes["connection"] = connection
+    with connection.begin():
+        command.upgrade(config, "head")
