@@ -24,9 +24,9 @@ def check_revision(connection: Connection, path: Path, migrations: Path = MIGRAT
     """
     with connection.begin():
         tables = inspect(connection).get_table_names()
-        stamp = (
-            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if STAMP in tables else None
-        )
+        stamp = None
+        if "alembic_version" in tables:
+            stamp = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     if stamp is None:
         if tables:
             raise JournalError(str(path), "is the database of another program: choose another state folder")
