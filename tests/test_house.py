@@ -70,6 +70,7 @@ MAY_IMPORT: Final = {
         "net",
         "stream.credentials",
     ),
+    "outlets": ("delivery.lane", "delivery.rate", "net.http", "notifiers", "settings"),
     "source": ("gateway", "settings", "stream.credentials"),
     "service": ("delivery", "intake", "journal.housekeeping", "journal.interface", "status", "stream"),
     "tap": ("assembly", "errors", "logs", "service", "settings"),

@@ -4,10 +4,9 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import sdnotify
@@ -16,25 +15,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 
+from tutumstream import outlets
 from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.incidents import Incidents
-from tutumstream.delivery.lane import Lane, Manners
-from tutumstream.delivery.rate import Rate
+from tutumstream.delivery.lane import Lane
 from tutumstream.delivery.service import Lanes
 from tutumstream.intake import Intake
 from tutumstream.journal.housekeeping import Housekeeping
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import ThreadWorker
-from tutumstream.net.agent import USER_AGENT, agent, pool
+from tutumstream.net.agent import USER_AGENT, agent, endpoints, pool
+from tutumstream.net.fast_client import FastClient
 from tutumstream.net.http import HttpClient
+from tutumstream.net.pool import Pool
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import client_options, load_trust
-from tutumstream.notifiers.elasticsearch import ElasticsearchNotifier
 from tutumstream.notifiers.interface import INotifier
-from tutumstream.notifiers.log import LogNotifier
-from tutumstream.notifiers.pagerduty import PagerDutyNotifier
-from tutumstream.notifiers.slack import SlackNotifier
-from tutumstream.notifiers.webhook import WebhookNotifier
 from tutumstream.resources.client import Resources
 from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
@@ -64,8 +60,10 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     trust = load_trust(settings.environment)
     out = HttpClient(agent(reactor, far, trust, kept), reactor)
     api = HttpClient(agent(reactor, near, trust, kept), reactor)
-    notifiers = _notifiers(settings, out)
-    routes = tutorial(settings.pagerduty.on_delete if settings.pagerduty else (), _chat(notifiers))
+    quick = Pool(reactor, endpoints(reactor, far, trust))
+    fast = FastClient(quick, reactor)
+    notifiers = outlets.notifiers(settings, out, fast)
+    routes = tutorial(settings.pagerduty.on_delete if settings.pagerduty else (), outlets.chat(notifiers))
 
     systemd = Systemd(sdnotify.SystemdNotifier().notify, reactor, settings.environment)
     journal = SqlJournal(str(state_dir / "journal.sqlite3"), ThreadWorker(reactor), reactor)
@@ -77,7 +75,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         return Lane(
             name,
             notifier,
-            _manners(settings, name),
+            outlets.manners(settings, name),
             journal,
             Composer(routes, name, notifier, resources.fetch),
             incidents,
@@ -103,7 +101,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         board=board,
         systemd=systemd,
         pages=_pages(settings, reactor, board),
-        released=_release(kept, release),
+        released=_release(kept, quick, release),
     )
 
 
@@ -113,62 +111,6 @@ def _state_dir(settings: Settings) -> tuple[Path, Callable[[], None]]:
         return settings.state_dir, lambda: None
     temporary = tempfile.mkdtemp(prefix="tutumstream-")
     return Path(temporary), lambda: shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _notifiers(settings: Settings, http: HttpClient) -> Mapping[str, INotifier]:
-    """The destinations that are on, by name, and a line that says which."""
-    notifiers: dict[str, INotifier] = {}
-    if settings.source == "demo":
-        notifiers |= {name: LogNotifier(name) for name in ("slack", "pagerduty")}
-    if settings.slack_url is not None:
-        notifiers["slack"] = SlackNotifier(http, settings.slack_url.get_secret_value(), time.time)
-    if settings.pagerduty is not None:
-        pager = settings.pagerduty
-        notifiers["pagerduty"] = PagerDutyNotifier(
-            http, pager.key.get_secret_value(), time.time, api=pager.api, url=pager.url
-        )
-    if settings.webhook is not None:
-        secret = settings.webhook.secret.get_secret_value() if settings.webhook.secret else ""
-        notifiers["webhook"] = WebhookNotifier(http, settings.webhook.url.get_secret_value(), time.time, secret=secret)
-    if settings.elasticsearch is not None:
-        store = settings.elasticsearch
-        notifiers["elasticsearch"] = ElasticsearchNotifier(
-            http,
-            store.url.get_secret_value(),
-            store.index,
-            time.time,
-            authorization=store.authorization.get_secret_value(),
-        )
-    if notifiers:
-        _log.info("destinations: {names}, and this log", names=", ".join(notifiers))
-    else:
-        _log.info("no destination is set, so this log gets everything; SLACK_URL and PAGERDUTY_KEY are two to set")
-    return notifiers | {"log": LogNotifier()}
-
-
-_MANNERS: Final = {
-    "slack": Manners(at_once=1, rate=Rate(1.0, burst=3), digests=True),
-    "pagerduty": Manners(at_once=4, rate=Rate(2.0, burst=2)),
-    "webhook": Manners(at_once=50),
-    "elasticsearch": Manners(at_once=4),
-}
-
-
-def _manners(settings: Settings, name: str) -> Manners:
-    """How a destination is treated: as its owner asks for (wire contracts), or at the rate that the settings say."""
-    if settings.source == "demo" or name not in _MANNERS:
-        return Manners()
-    manners = _MANNERS[name]
-    if name in settings.rates:
-        rate = settings.rates[name]
-        burst = max(1, round(3 * rate)) if rate else 1
-        return replace(manners, rate=Rate(rate, burst) if rate else None)
-    return manners
-
-
-def _chat(notifiers: Mapping[str, INotifier]) -> str:
-    """Who hears what the tutorial says in Slack: the log, where nobody else hears anything."""
-    return "log" if set(notifiers) == {"log"} else "slack"
 
 
 def _stream(
@@ -202,9 +144,10 @@ def _pages(settings: Settings, reactor: Any, board: Board) -> Any:
     return serverFromString(reactor, settings.listen), site(board.snapshot)
 
 
-def _release(kept: HTTPConnectionPool, state_dir: Callable[[], None]) -> Callable[[], None]:
+def _release(kept: HTTPConnectionPool, quick: Pool, state_dir: Callable[[], None]) -> Callable[[], None]:
     def release() -> None:
         kept.closeCachedConnections()
+        quick.close_idle()
         state_dir()
 
     return release

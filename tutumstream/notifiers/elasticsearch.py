@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from tutumstream.errors import ExchangeError
 from tutumstream.net.address import masked
-from tutumstream.net.http import HttpClient
+from tutumstream.net.http import Exchanges
 from tutumstream.notifiers.answers import by_status, excerpt
 from tutumstream.notifiers.bulk_api import CONTENT_TYPE, PATH, entry, grouped, judge
 from tutumstream.notifiers.elasticsearch_access import server
@@ -70,7 +70,7 @@ class ElasticsearchNotifier:
     needs = frozenset({"resource"})
 
     def __init__(
-        self, http: HttpClient, url: str, index: IndexName, now: Callable[[], float], *, authorization: str = ""
+        self, http: Exchanges, url: str, index: IndexName, now: Callable[[], float], *, authorization: str = ""
     ) -> None:
         address = server(url)
         self._http = http

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from tutumstream.net.http import HttpClient
+from tutumstream.net.http import Exchanges
 from tutumstream.notifiers.interface import INotifier, Message, Verdict
 from tutumstream.notifiers.pagerduty_events import Origin, judge_v1, judge_v2, v1_body, v2_body
 from tutumstream.notifiers.post import Post
@@ -41,7 +41,7 @@ class PagerDutyNotifier:
 
     def __init__(
         self,
-        http: HttpClient,
+        http: Exchanges,
         key: str,
         now: Callable[[], float],
         *,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tutumstream.errors import ExchangeError
 from tutumstream.net.address import Address, masked
-from tutumstream.net.http import HttpClient
+from tutumstream.net.http import Exchanges
 from tutumstream.notifiers.answers import Judge
 from tutumstream.notifiers.interface import Delivered, TryAgain, Verdict
 
@@ -25,7 +25,7 @@ class Post:
     """
 
     def __init__(
-        self, http: HttpClient, url: str, judge: Judge, now: Callable[[], float], secrets: tuple[str, ...] = ()
+        self, http: Exchanges, url: str, judge: Judge, now: Callable[[], float], secrets: tuple[str, ...] = ()
     ) -> None:
         address = Address.parse(url)
         self.origin = address.origin

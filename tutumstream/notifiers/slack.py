@@ -11,7 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from tutumstream.net.http import Answer, HttpClient
+from tutumstream.net.http import Answer, Exchanges
 from tutumstream.notifiers.answers import by_status, excerpt, json_object, limited
 from tutumstream.notifiers.interface import Delivered, Hold, INotifier, Message, Rejected, TryAgain, Verdict
 from tutumstream.notifiers.post import Post
@@ -70,7 +70,7 @@ class SlackNotifier:
     textual = True
     needs: frozenset[str] = frozenset()
 
-    def __init__(self, http: HttpClient, url: str, now: Callable[[], float]) -> None:
+    def __init__(self, http: Exchanges, url: str, now: Callable[[], float]) -> None:
         self._post = Post(http, url, judge, now)
 
     def __repr__(self) -> str:

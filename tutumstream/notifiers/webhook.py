@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from tutumstream.event import Event
-from tutumstream.net.http import Answer, HttpClient
+from tutumstream.net.http import Answer, Exchanges
 from tutumstream.notifiers.answers import by_status
 from tutumstream.notifiers.document import document, timestamp
 from tutumstream.notifiers.interface import Delivered, INotifier, Message, Verdict
@@ -37,7 +37,7 @@ class WebhookNotifier:
     textual = False
     needs: frozenset[str] = frozenset()
 
-    def __init__(self, http: HttpClient, url: str, now: Callable[[], float], *, secret: str = "") -> None:
+    def __init__(self, http: Exchanges, url: str, now: Callable[[], float], *, secret: str = "") -> None:
         self._key = signing_key(secret) if secret else None
         self._post = Post(http, url, judge, now, secrets=(secret, secret.removeprefix("whsec_")))
 
