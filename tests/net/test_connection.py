@@ -265,6 +265,32 @@ class SendingTests(ConnectionCase):
         wire = self.sent(ConnectionLost())
         self.assertEqual((wire.now, wire.later), ([], [b"0123456789"]))
 
+    def test_a_transport_that_turned_to_tls_is_not_gone_round_either(self) -> None:
+        wire = Wire()
+        wire.TLS = True
+        self.ask(Asked(b"secret"), self.connect(wire))
+        self.assertEqual((wire.now, wire.later), ([], [b"secret"]))
+
+    def test_a_large_request_leaves_nothing_behind(self) -> None:
+        class Noting(StringTransport):
+            registered = 0
+
+            def registerProducer(self, producer: Any, streaming: bool) -> None:
+                super().registerProducer(producer, streaming)
+                self.registered += 1
+
+            def unregisterProducer(self) -> None:
+                super().unregisterProducer()
+                self.registered -= 1
+
+        transport = Noting()
+        connection = self.connect(transport)
+        for size in (100_000, 10, 100_000, 10):
+            self.ask(Asked(b"x" * size), connection)
+            connection.dataReceived(OK)
+            self.assertEqual(transport.registered, 0)
+        self.assertEqual(len(transport.value()), 200_020)
+
     def test_what_wraps_a_transport_is_written_to_and_never_gone_round(self) -> None:
         class Wrapping:
             """As TLS does it: unknown names are those of the transport below."""

@@ -2,7 +2,7 @@ import gzip
 import inspect
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -54,6 +54,18 @@ class OwnTests(SynchronousTestCase):
         self.assertEqual(headers, {"x-a": "1", "y": "\ufffd"})
         self.assertEqual((list(headers), len(headers), repr(headers)), (["x-a", "y"], 2, "{'x-a': '1', 'y': '\ufffd'}"))
         self.assertIsNone(headers.get("z"))
+
+    def test_trailers_are_no_headers(self) -> None:
+        answer = self.answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nRetry-After: 9\r\n\r\n")
+        self.assertEqual(list(answer.headers), ["transfer-encoding"])
+
+    def test_what_is_over_is_never_late(self) -> None:
+        self.answer(b"HTTP/1.1 204 No Content\r\n\r\n")
+        cancelled = self.http.exchange("POST", "http://sink.example/")
+        cancelled.cancel()
+        self.failureResultOf(cancelled, CancelledError)
+        self.failureResultOf(self.http.exchange("POST", "http://nobody.example/"), ExchangeError)
+        self.network.settle(60.0)
 
     def test_nothing_is_asked_for_in_gzip(self) -> None:
         self.answer(b"HTTP/1.1 204 No Content\r\n\r\n")

@@ -270,6 +270,17 @@ class OnceMoreTests(PoolCase):
         self.answer(1)
         self.assertEqual(self.asked, [b"/once", b"/once", b"/later"])
 
+    def test_it_is_the_first_to_be_told_that_there_is_no_new_connection(self) -> None:
+        self.start(size=2)
+        self.idle(1)
+        once = self.exchange("/once", idempotent=True)
+        dials = self.network.hang("sink.example:80")
+        later = self.exchange("/later")
+        self.hang_up(0)
+        dials[0].fail(Refused())
+        self.failureResultOf(once, ExchangeError)
+        self.assertNoResult(later)
+
     def test_its_time_runs_on_and_it_can_be_cancelled(self) -> None:
         self.start()
         for end in ("late", "cancelled"):
@@ -308,6 +319,16 @@ class IdleTests(PoolCase):
         self.network.settle()
         self.assertEqual(self.network.clock.getDelayedCalls(), [])
 
+    def test_each_has_its_own_time(self) -> None:
+        self.start()
+        self.used(2)
+        self.network.settle(10.0)
+        self.exchange()
+        self.answer(1)
+        for seconds, left in ((19.9, 2), (0.1, 1), (9.9, 1), (0.1, 0)):
+            self.network.settle(seconds)
+            self.assertEqual(self.network.open_connections(), left)
+
     def test_what_is_needed_stays_and_the_rest_grows_old(self) -> None:
         self.start()
         self.used(3)
@@ -318,6 +339,8 @@ class IdleTests(PoolCase):
             self.successResultOf(exchanged)
         self.assertEqual(self.network.open_connections(), 1)
         self.assertEqual(len(self.network.dialled), 3)
+        self.network.settle(IDLE_SECONDS)
+        self.assertEqual(self.network.open_connections(), 0)
 
     def test_they_can_be_closed_at_once_and_it_is_told_when_they_are(self) -> None:
         self.start()

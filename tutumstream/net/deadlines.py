@@ -54,6 +54,4 @@ class Deadlines:
                 self._held.discard(due)
                 due.expire()
         if self._held:
-            earliest = min(due.deadline for due in self._held)
-            if earliest < self._fires_at:
-                self._set(earliest)
+            self._set(min(due.deadline for due in self._held))
