@@ -15,7 +15,6 @@ from tutumstream.event import (
     Refused,
     decode,
     escaped,
-    mint,
 )
 
 CORPUS = Path(__file__).parent / "corpus" / "tutum" / "events"
@@ -94,11 +93,6 @@ class AnObjectEvent(SynchronousTestCase):
             {name: view[name] for name in ("type", "action", "state", "resource_uri", "parents", "uuid")},
             {**WIRE, "uuid": ""},
         )
-
-    def test_that_is_new_has_an_id_that_sorts_by_time_and_is_its_own(self) -> None:
-        ids = [mint() for _ in range(1000)]
-        self.assertEqual(len(set(ids)), 1000)
-        self.assertTrue(all(len(each) == 26 for each in ids))
 
 
 class AMessageThatIsNoEvent(SynchronousTestCase):

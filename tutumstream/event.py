@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from ulid import ULID
+
+from tutumstream.ids import mint
 
 OBJECT_TYPES: Final = frozenset({"stack", "service", "container", "nodecluster", "node", "action"})
 """The types of Tutum's objects (protocol A4)."""
@@ -138,11 +139,6 @@ _detail = msgspec.json.Decoder(_Detail)
 
 # What msgspec raises on bytes from outside: ValueError covers its own errors and bad UTF-8.
 _UNREADABLE = (ValueError, RecursionError)
-
-
-def mint() -> str:
-    """A new ULID: 26 characters, sorted by time."""
-    return str(ULID())
 
 
 def escaped(text: str, limit: int) -> str:

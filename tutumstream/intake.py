@@ -7,7 +7,8 @@ from twisted.internet.defer import Deferred
 
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.state import DestinationState, Held, Ok
-from tutumstream.event import Event, Malformed, mint
+from tutumstream.event import Event, Malformed
+from tutumstream.ids import mint
 from tutumstream.journal.interface import IJournal, Pending
 from tutumstream.outstanding import Outstanding
 from tutumstream.routing.router import Router

@@ -4,6 +4,7 @@ The only module that touches the global reactor, and the only one that knows twi
 """
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -26,6 +27,12 @@ from tutumstream.service import Tutumstream
 from tutumstream.settings import Settings, read
 
 _log = Logger("tutumstream")
+
+YOUNG_OBJECTS = 20_000
+"""New objects between two runs of the garbage collector; measured, see docs/PERFORMANCE.md."""
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds; measured, see docs/PERFORMANCE.md."""
 
 
 class Options(usage.Options):
@@ -78,7 +85,17 @@ def makeService(options: Options) -> IService:
     settings = options.settings
     fatal = _fatal(reactor)
     _stop_at_sigterm(reactor)
+    # The journal's thread must not keep the reactor waiting for the interpreter: Python's own 5 ms are an eternity.
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    # What was imported stays for ever: the collector need not look at it again and again.
+    reactor.callWhenRunning(_settle_memory)
     return Tutumstream(assemble(settings, reactor, fatal), fatal, _observer(settings, options.parent))
+
+
+def _settle_memory() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 50, 50)
 
 
 def _stop_at_sigterm(reactor: Any) -> None:

@@ -13,7 +13,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tutumstream.backoff import Backoff, Jitter
-from tutumstream.event import OBJECT_TYPES, Authenticated, Event, Malformed, decode, mint
+from tutumstream.event import OBJECT_TYPES, Authenticated, Event, Malformed, decode
+from tutumstream.ids import mint
 from tutumstream.net.proxy import Proxy
 from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
 from tutumstream.stream.factory import CLOSE_TIMEOUT, StreamFactory
