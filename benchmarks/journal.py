@@ -23,6 +23,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from tutumstream.event import Event
+from tutumstream.journal.interface import Pending
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.routing.delivery import Delivery
 
@@ -71,13 +72,13 @@ def journal_of_ours(folder: Path, size: int) -> Iterator[None]:
     journal = SqlJournal(folder / "ours.sqlite3", worker, Clock())
     journal.open()
     worker.release()
-    journal.settle([], 0.0)
-    seq = 0
+    before: list[Pending] = []
     while True:
+        recorded: list[Pending] = []
         for n in range(size):
-            journal.record(EVENT, [DELIVERY])
-            journal.settle([seq - n], 1_700_000_001.5)
-        seq += size
+            journal.record(EVENT, [DELIVERY]).addCallback(recorded.extend)
+            journal.settle(before[n : n + 1], 1_700_000_001.5)
+        before = recorded
         worker.release()
         if journal.health.problem:
             raise SystemExit(journal.health.problem)

@@ -50,7 +50,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.memory = MemoryJournal()
         self.answer(self.memory.open())
         self.known: dict[int, Pending] = {}
-        self.asked: list[Deferred[None]] = []
+        self.asked: list[Deferred[Any]] = []
         self.open(Path(self.folder.name) / "0" / "journal.sqlite3")
 
     def open(self, path: Path) -> None:
@@ -72,12 +72,12 @@ class JournalMachine(RuleBasedStateMachine):
         assert len(answers) == 1, "no answer"
         return answers[0]
 
-    def both(self, ask: Callable[[IJournal], Deferred[None]]) -> None:
+    def both(self, ask: Callable[[IJournal], Deferred[Any]]) -> None:
         """Ask both; what waits at the one on disk becomes a group."""
         self.answer_of_memory(ask(self.memory))
         self.asked.append(ask(self.disk))
 
-    def answer_of_memory(self, asked: Deferred[None]) -> None:
+    def answer_of_memory(self, asked: Deferred[Any]) -> None:
         """Memory answers at once."""
         assert asked.called
 
