@@ -210,8 +210,9 @@ class AnswerTests(ConnectionCase):
         connection = self.connect()
         connection.dataReceived(OK)
         self.assertTrue(connection.transport.disconnected)
-        connection.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.gone, [None])
+        connection.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.gone, [None, None])
 
     def test_only_a_kept_connection_hands_its_request_back_once(self) -> None:
         end = ConnectionLost()

@@ -319,6 +319,15 @@ class IdleTests(PoolCase):
         self.network.settle()
         self.assertEqual(self.network.clock.getDelayedCalls(), [])
 
+    def test_one_that_speaks_unasked_is_not_used_though_it_is_not_closed_yet(self) -> None:
+        self.start()
+        self.used(1)
+        (connection,) = self.pool.place(SINK + "/")[1]._idle
+        connection.dataReceived(OK)
+        exchanged = self.exchange("/next")
+        self.answer(1)
+        self.successResultOf(exchanged)
+
     def test_each_has_its_own_time(self) -> None:
         self.start()
         self.used(2)

@@ -44,8 +44,9 @@ class Connection(Protocol):
         origin: how the server is named in troubles.
         secure: ready only after the TLS handshake, which has verified the server by then.
         free: called with it when an answer ended and another request may be sent.
-        gone: called with it when it is closed, and with a request that should be sent once more on a new connection:
-            this one had been kept, and was closed before a byte of the answer came (RFC 9112, 9.3.1).
+        gone: called with it when it can't be used any more, perhaps more than once; and with a request that should be
+            sent once more on a new connection: this one had been kept, and was closed before a byte of the answer
+            came (RFC 9112, 9.3.1).
 
     Attributes:
         ready: fires when it can be used, or fails with why it never can. Cancel it to give up.
@@ -126,7 +127,9 @@ class Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._request is None:
-            self.transport.abortConnection()  # nobody asked for anything
+            # Nobody asked for anything. Its owner is told before the transport gets to it, lest it is used meanwhile.
+            self.transport.abortConnection()
+            self._gone(self, None)
             return
         answer = self._answer
         answer.feed(data)
