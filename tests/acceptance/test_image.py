@@ -66,7 +66,19 @@ def image(engine: DockerEngine, context: Path) -> Iterator[str]:
     settings = {"BASE": base, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/src/wheels"}
     arguments = [part for key, value in settings.items() for part in ("--build-arg", f"{key}={value}")]
     done = subprocess.run(
-        ["docker", "--host", engine.host, "build", "--network", "none", "--tag", name, *arguments, context],
+        [
+            "docker",
+            "--host",
+            engine.host,
+            "build",
+            "--force-rm",
+            "--network",
+            "none",
+            "--tag",
+            name,
+            *arguments,
+            context,
+        ],
         # Debian's client has the classic builder only.
         env={**os.environ, "DOCKER_BUILDKIT": "0"},
         capture_output=True,
