@@ -143,7 +143,7 @@ class ElasticsearchNotifier:
         headers = {"Content-Type": CONTENT_TYPE, **self._headers}
         try:
             answer = await self._http.exchange(
-                "POST", self._url + PATH, headers, body, timeout=PATIENCE, limit=ANSWER_BYTES
+                "POST", self._url + PATH, headers, body, timeout=PATIENCE, limit=ANSWER_BYTES, idempotent=True
             )
         except ExchangeError as trouble:
             return TryAgain(masked(str(trouble), self._secrets))

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
 from tutumstream.errors import ExchangeError
 from tutumstream.net.address import Address, masked
-from tutumstream.net.http import Exchanges
+from tutumstream.net.http import Answer, Exchanges
 from tutumstream.notifiers.answers import Judge
 from tutumstream.notifiers.interface import Delivered, TryAgain, Verdict
 
@@ -19,13 +22,20 @@ class Post:
         judge: reads the answers.
         now: seconds since 1970.
         secrets: what else must never be shown, even where the destination repeats it.
+        idempotent: the destination knows a repeat by its id.
 
     Raises:
         ValueError: it is no http or https URL; the text holds nothing of it.
     """
 
     def __init__(
-        self, http: Exchanges, url: str, judge: Judge, now: Callable[[], float], secrets: tuple[str, ...] = ()
+        self,
+        http: Exchanges,
+        url: str,
+        judge: Judge,
+        now: Callable[[], float],
+        secrets: tuple[str, ...] = (),
+        idempotent: bool = False,
     ) -> None:
         address = Address.parse(url)
         self.origin = address.origin
@@ -34,15 +44,20 @@ class Post:
         self._url = url
         self._judge = judge
         self._secrets = longest_first(*address.secrets, *secrets)
+        self._idempotent = idempotent
 
-    async def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Verdict:
+    def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Deferred[Verdict]:
         """Send it once. Trouble on the way is a verdict too: nobody knows whether it arrived, so it is sent again."""
         sent = {"Content-Type": "application/json", **(headers or {})}
-        try:
-            answer = await self._http.exchange("POST", self._url, sent, body)
-        except ExchangeError as trouble:
-            return TryAgain(masked(str(trouble), self._secrets))
+        asked = self._http.exchange("POST", self._url, sent, body, idempotent=self._idempotent)
+        return asked.addCallbacks(self._judged, self._troubled)
+
+    def _judged(self, answer: Answer) -> Verdict:
         return discreet(self._judge(answer, self.now()), self._secrets)
+
+    def _troubled(self, failure: Failure) -> Verdict:
+        failure.trap(ExchangeError)
+        return TryAgain(masked(str(failure.value), self._secrets))
 
 
 def longest_first(*secrets: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Sequence
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from zope.interface import implementer
 
 from tutumstream.event import Event
@@ -39,7 +39,7 @@ class WebhookNotifier:
 
     def __init__(self, http: Exchanges, url: str, now: Callable[[], float], *, secret: str = "") -> None:
         self._key = signing_key(secret) if secret else None
-        self._post = Post(http, url, judge, now, secrets=(secret, secret.removeprefix("whsec_")))
+        self._post = Post(http, url, judge, now, secrets=(secret, secret.removeprefix("whsec_")), idempotent=True)
 
     def __repr__(self) -> str:
         return f"<webhook at {self._post.origin}>"
@@ -49,19 +49,18 @@ class WebhookNotifier:
         return text
 
     def notify(self, messages: Sequence[Message]) -> Deferred[list[Verdict]]:
-        """One POST a message, one after the other."""
-        return Deferred.fromCoroutine(self._notify(messages))
+        """One POST a message."""
+        if len(messages) == 1:
+            return self._send(messages[0]).addCallback(lambda verdict: [verdict])
+        return gatherResults([self._send(message) for message in messages])
 
-    async def _notify(self, messages: Sequence[Message]) -> list[Verdict]:
-        return [await self._send(message) for message in messages]
-
-    async def _send(self, message: Message) -> Verdict:
+    def _send(self, message: Message) -> Deferred[Verdict]:
         sent = body(message.event)
         at = int(self._post.now())
         headers = {"webhook-id": message.id, "webhook-timestamp": str(at)}
         if self._key is not None:
             headers["webhook-signature"] = signature(self._key, message.id, at, sent)
-        return await self._post.send(sent, headers)
+        return self._post.send(sent, headers)
 
 
 def body(event: Event) -> bytes:
