@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.interface import (
+    IN_HAND,
     MALFORMED_BYTES,
     MALFORMED_ROWS,
     DeadLetter,
@@ -145,14 +146,17 @@ class JournalContract(_Case):
         self.assertEqual(self.window(), [second])
         self.assertEqual(self.done(self.journal.dead_letters(10)), [letter(first)])
 
-    def test_dead_letters_come_newest_first(self) -> None:
+    def test_dead_letters_come_newest_delivery_first_and_can_be_read_page_by_page(self) -> None:
         for name in "abc":
             self.done(self.journal.record(an_event(name), [to("slack")]))
         first, second, third = self.window()
         self.done(self.journal.bury([letter(third), letter(first)]))
         self.done(self.journal.bury([letter(second)]))
-        self.assertEqual(self.done(self.journal.dead_letters(10)), [letter(second), letter(first), letter(third)])
-        self.assertEqual(self.done(self.journal.dead_letters(1)), [letter(second)])
+        self.assertEqual(self.done(self.journal.dead_letters(10)), [letter(third), letter(second), letter(first)])
+        self.assertEqual(self.done(self.journal.dead_letters(1)), [letter(third)])
+        self.assertEqual(self.done(self.journal.dead_letters(1, third.seq)), [letter(second)])
+        self.assertEqual(self.done(self.journal.dead_letters(1, second.seq)), [letter(first)])
+        self.assertEqual(self.done(self.journal.dead_letters(1, first.seq)), [])
         self.assertEqual(self.done(self.journal.dead_letters(0)), [])
 
     def test_a_letter_given_twice_is_buried_once(self) -> None:
@@ -252,6 +256,13 @@ class JournalContract(_Case):
             self.journal.malformed(1),  # type: ignore[list-item]
             self.journal.history(1),  # type: ignore[list-item]
             self.journal.destinations(),  # type: ignore[list-item]
+            self.journal.drop([], "", 1.0),  # type: ignore[list-item]
+            self.journal.revive([], 1.0),  # type: ignore[list-item]
+            self.journal.forget([]),  # type: ignore[list-item]
+            self.journal.stand("slack", Standing("ok")),  # type: ignore[list-item]
+            self.journal.standings(),  # type: ignore[list-item]
+            self.journal.open_incidents(),  # type: ignore[list-item]
+            self.journal.prune(1.0, Limits()),  # type: ignore[list-item]
         ]
         for each in asked:
             self.assertIn("is not open", str(self.failureResultOf(each, JournalError).value))
@@ -325,12 +336,6 @@ class JournalContract(_Case):
         self.assertEqual(left.pending.seq, rows[1].seq)
         self.assertEqual(self.window(), [])
 
-    def test_dead_letters_are_paged_by_their_deliveries(self) -> None:
-        rows = self.done(self.journal.record(an_event("a"), [to("slack")] * 3))
-        self.done(self.journal.bury([letter(row) for row in rows]))
-        older = self.done(self.journal.dead_letters(10, rows[2].seq))
-        self.assertEqual([each.pending.seq for each in older], [rows[1].seq, rows[0].seq])
-
     def test_history_is_forgotten_by_age_but_nothing_that_is_pending(self) -> None:
         for at in range(10):
             self.done(self.journal.record(an_event(str(at), received_at=float(at)), [to("slack")]))
@@ -348,6 +353,87 @@ class JournalContract(_Case):
             self.done(self.journal.record(an_event(str(at), received_at=100.0), []))
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=3))), Pruned(7, 0))
         self.assertEqual([told.event.id for told in self.done(self.journal.history(99))], ["9", "8", "7"])
+
+    def test_history_is_counted_from_the_newest_event_back(self) -> None:
+        self.done(self.journal.record(an_event("waits", received_at=100.0), [to("slack")]))
+        for name in "abcd":
+            self.done(self.journal.record(an_event(name, received_at=100.0), []))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=2))), Pruned(2, 0))
+        self.done(self.journal.record(an_event("e", received_at=100.0), []))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=2))), Pruned(1, 0))
+        self.done(self.journal.settle(self.window(), 101.0))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=2))), Pruned(1, 0))
+        self.assertEqual([told.event.id for told in self.done(self.journal.history(99))], ["e", "d"])
+
+    def test_what_was_taken_back_keeps_its_event(self) -> None:
+        rows = self.done(self.journal.record(an_event(received_at=1.0), [to("slack"), to("slack")]))
+        self.done(self.journal.bury([letter(row) for row in rows]))
+        self.done(self.journal.revive([rows[0].seq], 90.0))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=50.0))), Pruned(0, 0))
+        self.assertEqual(len(self.done(self.journal.dead_letters(9))), 1)
+        self.done(self.journal.settle(self.window(), 100.0))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=50.0))), Pruned(1, 0))
+        self.assertEqual(self.done(self.journal.dead_letters(9)), [])
+
+    def test_standings_and_open_incidents_outlive_the_history(self) -> None:
+        rows = self.done(self.journal.record(an_event(received_at=1.0), [to("pagerduty", Incident("trigger", "k"))]))
+        self.done(self.journal.settle(rows, 5.0))
+        self.done(self.journal.stand("pagerduty", Standing("held", since=1.0, reason="404")))
+        self.assertEqual(self.done(self.journal.prune(1e9, Limits())), Pruned(1, 0))
+        self.assertEqual(self.done(self.journal.open_incidents()), [OpenIncident("pagerduty", "k", "container", 5.0)])
+        self.assertIn("pagerduty", self.done(self.journal.standings()))
+
+    def test_incidents_settled_together_end_as_if_settled_one_by_one(self) -> None:
+        actions = (("k", "trigger"), ("k", "resolve"), ("l", "resolve"), ("l", "trigger"), ("m", "acknowledge"))
+        deliveries = [to("pagerduty", Incident(action, key)) for key, action in actions]  # type: ignore[arg-type]
+        rows = self.done(self.journal.record(an_event("a"), [*deliveries, to("pagerduty")]))
+        other = self.done(self.journal.record(an_event("b"), [to("slack", Incident("trigger", "k"))]))
+        self.done(self.journal.settle([*rows, *other, *rows], 5.0))
+        self.assertEqual(
+            self.done(self.journal.open_incidents()),
+            [OpenIncident("pagerduty", "l", "container", 5.0), OpenIncident("slack", "k", "container", 5.0)],
+        )
+        self.assertEqual((self.window("pagerduty"), self.window("slack")), ([], []))
+
+    def test_an_incident_that_opens_anew_counts_from_then(self) -> None:
+        actions = ("trigger", "resolve", "trigger")
+        deliveries = [to("pagerduty", Incident(action, "k")) for action in actions]  # type: ignore[arg-type]
+        first, second, third = self.done(self.journal.record(an_event("a"), deliveries))
+        self.done(self.journal.settle([first], 5.0))
+        self.done(self.journal.settle([second, third], 6.0))
+        self.assertEqual(self.done(self.journal.open_incidents()), [OpenIncident("pagerduty", "k", "container", 6.0)])
+
+    def test_any_number_of_dead_letters_is_taken_back_or_forgotten_at_once(self) -> None:
+        rows = self.done(self.journal.record(an_event("a"), [to("slack")] * 4))
+        self.done(self.journal.bury([letter(row) for row in rows]))
+        unknown = range(1_000, 50_000)
+        self.assertEqual(len(self.done(self.journal.revive([rows[0].seq, rows[0].seq, *unknown], 7.0))), 1)
+        self.assertEqual(self.done(self.journal.forget([rows[1].seq, rows[1].seq, *unknown])), 1)
+        self.assertEqual(len(self.done(self.journal.dead_letters(9))), 2)
+
+    def test_of_too_large_a_backlog_the_oldest_go_that_are_neither_urgent_nor_in_a_lane_s_hands(self) -> None:
+        event = an_event(received_at=100.0)
+        urgent = self.done(self.journal.record(event, [replace(to("slack"), urgent=True)] * 10))
+        slack = self.done(self.journal.record(event, [to("slack")] * (IN_HAND + 30)))
+        late = self.done(self.journal.record(event, [to("pagerduty")] * (IN_HAND + 5)))
+        waiting = len(urgent) + len(slack) + len(late)
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(pending_rows=waiting - 20))), Pruned(0, 20))
+        letters = self.done(self.journal.dead_letters(99))
+        self.assertEqual([each.pending for each in reversed(letters)], slack[IN_HAND : IN_HAND + 20])
+        self.assertEqual(
+            {(each.cause, each.reason, each.died_at) for each in letters},
+            {("overflow", "too many deliveries wait", 100.0)},
+        )
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(pending_rows=0))), Pruned(0, 15))
+        self.assertEqual(self.done(self.journal.destinations()), {"slack": IN_HAND + 10, "pagerduty": IN_HAND})
+
+    def test_what_was_taken_back_counts_among_what_waits(self) -> None:
+        rows = self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * (IN_HAND + 3)))
+        self.done(self.journal.bury([letter(row) for row in rows]))
+        limits = Limits(pending_rows=IN_HAND + 1)
+        self.assertEqual(self.done(self.journal.prune(100.0, limits)), Pruned(0, 0))
+        self.done(self.journal.revive([row.seq for row in rows], 100.0))
+        self.assertEqual(self.done(self.journal.prune(100.0, limits)), Pruned(0, 2))
 
     def test_a_backlog_within_its_limit_is_left_alone(self) -> None:
         self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * 20))

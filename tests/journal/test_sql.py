@@ -2,7 +2,6 @@
 
 import resource
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.task import Clock
@@ -16,7 +15,7 @@ from tutumstream.errors import JournalError
 from tutumstream.event import Malformed
 from tutumstream.journal.group import RETRY_PAUSE
 from tutumstream.journal.interface import DeadLetter, Health, IJournal, Limits, Pending, Postponement, Pruned
-from tutumstream.journal.pruning import AT_WORK, STEP
+from tutumstream.journal.pruning import STEP
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
 
@@ -200,15 +199,6 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.addCleanup(worker.release_all)
         self.addCleanup(self.journal.close)
         return worker
-
-    def test_of_a_backlog_that_is_too_large_the_oldest_go_that_no_lane_works_on(self) -> None:
-        self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * (AT_WORK + 30)))
-        self.done(self.journal.record(an_event(received_at=100.0), [replace(to("slack"), urgent=True)] * 10))
-        pruned = self.done(self.journal.prune(100.0, Limits(pending_rows=AT_WORK + 20)))
-        self.assertEqual(pruned, Pruned(0, 20))
-        letters = self.done(self.journal.dead_letters(99))
-        self.assertEqual({each.cause for each in letters}, {"overflow"})
-        self.assertEqual(sorted(each.pending.seq for each in letters), list(range(AT_WORK + 1, AT_WORK + 21)))
 
     def test_a_long_history_is_forgotten_step_by_step(self) -> None:
         for _ in range(STEP + 5):

@@ -7,9 +7,26 @@ of 500 rows took up to 8 seconds, and 0.1 seconds as one statement. `benchmarks/
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from json import dumps
 from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnClause, Connection, Insert, Table, Update, bindparam, column, insert, select, values
+from sqlalchemy import (
+    CTE,
+    ColumnClause,
+    Connection,
+    Delete,
+    Insert,
+    Integer,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    values,
+)
 
 Row = tuple[object, ...]
 """The values of one row, in the order of the statement's columns."""
@@ -26,15 +43,20 @@ class Bulk:
         build: makes the statement from that table; it must use no other parameters.
     """
 
-    def __init__(self, columns: Sequence[ColumnClause[Any]], build: Callable[[CTE], Insert | Update]) -> None:
+    def __init__(self, columns: Sequence[ColumnClause[Any]], build: Callable[[CTE], Insert | Update | Delete]) -> None:
         self._columns = columns
         self._build = build
         self._texts: dict[int, str] = {}
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Do it for all rows, in order."""
+    def run(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+        """Do it for all rows, in order. What the statement returns, where it returns something."""
+        answers: list[Row] = []
         for piece in pieces(rows):
-            connection.exec_driver_sql(self.text(connection, len(piece)), tuple(chain.from_iterable(piece)))
+            values = tuple(chain.from_iterable(piece))
+            answer = connection.exec_driver_sql(self.text(connection, len(piece)), values)
+            if answer.returns_rows:
+                answers += map(tuple, answer)
+        return answers
 
     def text(self, connection: Connection, size: int) -> str:
         """The SQL for so many rows; made once for each size."""
@@ -52,6 +74,11 @@ def inserting(table: Table, *names: str) -> Bulk:
         return insert(table).from_select(names, select(given))
 
     return Bulk([column(name, table.c[name].type) for name in names], build)
+
+
+def among(seqs: Sequence[int]) -> Select[tuple[int]]:
+    """For `IN`: all of these in one parameter, however many; SQLite takes only so many parameters."""
+    return select(func.json_each(dumps(list(seqs))).table_valued(column("value", Integer)).c.value)
 
 
 def pieces(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -19,6 +19,12 @@ MALFORMED_ROWS: Final = 1000
 MALFORMED_BYTES: Final = 4096
 """How much is kept of each."""
 
+IN_HAND: Final = 5000
+"""Of each destination's pending deliveries that are not urgent, so many of the oldest are spared by an overflow.
+
+Its lane may have them under way, and what is given up and arrives all the same would be told twice once it is taken back.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -144,8 +150,10 @@ class Limits:
 
     Attributes:
         history_seconds, history_rows: events with nothing pending are forgotten beyond either, the oldest first,
-            together with their deliveries and dead letters.
-        pending_rows: beyond it the oldest deliveries that are not urgent go to the dead letters (`overflow`).
+            together with their deliveries and dead letters: a dead letter can be taken back for as long as its event is
+            remembered. Rows are counted from the newest event back, those that were forgotten already included.
+        pending_rows: beyond it the oldest deliveries that are not urgent go to the dead letters (`overflow`), but for
+            those `IN_HAND`.
     """
 
     history_seconds: float = 7 * 86400.0
@@ -220,7 +228,10 @@ class IJournal(Interface):
         """Give these up: pending no more, kept among the dead letters."""
 
     def dead_letters(limit: int, before: int | None = None) -> Deferred[list[DeadLetter]]:
-        """The newest first, those with a delivery `seq < before` where it is given."""
+        """Those of the newest deliveries first, whenever they were given up.
+
+        With `before` only those with a delivery `seq < before`: where the page before ended.
+        """
 
     def revive(seqs: Sequence[int], at: float) -> Deferred[list[Pending]]:
         """Take these dead letters back: pending again, due at once, with no attempts and an age that begins at `at`.

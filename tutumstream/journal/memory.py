@@ -1,8 +1,9 @@
 """A journal that forgets everything with its process: for tests, and the plainest statement of what a journal does."""
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from operator import attrgetter
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from zope.interface import implementer
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.interface import (
+    IN_HAND,
     MALFORMED_BYTES,
     MALFORMED_ROWS,
     DeadLetter,
@@ -38,9 +40,12 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._is_open = False
         self._last_seq = 0
-        self._told: list[Told] = []
+        self._last_event = 0
+        self._told: dict[int, Told] = {}
         self._pending: dict[int, Pending] = {}
-        self._dead: list[DeadLetter] = []
+        self._dead: dict[int, DeadLetter] = {}
+        # The event of each delivery, by seqs: ids may repeat.
+        self._event_of: dict[int, int] = {}
         self._standings: dict[str, Standing] = {}
         self._incidents: dict[tuple[str, str], OpenIncident] = {}
         self._malformed: deque[Malformed] = deque(maxlen=MALFORMED_ROWS)
@@ -64,10 +69,13 @@ class MemoryJournal:
         """See `IJournal`."""
         if not self._is_open:
             return _not_open()
-        self._told.append(Told(event, len(deliveries)))
         rows = recorded(event, deliveries, self._last_seq + 1)
         self._last_seq += len(rows)
-        self._pending.update({row.seq: row for row in rows})
+        self._last_event += 1
+        self._told[self._last_event] = Told(event, len(rows))
+        for row in rows:
+            self._pending[row.seq] = row
+            self._event_of[row.seq] = self._last_event
         return succeed(rows)
 
     def keep(self, malformed: Malformed) -> Deferred[None]:
@@ -127,14 +135,16 @@ class MemoryJournal:
         """See `IJournal`."""
         if not self._is_open:
             return _not_open()
-        self._dead.extend(each for each in dead if self._pending.pop(each.pending.seq, None))
+        for each in dead:
+            if self._pending.pop(each.pending.seq, None):
+                self._dead[each.pending.seq] = each
         return succeed(None)
 
     def dead_letters(self, limit: int, before: int | None = None) -> Deferred[list[DeadLetter]]:
         """See `IJournal`."""
         if not self._is_open:
             return _not_open()
-        chosen = [each for each in self._dead if before is None or each.pending.seq < before]
+        chosen = [self._dead[seq] for seq in sorted(self._dead) if before is None or seq < before]
         return succeed(_newest(chosen, limit))
 
     def revive(self, seqs: Sequence[int], at: float) -> Deferred[list[Pending]]:
@@ -142,11 +152,9 @@ class MemoryJournal:
         if not self._is_open:
             return _not_open()
         back = [
-            replace(each.pending, attempts=0, due=0.0, reason="", answer="", born_at=at)
-            for each in sorted(self._dead, key=lambda each: each.pending.seq)
-            if each.pending.seq in seqs
+            replace(self._dead.pop(seq).pending, attempts=0, due=0.0, reason="", answer="", born_at=at)
+            for seq in sorted(set(seqs) & set(self._dead))
         ]
-        self._dead = [each for each in self._dead if each.pending.seq not in seqs]
         self._pending.update({row.seq: row for row in back})
         return succeed(back)
 
@@ -154,9 +162,10 @@ class MemoryJournal:
         """See `IJournal`."""
         if not self._is_open:
             return _not_open()
-        before = len(self._dead)
-        self._dead = [each for each in self._dead if each.pending.seq not in seqs]
-        return succeed(before - len(self._dead))
+        forgotten = set(seqs) & set(self._dead)
+        for seq in forgotten:
+            del self._dead[seq]
+        return succeed(len(forgotten))
 
     def stand(self, destination: str, standing: Standing) -> Deferred[None]:
         """See `IJournal`."""
@@ -179,25 +188,30 @@ class MemoryJournal:
         """See `IJournal`."""
         if not self._is_open:
             return _not_open()
-        waiting = {id(row.event) for row in self._pending.values()}
-        oldest = len(self._told) - limits.history_rows
-        kept = [
-            told
-            for n, told in enumerate(self._told)
-            if id(told.event) in waiting or (n >= oldest and told.event.received_at >= now - limits.history_seconds)
-        ]
-        gone = {id(told.event) for told in self._told} - {id(told.event) for told in kept}
-        forgotten, self._told = len(self._told) - len(kept), kept
-        self._dead = [each for each in self._dead if id(each.pending.event) not in gone]
-        overflow = self._overflow(limits.pending_rows, now)
-        return succeed(Pruned(forgotten, overflow))
+        return succeed(Pruned(self._forget_history(now, limits), self._overflow(limits.pending_rows, now)))
+
+    def _forget_history(self, now: float, limits: Limits) -> int:
+        waiting = {self._event_of[seq] for seq in self._pending}
+        first, since = self._last_event - limits.history_rows + 1, now - limits.history_seconds
+        gone = {
+            seq
+            for seq, told in self._told.items()
+            if seq not in waiting and (seq < first or told.event.received_at < since)
+        }
+        self._told = {seq: told for seq, told in self._told.items() if seq not in gone}
+        self._dead = {seq: each for seq, each in self._dead.items() if self._event_of[seq] not in gone}
+        self._event_of = {seq: event for seq, event in self._event_of.items() if event not in gone}
+        return len(gone)
 
     def _overflow(self, most: int, now: float) -> int:
-        rows = [row for row in sorted(self._pending.values(), key=attrgetter("seq")) if not row.delivery.urgent]
-        dead = rows[: max(0, len(self._pending) - most)]
-        for row in dead:
-            del self._pending[row.seq]
-            self._dead.append(DeadLetter(row, "overflow", "too many deliveries wait", row.answer, now))
+        by_destination = defaultdict[str, list[int]](list)
+        for seq in sorted(seq for seq, row in self._pending.items() if not row.delivery.urgent):
+            by_destination[self._pending[seq].delivery.destination].append(seq)
+        others = sorted(chain.from_iterable(seqs[IN_HAND:] for seqs in by_destination.values()))
+        dead = others[: max(0, len(self._pending) - most)]
+        for seq in dead:
+            row = self._pending.pop(seq)
+            self._dead[seq] = DeadLetter(row, "overflow", "too many deliveries wait", row.answer, now)
         return len(dead)
 
     def malformed(self, limit: int) -> Deferred[list[Malformed]]:
@@ -206,7 +220,7 @@ class MemoryJournal:
 
     def history(self, limit: int) -> Deferred[list[Told]]:
         """See `IJournal`."""
-        return succeed(_newest(self._told, limit)) if self._is_open else _not_open()
+        return succeed(_newest(list(self._told.values()), limit)) if self._is_open else _not_open()
 
     def destinations(self) -> Deferred[dict[str, int]]:
         """See `IJournal`."""

@@ -1,95 +1,100 @@
 """Keeps the journal's size within limits, a few rows at a time, so that events are recorded in between."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from heapq import merge
+from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, delete, exists, func, insert, literal, or_, select, update
 
-from tutumstream.journal.interface import DeadLetter, Limits, Pending, Pruned
-from tutumstream.journal.reads import oldest_unimportant
+from tutumstream.journal.bulk import among
+from tutumstream.journal.interface import IN_HAND, Limits
 from tutumstream.journal.schema import dead_letters, deliveries, events
-from tutumstream.journal.writes import Write, burying
+from tutumstream.journal.writes import Write
 
 STEP: Final = 2000
-"""Events looked at in one transaction."""
+"""Events looked at, or deliveries given up, in one transaction: about 20 ms."""
 
-STEPS: Final = 50
-"""Steps of one pruning; the next one goes on where it ended."""
-
-AT_WORK: Final = 5000
-"""Of the oldest deliveries, so many are left alone by an overflow: they are in the lanes' hands."""
+Ask = Callable[[Write], Awaitable[None]]
+"""Does a write."""
 
 
-@dataclass(slots=True)
-class Pruning:
-    """Where the walk over the history is.
+async def forget_history(ask: Ask, now: float, limits: Limits) -> int:
+    """Forget events beyond the limits; how many they were.
 
-    Attributes:
-        after: the seq of the last event that was looked at; events before it that are still there were pending then.
+    It goes from the oldest to the first that may stay: times grow with seqs. So it keeps up with any rate of recording.
     """
-
-    after: int = 0
-    _forgotten: int = field(default=0)
-
-    async def prune(self, ask: Callable[[Write], Awaitable[None]], backlog: int, now: float, limits: Limits) -> Pruned:
-        """One pruning.
-
-        Args:
-            ask: does a write.
-            backlog: deliveries that are pending.
-            now: seconds since 1970.
-        """
-        self._forgotten = 0
-        for _ in range(STEPS):
-            before = self.after
-            await ask(Write(act=lambda connection: self._step(connection, now, limits)))
-            if self.after <= before:
-                break
-        overflow = 0
-        while backlog - overflow > limits.pending_rows:
-            dead: list[Pending] = []
-            most = min(STEP, backlog - overflow - limits.pending_rows)
-            await ask(Write(act=partial(_overflow, dead=dead, most=most, now=now)))
-            if not dead:
-                break
-            overflow += len(dead)
-        return Pruned(self._forgotten, overflow)
-
-    def _step(self, connection: Connection, now: float, limits: Limits) -> None:
-        """Forget what is too old or too much among the next few events."""
-        newest = connection.scalar(select(func.max(events.c.seq))) or 0
-        rows = connection.execute(
-            select(events.c.seq, events.c.received_at)
-            .where(events.c.seq > self.after)
-            .order_by(events.c.seq)
-            .limit(STEP)
-        ).all()
-        beyond = [
-            row.seq
-            for row in rows
-            if row.seq <= newest - limits.history_rows or row.received_at < now - limits.history_seconds
-        ]
-        if beyond:
-            waits = exists().where(deliveries.c.event_seq == events.c.seq, deliveries.c.settled_at.is_(None))
-            gone = connection.scalars(
-                select(events.c.seq).where(events.c.seq.between(beyond[0], beyond[-1]), ~waits)
-            ).all()
-            gone = [seq for seq in gone if seq in set(beyond)] if len(beyond) < len(rows) else gone
-            theirs = select(deliveries.c.seq).where(deliveries.c.event_seq.in_(gone))
-            connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(theirs)))
-            connection.execute(delete(deliveries).where(deliveries.c.event_seq.in_(gone)))
-            connection.execute(delete(events).where(events.c.seq.in_(gone)))
-            self._forgotten += len(gone)
-        # Times grow with seqs: after the first that may stay, nothing more is to be found, so it begins anew next time.
-        self.after = rows[-1].seq if len(beyond) == len(rows) == STEP else 0
+    after: int | None = 0
+    forgotten = 0
+    while after is not None:
+        # A step may be repeated while the disk refuses, so it tells what became of it, anew each time.
+        done: list[tuple[int, int | None]] = []
+        await ask(Write(act=partial(_forget, after=after, now=now, limits=limits, done=done)))
+        number, after = done[-1]
+        forgotten += number
+    return forgotten
 
 
-def _overflow(connection: Connection, dead: list[Pending], most: int, now: float) -> None:
-    rows = oldest_unimportant(connection, AT_WORK, most)
-    dead[:] = rows
-    letters = [DeadLetter(row, "overflow", "too many deliveries wait", row.answer, now) for row in rows]
-    write = burying(letters)
-    for bulk in write.change:
-        bulk.run(connection, write.rows)
+def _forget(connection: Connection, after: int, now: float, limits: Limits, done: list[tuple[int, int | None]]) -> None:
+    newest = connection.scalar(select(func.max(events.c.seq))) or 0
+    window = (
+        select(events.c.seq, events.c.received_at).where(events.c.seq > after).order_by(events.c.seq).limit(STEP)
+    ).subquery()
+    waits = exists().where(deliveries.c.event_seq == window.c.seq, deliveries.c.settled_at.is_(None))
+    too_many, too_old = (
+        window.c.seq <= newest - limits.history_rows,
+        window.c.received_at < now - limits.history_seconds,
+    )
+    beyond = connection.execute(
+        select(window.c.seq, waits.label("waits")).where(or_(too_many, too_old)).order_by(window.c.seq)
+    ).all()
+    gone = [row.seq for row in beyond if not row.waits]
+    if gone:
+        theirs = select(deliveries.c.seq).where(deliveries.c.event_seq.in_(among(gone)))
+        connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(theirs)))
+        connection.execute(delete(deliveries).where(deliveries.c.event_seq.in_(among(gone))))
+        connection.execute(delete(events).where(events.c.seq.in_(among(gone))))
+    done.append((len(gone), beyond[-1].seq if len(beyond) == STEP else None))
+
+
+async def bury_overflow(ask: Ask, backlogs: Mapping[str, int], now: float, limits: Limits) -> int:
+    """Give up what is too much, the oldest of all destinations first; how many they were."""
+    excess = sum(backlogs.values()) - limits.pending_rows
+    large = [destination for destination, waiting in backlogs.items() if waiting > IN_HAND]
+    buried = 0
+    while buried < excess:
+        done: list[int] = []
+        most = min(STEP, excess - buried)
+        await ask(Write(act=partial(_bury, destinations=large, most=most, now=now, done=done)))
+        buried += done[-1]
+        if not done[-1]:
+            break
+    return buried
+
+
+def _bury(connection: Connection, destinations: list[str], most: int, now: float, done: list[int]) -> None:
+    seqs = list(islice(merge(*(_oldest(connection, each, most) for each in destinations)), most))
+    reason = literal("too many deliveries wait")
+    chosen = select(deliveries.c.seq, literal("overflow"), reason, deliveries.c.last_answer, literal(now))
+    connection.execute(
+        insert(dead_letters).from_select(
+            ["delivery_seq", "cause", "reason", "answer", "died_at"],
+            chosen.where(deliveries.c.seq.in_(among(seqs))).order_by(deliveries.c.seq),
+        )
+    )
+    connection.execute(update(deliveries).where(deliveries.c.seq.in_(among(seqs))).values(settled_at=now))
+    done.append(len(seqs))
+
+
+def _oldest(connection: Connection, destination: str, most: int) -> list[int]:
+    chosen = (
+        select(deliveries.c.seq)
+        .where(deliveries.c.destination == destination)
+        .where(deliveries.c.settled_at.is_(None))
+        .where(deliveries.c.urgent == 0)
+        .order_by(deliveries.c.seq)
+        .limit(most)
+        .offset(IN_HAND)
+    )
+    return list(connection.scalars(chosen))

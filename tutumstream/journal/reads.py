@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, LargeBinary, Row, Select, cast, func, select
 
 from tutumstream.event import Event, Malformed
+from tutumstream.journal.bulk import among
 from tutumstream.journal.interface import DeadLetter, OpenIncident, Pending, Standing, Told
 from tutumstream.journal.schema import dead_letters, deliveries, events, incidents, malformed, standings
 from tutumstream.routing.delivery import Delivery, Incident
@@ -40,20 +41,8 @@ def pending(
 
 def revived(connection: Connection, seqs: Sequence[int]) -> list[Pending]:
     """These rows, where they are pending, in order."""
-    chosen = _DELIVERIES.where(deliveries.c.settled_at.is_(None)).where(deliveries.c.seq.in_(seqs))
+    chosen = _DELIVERIES.where(deliveries.c.settled_at.is_(None)).where(deliveries.c.seq.in_(among(seqs)))
     return [_pending(row) for row in connection.execute(chosen.order_by(deliveries.c.seq))]
-
-
-def oldest_unimportant(connection: Connection, skip: int, limit: int) -> list[Pending]:
-    """Pending deliveries that are not urgent, the oldest first, but for the very first ones."""
-    chosen = (
-        _DELIVERIES.where(deliveries.c.settled_at.is_(None))
-        .where(deliveries.c.urgent == 0)
-        .order_by(deliveries.c.seq)
-        .limit(limit)
-        .offset(skip)
-    )
-    return [_pending(row) for row in connection.execute(chosen)]
 
 
 def how_they_stood(connection: Connection) -> dict[str, Standing]:
@@ -71,7 +60,7 @@ def still_open(connection: Connection) -> list[OpenIncident]:
 
 
 def newest_dead_letters(connection: Connection, limit: int, before: int | None) -> list[DeadLetter]:
-    """The newest first."""
+    """Those of the newest deliveries first."""
     chosen = (
         _DELIVERIES.add_columns(
             dead_letters.c.cause,
@@ -80,11 +69,11 @@ def newest_dead_letters(connection: Connection, limit: int, before: int | None) 
             dead_letters.c.died_at,
         )
         .join(dead_letters, dead_letters.c.delivery_seq == deliveries.c.seq)
-        .order_by(dead_letters.c.seq.desc())
+        .order_by(dead_letters.c.delivery_seq.desc())
         .limit(max(limit, 0))
     )
     if before is not None:
-        chosen = chosen.where(deliveries.c.seq < before)
+        chosen = chosen.where(dead_letters.c.delivery_seq < before)
     return [
         DeadLetter(_pending(row), row.cause, row.death_reason, row.answer, row.died_at)
         for row in connection.execute(chosen)

@@ -33,7 +33,7 @@ from tutumstream.journal.interface import (
     recorded,
 )
 from tutumstream.journal.opening import OpenFile, file_of, open_file
-from tutumstream.journal.pruning import Pruning
+from tutumstream.journal.pruning import bury_overflow, forget_history
 from tutumstream.journal.trouble import in_words
 from tutumstream.journal.worker import Worker
 from tutumstream.journal.writes import Write
@@ -56,6 +56,21 @@ class _Session:
         self.event_seq = file.event_seq
         self.delivery_seq = file.delivery_seq
         self.group = GroupCommit[Write](str(file.path), partial(writes.commit, file.connection), worker, clock)
+        # Counting takes a walk over the backlog, so it is done only when so many might be pending.
+        self._settled_at_least = 0
+
+    @property
+    def most_pending(self) -> int:
+        """No more than these are pending; settled ones are only seen by the next count."""
+        return self.delivery_seq - self._settled_at_least
+
+    def counted(self, pending: int, delivery_seq: int) -> None:
+        """So many were pending when the last delivery given out was at least this one."""
+        self._settled_at_least = delivery_seq - pending
+
+    def pending_again(self, revived: int) -> None:
+        """So many were taken back from the dead letters."""
+        self._settled_at_least -= revived
 
 
 @implementer(IJournal)
@@ -76,7 +91,6 @@ class SqlJournal:
         self._worker = worker
         self._clock = clock
         self._session: _Session | None = None
-        self._pruning = Pruning()
 
     @property
     def health(self) -> Health:
@@ -156,7 +170,7 @@ class SqlJournal:
         return Deferred.fromCoroutine(self._read(reads.still_open))
 
     def prune(self, now: float, limits: Limits) -> Deferred[Pruned]:
-        """See `IJournal`. Of a backlog that is too large the very oldest are left to the lanes that work on them."""
+        """See `IJournal`."""
         return Deferred.fromCoroutine(self._prune(now, limits))
 
     def malformed(self, limit: int) -> Deferred[list[Malformed]]:
@@ -210,6 +224,8 @@ class SqlJournal:
     async def _revive(self, seqs: Sequence[int], at: float) -> list[Pending]:
         revived: list[int] = []
         await self._ask(writes.reviving(seqs, at, revived))
+        if self._session is not None:
+            self._session.pending_again(len(revived))
         return await self._read(partial(reads.revived, seqs=revived))
 
     async def _forget(self, seqs: Sequence[int]) -> int:
@@ -218,8 +234,14 @@ class SqlJournal:
         return sum(forgotten)
 
     async def _prune(self, now: float, limits: Limits) -> Pruned:
-        backlog = sum((await self._read(reads.backlogs)).values())
-        return await self._pruning.prune(self._ask, backlog, now, limits)
+        forgotten = await forget_history(self._ask, now, limits)
+        session = self._session
+        if session is None or session.most_pending <= limits.pending_rows:
+            return Pruned(forgotten, 0)
+        asked_at = session.delivery_seq
+        backlogs = await self._read(reads.backlogs)
+        session.counted(sum(backlogs.values()), asked_at)
+        return Pruned(forgotten, await bury_overflow(self._ask, backlogs, now, limits))
 
     async def _pending(self, destination: str, after: int, limit: int, urgent: bool) -> list[Pending]:
         """Read a window. Rows that can't be read are buried first, so that an empty answer means an empty backlog."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -12,9 +11,10 @@ from sqlalchemy import CTE, Connection, Float, Insert, Integer, Text, Update, co
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tutumstream.event import Event, Malformed
-from tutumstream.journal.bulk import Bulk, Row, inserting
+from tutumstream.journal.bulk import Bulk, Row, among, inserting
 from tutumstream.journal.interface import MALFORMED_BYTES, MALFORMED_ROWS, DeadLetter, Pending, Postponement, Standing
-from tutumstream.journal.schema import dead_letters, deliveries, events, incidents, malformed, standings
+from tutumstream.journal.schema import dead_letters, deliveries, events, malformed, standings
+from tutumstream.journal.settling import SettleIncidents, incident_rows
 from tutumstream.journal.trouble import trouble
 from tutumstream.routing.delivery import Delivery
 
@@ -32,7 +32,7 @@ class Write:
     events: Sequence[Row] = ()
     deliveries: Sequence[Row] = ()
     malformed: Sequence[Row] = ()
-    change: tuple[Bulk, ...] = ()
+    change: tuple[Bulk | SettleIncidents, ...] = ()
     rows: Sequence[Row] = ()
     act: Callable[[Connection], object] | None = None
 
@@ -123,31 +123,15 @@ def keeping(broken: Malformed) -> Write:
 
 def settling(rows: Sequence[Pending], at: float) -> Write:
     """Deliveries that arrived, and what they do to their incidents."""
-    if any(row.delivery.incident is not None for row in rows):
-        return Write(act=partial(_settle_one_by_one, rows=rows, at=at))
-    return Write(change=_SETTLE, rows=[(row.seq, at) for row in rows])
-
-
-def _settle_one_by_one(connection: Connection, rows: Sequence[Pending], at: float) -> None:
     for row in rows:
-        settled = connection.execute(
-            update(deliveries)
-            .where(deliveries.c.seq == row.seq, deliveries.c.settled_at.is_(None))
-            .values(settled_at=at)
-        )
-        incident = row.delivery.incident
-        if incident is None or not settled.rowcount:
-            continue
-        name = {"destination": row.delivery.destination, "key": incident.key}
-        if incident.action == "trigger":
-            opened = sqlite_insert(incidents).values(**name, event_type=row.event.type, opened_at=at)
-            connection.execute(opened.on_conflict_do_nothing())
-        elif incident.action == "resolve":
-            connection.execute(delete(incidents).filter_by(**name))
+        if row.delivery.incident is not None:
+            return Write(change=_SETTLE_INCIDENTS, rows=incident_rows(rows, at))
+    return Write(change=_SETTLE, rows=[(row.seq, at) for row in rows])
 
 
 def dropping(rows: Sequence[Pending], note: str, at: float) -> Write:
     """Deliveries that need not be told."""
+    note = storable(note)
     return Write(change=_DROP, rows=[(row.seq, note, at) for row in rows])
 
 
@@ -164,11 +148,11 @@ def reviving(seqs: Sequence[int], at: float, revived: list[int]) -> Write:
 
     def revive(connection: Connection) -> None:
         revived[:] = connection.scalars(
-            select(dead_letters.c.delivery_seq).where(dead_letters.c.delivery_seq.in_(seqs))
+            select(dead_letters.c.delivery_seq).where(dead_letters.c.delivery_seq.in_(among(seqs)))
         ).all()
-        connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(revived)))
+        connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(among(revived))))
         fresh = {"settled_at": None, "attempts": 0, "due": 0.0, "last_reason": "", "last_answer": "", "born_at": at}
-        connection.execute(update(deliveries).where(deliveries.c.seq.in_(revived)).values(**fresh))
+        connection.execute(update(deliveries).where(deliveries.c.seq.in_(among(revived))).values(**fresh))
 
     return Write(act=revive)
 
@@ -177,7 +161,7 @@ def forgetting(seqs: Sequence[int], forgotten: list[int]) -> Write:
     """Drop dead letters for good; their number is added to `forgotten`."""
 
     def forget(connection: Connection) -> None:
-        gone = connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(seqs)))
+        gone = connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(among(seqs))))
         forgotten[:] = [gone.rowcount]
 
     return Write(act=forget)
@@ -260,6 +244,7 @@ _TRY: Final = (
 _DEATH: Final = (column("cause", Text), column("reason", Text), column("answer", Text), column("died_at", Float))
 
 _SETTLE: Final = (Bulk([column("seq", Integer), column("at", Float)], _settle),)
+_SETTLE_INCIDENTS: Final = (SettleIncidents(),)
 _DROP: Final = (Bulk([column("seq", Integer), column("note", Text), column("at", Float)], _drop),)
 _POSTPONE: Final = (Bulk([column("seq", Integer), *_TRY], _postpone),)
 _BURY: Final = (
