@@ -107,7 +107,7 @@ class AMessageThatIsNoEvent(SynchronousTestCase):
             (b'{"type": "a\xff"}', "not UTF-8"),
             (b'{"type": "node"}', "without action, state, resource_uri"),
             (b'{"type": "martian"}', "unknown type 'martian'"),
-            (b'{"type": "x", "y": ' + b'{"z":' * 5000, "nested too deeply"),
+            (b'{"type": "x", "y": ' + b'{"z":' * 50_000, "nested too deeply"),
             (b"[" * 200_000, "Expected `object`, got `array`"),
         ):
             with self.subTest(raw=raw[:20]):

@@ -54,8 +54,9 @@ class Story:
         ]
         self._world.furnish(cluster, *nodes)
         yield FIRST_PAUSE
-        for pause in self._days():
-            yield pause
+        days = self._days()
+        while True:
+            yield next(days)
             self._stage.purge()
             self._stage.see_nodes()
 
