@@ -42,6 +42,14 @@ class ADestination(DestinationCase):
             self.now = self.destination.blocked_until
         self.assertEqual(waits, [2, 4, 8, 16])
 
+    def test_fails_once_however_many_were_under_way(self) -> None:
+        for n in range(50):
+            self.judge(row(n), TryAgain("500"))
+        self.assertEqual(self.destination.blocked_until, 102.0)
+        self.now = 102.0
+        self.judge(row(50), TryAgain("500"))
+        self.assertEqual(self.destination.blocked_until, 106.0)
+
     def test_works_again_with_the_first_that_arrives(self) -> None:
         self.judge(row(1), TryAgain("500"))
         self.judge(row(2), Delivered())

@@ -44,7 +44,8 @@ class Destination:
         suspect = self._is_suspect(rows[0])
         if all(isinstance(verdict, Delivered | Rejected) for verdict in verdicts):
             self._streak = 0
-        elif not suspect:
+        elif not suspect and now >= self.blocked_until:
+            # What was under way when the trouble began, and fails too, is part of the same trouble.
             self._streak += 1
         decisions = [
             decide(row, verdict, 0 if suspect else self._streak, now, self._jitter)
