@@ -23,6 +23,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: any(_uses(item, name) for name in BEGUN_EARLY))
 
 
+UNHURRIED = {"SLACK_RATE": "none", "PAGERDUTY_RATE": "none"}
+"""Destinations of our own can be sent everything at once, one by one; test_manners.py is about the rates."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _begun_early(request: pytest.FixtureRequest) -> None:
     for name in BEGUN_EARLY:
@@ -59,7 +63,7 @@ def prepare(tmp_path: Path, tutum: RunningTutum, told: RunningDestinations) -> S
     """The way to a service that does not run yet."""
 
     def make(*options: str, name: str = "service", **environment: str) -> RunningService:
-        wanted = {**listening(tutum), **told.environment(), **environment}
+        wanted = {**listening(tutum), **told.environment(), **UNHURRIED, **environment}
         return RunningService(tmp_path / name, {key: text for key, text in wanted.items() if text}, *options)
 
     return make
