@@ -53,6 +53,9 @@ MAY_IMPORT: Final = {
     # Beside the way: look-ups, and those who watch.
     "resources": ("errors", "net"),
     "status": ("delivery.state", "stream.connection"),
+    # And those who lend a hand: the office in the service, and the command, which asks it or does it itself.
+    "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
+    "cli": ("errors", "event", "journal", "operators", "settings"),
     # The gateway is a Tutum of its own, on the other side of the wire.
     "gateway": ("errors", "event"),
     "testing": ("gateway.platform",),
@@ -82,7 +85,15 @@ MAY_IMPORT: Final = {
 Two are left out on purpose: `assembly` knows everybody but `tap`, and `__main__` nobody.
 """
 
-BEHIND_KLEIN: Final = {"gateway.rest", "gateway.site", "gateway.service", "status.pages", "source", "assembly"}
+BEHIND_KLEIN: Final = {
+    "gateway.rest",
+    "gateway.site",
+    "gateway.service",
+    "operators.api",
+    "status.pages",
+    "source",
+    "assembly",
+}
 """Klein imports the global reactor, so these are imported only once it has been chosen."""
 
 MEANINGLESS: Final = re.compile(r"manager|processor|helper|utils?$", re.IGNORECASE)

@@ -31,6 +31,8 @@ from tutumstream.net.pool import Pool
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import client_options, load_trust
 from tutumstream.notifiers.interface import INotifier
+from tutumstream.operators.api import OperatorsResource
+from tutumstream.operators.office import Office
 from tutumstream.resources.client import Resources
 from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
@@ -71,13 +73,15 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     resources = Resources(api, origin.api_url, origin.credentials.authorization, reactor)
     incidents = Incidents()
 
+    composers = {name: Composer(routes, name, notifier, resources.fetch) for name, notifier in notifiers.items()}
+
     def lane(name: str, notifier: INotifier) -> Lane:
         return Lane(
             name,
             notifier,
             outlets.manners(settings, name),
             journal,
-            Composer(routes, name, notifier, resources.fetch),
+            composers[name],
             incidents,
             board.destination_is,
             lambda *turn: intake.turned(*turn),
@@ -87,6 +91,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         )
 
     lanes = Lanes([lane(name, notifier) for name, notifier in notifiers.items()], journal, incidents, reactor)
+    office = Office(journal, time.time, lanes.offer, {name: each.messages for name, each in composers.items()})
     router = Router(routes, notifiers)
     intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, time.time)
     stream = _stream(settings, reactor, origin, intake, board, near, trust)
@@ -100,7 +105,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         embedded=origin.gateway,
         board=board,
         systemd=systemd,
-        pages=_pages(settings, reactor, board),
+        pages=_pages(settings, reactor, board, office),
         released=_release(kept, quick, release),
     )
 
@@ -138,10 +143,10 @@ def _tls(stream_url: str, trust: Any) -> Any:
     return client_options(parts.hostname or "", trust) if parts.scheme == "wss" else None
 
 
-def _pages(settings: Settings, reactor: Any, board: Board) -> Any:
+def _pages(settings: Settings, reactor: Any, board: Board, office: Office) -> Any:
     if not settings.listen:
         return None
-    return serverFromString(reactor, settings.listen), site(board.snapshot)
+    return serverFromString(reactor, settings.listen), site(board.snapshot, OperatorsResource(office))
 
 
 def _release(kept: HTTPConnectionPool, quick: Pool, state_dir: Callable[[], None]) -> Callable[[], None]:

@@ -3,6 +3,8 @@ from typing import Any
 
 from treq.testing import StubTreq
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Request
 
 from tutumstream.delivery.state import Held
 from tutumstream.status.board import Board
@@ -10,10 +12,19 @@ from tutumstream.status.pages import Pages, site
 from tutumstream.stream.connection import Connected
 
 
+class Api(Resource):
+    """Tells what of the path is left for it."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        return json.dumps([part.decode() for part in request.postpath or []]).encode()
+
+
 class TheProbes(SynchronousTestCase):
     def setUp(self) -> None:
         self.board = Board(lambda: "", lambda _: None)
-        self.client = StubTreq(Pages(self.board.snapshot).app.resource())
+        self.client = StubTreq(Pages(self.board.snapshot, Api()).app.resource())
 
     def get(self, path: str) -> tuple[int, Any]:
         answer = self.successResultOf(self.client.get(f"http://probe.example{path}"))
@@ -53,9 +64,13 @@ class TheProbes(SynchronousTestCase):
         answer = self.successResultOf(self.client.get("http://probe.example/metricz"))
         self.assertEqual(answer.code, 404)
 
+    def test_the_api_stands_beside_them(self) -> None:
+        answer = self.successResultOf(self.client.get("http://probe.example/api/v1/whatever/it/is"))
+        self.assertEqual(self.successResultOf(self.client.json_content(answer)), ["whatever", "it", "is"])
+
     def test_are_read_only(self) -> None:
         answer = self.successResultOf(self.client.post("http://probe.example/healthz"))
         self.assertEqual(answer.code, 405)
 
     def test_are_not_written_down_each_time(self) -> None:
-        self.assertIsNone(site(self.board.snapshot).log(object()))
+        self.assertIsNone(site(self.board.snapshot, Api()).log(object()))

@@ -1,4 +1,7 @@
-"""What `--listen` answers: probes for whoever keeps the service running. Read-only, and without secrets."""
+"""What `--listen` answers: probes for whoever keeps the service running, and the operators' API beside them.
+
+The probes are read-only and without secrets; the API looks after itself.
+"""
 
 import json
 from collections.abc import Callable
@@ -6,18 +9,25 @@ from typing import Any
 
 from klein import Klein
 from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from tutumstream.status.board import Snapshot
 
 
 class Pages:
-    """The probes, over the board's snapshot."""
+    """The probes, over the board's snapshot.
+
+    Args:
+        snapshot: the board's.
+        api: what stands under `/api/v1/`.
+    """
 
     app = Klein()
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], api: IResource) -> None:
         self._snapshot = snapshot
+        self._api = api
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: IRequest) -> bytes:
@@ -38,6 +48,11 @@ class Pages:
         }
         return _json(request, 503 if now.reasons else 200, body)
 
+    @app.route("/api/v1/", branch=True)
+    def api(self, request: IRequest) -> IResource:  # noqa: ARG002  (Klein gives it)
+        """The operators' API."""
+        return self._api
+
 
 def _json(request: IRequest, status: int, body: object) -> bytes:
     request.setResponseCode(status)
@@ -57,6 +72,6 @@ class _Unlogged(Site):
         """Leave it out."""
 
 
-def site(snapshot: Callable[[], Snapshot]) -> Site:
+def site(snapshot: Callable[[], Snapshot], api: IResource) -> Site:
     """The pages, ready to be listened for."""
-    return _Unlogged(Pages(snapshot).app.resource())
+    return _Unlogged(Pages(snapshot, api).app.resource())

@@ -1,0 +1,1 @@
+"""The `tutumstream` command, for operators."""

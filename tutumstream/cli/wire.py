@@ -1,0 +1,80 @@
+"""One HTTP request to the service, over TCP, TLS or a UNIX socket.
+
+A command does one thing after the other and ends, so it waits where it stands, without a reactor. The proxies of the
+environment are for the world outside and not asked.
+"""
+
+import socket
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Final
+
+import click
+
+from tutumstream.cli.place import Place
+
+PATIENCE: Final = 300.0
+"""Seconds without a byte of the answer: to look for one id among a million letters takes a minute."""
+
+Ask = Callable[[str, str, bytes | None], tuple[int, bytes]]
+"""Method, path and JSON in; status and body out."""
+
+HEADERS: Final = {"Content-Type": "application/json", "X-Tutumstream": "1"}
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(self._path)
+
+
+def _connection(place: Place) -> HTTPConnection:
+    if place.scheme == "unix":
+        return _UnixConnection(place.host)
+    if place.scheme == "https":
+        return HTTPSConnection(place.host, place.port, timeout=PATIENCE)
+    return HTTPConnection(place.host, place.port, timeout=PATIENCE)
+
+
+def answers(place: Place) -> bool:
+    """Whether anybody listens there.
+
+    Raises:
+        click.ClickException: that can't be found out.
+    """
+    connection = _connection(place)
+    try:
+        connection.connect()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except OSError as problem:
+        raise click.ClickException(f"{place} can't be reached: {_words(problem)}") from problem
+    finally:
+        connection.close()
+    return True
+
+
+def asking(place: Place) -> Ask:
+    """The way to ask there. It raises `click.ClickException` where no whole answer comes."""
+
+    def ask(method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        connection = _connection(place)
+        try:
+            connection.request(method, path, body, HEADERS if body is not None else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, HTTPException) as problem:
+            raise click.ClickException(f"{place} gave no answer: {_words(problem)}") from problem
+        finally:
+            connection.close()
+
+    return ask
+
+
+def _words(problem: Exception) -> str:
+    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
