@@ -395,6 +395,12 @@ class JournalContract(_Case):
         )
         self.assertEqual((self.window("pagerduty"), self.window("slack")), ([], []))
 
+    def test_a_delivery_settled_twice_at_once_acts_on_its_incident_once(self) -> None:
+        deliveries = [to("pagerduty", Incident("trigger", "k")), to("pagerduty", Incident("resolve", "k"))]
+        trigger, resolve = self.done(self.journal.record(an_event("a"), deliveries))
+        self.done(self.journal.settle([trigger, resolve, trigger], 5.0))
+        self.assertEqual(self.done(self.journal.open_incidents()), [])
+
     def test_an_incident_that_opens_anew_counts_from_then(self) -> None:
         actions = ("trigger", "resolve", "trigger")
         deliveries = [to("pagerduty", Incident(action, "k")) for action in actions]  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from twisted.internet.task import Clock
 
 from tests.journal.workers import HeldWorker
 from tutumstream.event import Event, Malformed
-from tutumstream.journal.interface import DeadLetter, IJournal, Pending, Postponement
+from tutumstream.journal.interface import DeadLetter, IJournal, Limits, Pending, Postponement, Standing
 from tutumstream.journal.memory import MemoryJournal
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.routing.delivery import Delivery, Incident
@@ -34,10 +35,17 @@ EVENTS = st.builds(
     parents=st.lists(TEXT, max_size=2).map(tuple),
     message=TEXT,
 )
-INCIDENTS = st.none() | st.builds(Incident, st.sampled_from(["trigger", "acknowledge", "resolve"]), TEXT)
-DELIVERIES = st.builds(Delivery, st.sampled_from(DESTINATIONS), TEXT, TEXT, TEXT, INCIDENTS)
+INCIDENTS = st.none() | st.builds(
+    Incident, st.sampled_from(["trigger", "acknowledge", "resolve"]), st.sampled_from("kl")
+)
+DELIVERIES = st.builds(
+    Delivery, st.sampled_from(DESTINATIONS), TEXT, TEXT, TEXT, INCIDENTS, st.booleans(), st.sampled_from([0.0, 30.0])
+)
+STANDINGS = st.builds(Standing, st.sampled_from(["ok", "limited", "held", "failing"]), TIME, TIME, TEXT)
 # Which of the rows that are known, whatever became of them since: lanes may ask twice.
 CHOICES = st.lists(st.integers(0, 9), min_size=1, max_size=4)
+
+LAST = Event(id="last", received_at=4e9, type="container")
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -114,6 +122,37 @@ class JournalMachine(RuleBasedStateMachine):
         dead = [DeadLetter(row, cause, f"{n}{words}", words, died_at) for n, row in enumerate(self.chosen(choices))]
         self.both(lambda journal: journal.bury(dead))
 
+    @rule(choices=CHOICES, note=TEXT, at=TIME)
+    def drop(self, choices: list[int], note: str, at: float) -> None:
+        """Some need not be told."""
+        rows = self.chosen(choices)
+        self.both(lambda journal: journal.drop(rows, note, at))
+
+    @rule(choices=CHOICES, at=TIME)
+    def revive(self, choices: list[int], at: float) -> None:
+        """An operator takes some back."""
+        seqs = [row.seq for row in self.chosen(choices)]
+        self.settle_down()
+        ours, theirs = (self.answer(journal.revive(seqs, at)) for journal in (self.disk, self.memory))
+        assert ours == _as_stored(theirs), (ours, theirs)
+
+    @rule(choices=CHOICES)
+    def forget(self, choices: list[int]) -> None:
+        """An operator drops some."""
+        self.same("forget", [row.seq for row in self.chosen(choices)])
+
+    @rule(destination=st.sampled_from(DESTINATIONS), standing=STANDINGS)
+    def stand(self, destination: str, standing: Standing) -> None:
+        """A destination is in trouble, or out of it."""
+        self.both(lambda journal: journal.stand(destination, standing))
+
+    @rule(seconds=TIME, rows=st.integers(1, 20))
+    def prune(self, seconds: float, rows: int) -> None:
+        """The history is cut. What comes last stays, so that both go on with the same numbers after a restart."""
+        self.record(LAST, [Delivery("elsewhere", "", "", "")])
+        self.settle_down()
+        self.same("prune", LAST.received_at, Limits(history_seconds=seconds, history_rows=rows))
+
     @rule()
     def work(self) -> None:
         """The disk does one piece of what is asked of it."""
@@ -127,11 +166,15 @@ class JournalMachine(RuleBasedStateMachine):
         for destination in DESTINATIONS:
             for after, limit in ((0, 100), (2, 3), (0, 0)):
                 self.same("pending", destination, after, limit)
+            self.same("pending", destination, 0, 100, True)
         for limit in (1, 100):
             self.same("dead_letters", limit)
             self.same("history", limit)
             self.same("malformed", limit)
+        self.same("dead_letters", 2, 3)
         self.same("destinations")
+        self.same("standings")
+        self.same("open_incidents")
 
     @rule()
     def restart(self) -> None:
@@ -163,7 +206,7 @@ class JournalMachine(RuleBasedStateMachine):
     def same(self, view: str, *args: object) -> None:
         """Both answer the same."""
         ours = self.answer(getattr(self.disk, view)(*args))
-        theirs = self.answer(getattr(self.memory, view)(*args))
+        theirs = _as_stored(self.answer(getattr(self.memory, view)(*args)))
         assert ours == theirs, (ours, theirs)
 
     def settle_down(self) -> None:
@@ -177,6 +220,17 @@ class JournalMachine(RuleBasedStateMachine):
         self.compare()
         self.answer(self.disk.close())
         self.folder.cleanup()
+
+
+def _as_stored(answer: Any) -> Any:
+    """On disk a grace is known by the time when it is over, only."""
+    if isinstance(answer, list):
+        return [_as_stored(each) for each in answer]
+    if isinstance(answer, DeadLetter):
+        return replace(answer, pending=_as_stored(answer.pending))
+    if isinstance(answer, Pending):
+        return replace(answer, delivery=replace(answer.delivery, grace=0.0))
+    return answer
 
 
 JournalMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)

@@ -40,7 +40,7 @@ class OpeningTests(SynchronousTestCase):
     def test_it_is_set_up_to_lose_nothing(self) -> None:
         file = open_file(file_of(str(self.folder / "j")))
         self.addCleanup(file.close)
-        pragmas = {"synchronous": 2, "foreign_keys": 1, "journal_mode": "wal", "busy_timeout": 2000}
+        pragmas = {"synchronous": 2, "foreign_keys": 1, "journal_mode": "wal", "busy_timeout": 2000, "auto_vacuum": 2}
         found = {name: file.connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas}
         self.assertEqual(found, pragmas)
 

@@ -37,13 +37,29 @@ class QueryPlanTests(SynchronousTestCase):
             ],
         )
 
+    def test_a_window_of_what_is_urgent_in_a_backlog(self) -> None:
+        self.assertEqual(
+            self.plan(lambda connection: reads.pending(connection, "slack", 5, 100, urgent=True)),
+            [
+                "SEARCH deliveries USING INDEX urgent (destination=? AND urgent=? AND seq>?)",
+                "SEARCH events USING INTEGER PRIMARY KEY (rowid=?)",
+            ],
+        )
+
     def test_the_backlogs(self) -> None:
         self.assertEqual(self.plan(reads.backlogs), ["SCAN deliveries USING COVERING INDEX pending"])
 
-    def test_the_newest_dead_letters_and_events(self) -> None:
-        for read in (partial(reads.newest_dead_letters, before=None), reads.newest_events, reads.newest_malformed):
-            for step in self.plan(partial(read, limit=10))[1:]:
+    def test_a_page_of_dead_letters(self) -> None:
+        for before, seek in ((None, ""), (7, " (delivery_seq<?)")):
+            first, *rest = self.plan(partial(reads.newest_dead_letters, limit=10, before=before))
+            self.assertIn("dead_letters USING INDEX sqlite_autoindex_dead_letters_1" + seek, first)
+            for step in rest:
                 self.assertIn("USING INTEGER PRIMARY KEY", step)
+
+    def test_the_newest_events_and_malformed_messages_come_without_sorting(self) -> None:
+        for read in (reads.newest_events, reads.newest_malformed):
+            (step,) = self.plan(partial(read, limit=10))
+            self.assertIn("SCAN", step)
 
     def test_the_last_seqs(self) -> None:
         self.assertEqual(self.plan(reads.last_seqs), ["SEARCH events"])

@@ -15,7 +15,7 @@ from tutumstream.errors import JournalError
 from tutumstream.event import Malformed
 from tutumstream.journal.group import RETRY_PAUSE
 from tutumstream.journal.interface import DeadLetter, Health, IJournal, Limits, Pending, Postponement, Pruned
-from tutumstream.journal.pruning import STEP
+from tutumstream.journal.pruning import PAGES, ROOM, STEP
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
 
@@ -206,3 +206,31 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.done(self.journal.record(an_event("last", received_at=99.0), []))
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=50.0))), Pruned(STEP + 5, 0))
         self.assertEqual([told.event.id for told in self.done(self.journal.history(9))], ["last"])
+
+    def test_the_file_shrinks_when_most_of_it_is_empty(self) -> None:
+        for n in range(600):
+            self.journal.record(an_event(message="x" * 100_000, received_at=float(n)), [])
+        other = self.other()
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        before = self.path.stat().st_size
+        self.done(self.journal.prune(1000.0, Limits(history_seconds=450.0)))
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.assertLess(self.path.stat().st_size, before * 0.5)
+        (empty,) = other.execute("PRAGMA freelist_count").fetchone()
+        self.assertGreater(empty, ROOM - PAGES, "what is needed next is kept")
+        self.assertEqual(len(self.done(self.journal.history(999))), 50)
+
+    def test_a_file_that_cannot_shrink_is_pruned_all_the_same(self) -> None:
+        self.done(self.journal.close())
+        older = self.other()
+        older.execute("PRAGMA journal_mode=DELETE")
+        older.execute("PRAGMA auto_vacuum=NONE")
+        older.execute("VACUUM")
+        older.close()
+        self.done(self.journal.open())
+        self.assertEqual(self.other().execute("PRAGMA auto_vacuum").fetchone(), (0,))
+        for n in range(300):
+            self.journal.record(an_event(message="x" * 100_000, received_at=float(n)), [])
+        self.assertEqual(self.done(self.journal.prune(1e9, Limits(history_rows=1))), Pruned(300, 0))
+        (empty,) = self.other().execute("PRAGMA freelist_count").fetchone()
+        self.assertGreater(empty, ROOM, "there was something to give back")

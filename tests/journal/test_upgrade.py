@@ -1,5 +1,6 @@
 """Which journals are taken, how they are brought up to date, and that the tables are what the code thinks."""
 
+import resource
 import shutil
 import sqlite3
 from pathlib import Path
@@ -132,6 +133,25 @@ class UpgradeTests(SynchronousTestCase):
         kept = sqlite3.connect(self.folder / "journal.sqlite3.revision-0002")
         self.addCleanup(kept.close)
         self.assertEqual(kept.execute("SELECT * FROM events").fetchall(), [(1, "a", 1.0, 0, "{}")])
+
+    def test_what_an_upgrade_left_behind_that_was_killed_is_no_hindrance(self) -> None:
+        self.made()
+        (self.folder / "journal.sqlite3.revision-0002.unfinished").write_bytes(b"half a copy" * 1000)
+        upgrade(self.connect(), self.path, "0002", self.migrations())
+        names = [each.name for each in self.folder.iterdir() if "revision" in each.name]
+        self.assertEqual(names, ["journal.sqlite3.revision-0002"])
+
+    def test_a_copy_that_the_disk_has_no_room_for_changes_nothing_and_leaves_nothing(self) -> None:
+        self.made()
+        file = open_file(file_of(str(self.path)))
+        self.addCleanup(file.close)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+        self.assertRaises(sqlite3.Error, upgrade, file.connection, self.path, "0002", self.migrations())
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        self.assertEqual([each.name for each in self.folder.iterdir() if "revision" in each.name], [])
+        self.assertEqual(check_revision(file.connection, self.path), "0002")
 
     def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(self) -> None:
         self.made()

@@ -22,7 +22,7 @@ MALFORMED_BYTES: Final = 4096
 IN_HAND: Final = 5000
 """Of each destination's pending deliveries that are not urgent, so many of the oldest are spared by an overflow.
 
-Its lane may have them under way, and what is given up and arrives all the same would be told twice once it is taken back.
+Its lane may have them under way, and what is given up and arrives all the same would be told twice once taken back.
 """
 
 

@@ -25,6 +25,8 @@ BUSY_TIMEOUT: Final = 2
 """Seconds to wait for another program that holds the file for a moment: an operator who looks into it."""
 
 _PRAGMAS: Final = (
+    # Means something to a new file only, and before anything is written. It lets `pruning` give room back.
+    "auto_vacuum=INCREMENTAL",
     "foreign_keys=ON",
     # Every commit is on the platter, not only in the kernel: https://www.sqlite.org/pragma.html#pragma_synchronous
     "synchronous=FULL",

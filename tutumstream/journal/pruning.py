@@ -11,10 +11,17 @@ from sqlalchemy import Connection, delete, exists, func, insert, literal, or_, s
 from tutumstream.journal.bulk import among
 from tutumstream.journal.interface import IN_HAND, Limits
 from tutumstream.journal.schema import dead_letters, deliveries, events
+from tutumstream.journal.upgrade import driver
 from tutumstream.journal.writes import Write
 
 STEP: Final = 2000
 """Events looked at, or deliveries given up, in one transaction: about 20 ms."""
+
+PAGES: Final = 1000
+"""Pages of 4 KiB given back to the disk in one transaction: about 40 ms."""
+
+ROOM: Final = 4096
+"""Empty pages that are always kept for what comes next."""
 
 Ask = Callable[[Write], Awaitable[None]]
 """Does a write."""
@@ -56,6 +63,21 @@ def _forget(connection: Connection, after: int, now: float, limits: Limits, done
         connection.execute(delete(deliveries).where(deliveries.c.event_seq.in_(among(gone))))
         connection.execute(delete(events).where(events.c.seq.in_(among(gone))))
     done.append((len(gone), beyond[-1].seq if len(beyond) == STEP else None))
+
+
+def give_back(connection: Connection) -> bool:
+    """Shorten the file a little when more than a quarter of it is empty; whether there is more to do.
+
+    Files that were made before revision 0002 keep their size; what is empty is used again.
+    """
+    file = driver(connection)
+    (pages,), (empty,) = (file.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
+    if empty <= max(pages // 4, ROOM):
+        return False
+    # As a script: it takes a step for each page, and would wait for the interpreter lock in between (see `bulk`).
+    file.executescript(f"PRAGMA incremental_vacuum({PAGES})")
+    (left,) = file.execute("PRAGMA freelist_count").fetchone()
+    return bool(left < empty)
 
 
 async def bury_overflow(ask: Ask, backlogs: Mapping[str, int], now: float, limits: Limits) -> int:

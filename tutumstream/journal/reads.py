@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, LargeBinary, Row, Select, cast, func, select
+from sqlalchemy import Connection, LargeBinary, Row, Select, cast, func, literal_column, select
 
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.bulk import among
@@ -33,7 +33,8 @@ def pending(
         .limit(max(limit, 0))
     )
     if urgent:
-        chosen = chosen.where(deliveries.c.urgent == 1)
+        # Not as a parameter: SQLite takes an index of some rows only where the SQL says that it is about those.
+        chosen = chosen.where(deliveries.c.urgent == literal_column("1"))
     rows = [_pending(row) for row in connection.execute(chosen)]
     damaged = [row for row in rows if isinstance(row.event, Unreadable)]
     return [row for row in rows if not isinstance(row.event, Unreadable)], damaged

@@ -56,9 +56,11 @@ Index(
     sqlite_where=deliveries.c.settled_at.is_(None),
 )
 
+# With `urgent` in it, though always 1 there, SQLite finds it better than `pending`, whichever was made first.
 Index(
     "urgent",
     deliveries.c.destination,
+    deliveries.c.urgent,
     deliveries.c.seq,
     sqlite_where=and_(deliveries.c.settled_at.is_(None), deliveries.c.urgent == 1),
 )

@@ -33,7 +33,7 @@ from tutumstream.journal.interface import (
     recorded,
 )
 from tutumstream.journal.opening import OpenFile, file_of, open_file
-from tutumstream.journal.pruning import bury_overflow, forget_history
+from tutumstream.journal.pruning import bury_overflow, forget_history, give_back
 from tutumstream.journal.trouble import in_words
 from tutumstream.journal.worker import Worker
 from tutumstream.journal.writes import Write
@@ -213,11 +213,15 @@ class SqlJournal:
         return self._session.group.ask(write)
 
     async def _read(self, read: Callable[[Connection], T]) -> T:
+        return await self._run(partial(_in_transaction, read=read))
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
+        """In the worker, between two groups."""
         if self._session is None:
             raise JournalError(self._place, _NOT_OPEN)
         connection = self._session.file.connection
         try:
-            return await self._worker.run(partial(_in_transaction, connection, read))
+            return await self._worker.run(partial(work, connection))
         except Exception as problem:
             raise JournalError(self._place, in_words(problem)) from problem
 
@@ -235,6 +239,8 @@ class SqlJournal:
 
     async def _prune(self, now: float, limits: Limits) -> Pruned:
         forgotten = await forget_history(self._ask, now, limits)
+        while await self._run(give_back):
+            pass
         session = self._session
         if session is None or session.most_pending <= limits.pending_rows:
             return Pruned(forgotten, 0)

@@ -78,9 +78,12 @@ def _back_up(connection: Connection, copy: Path) -> None:
     target = sqlite3.connect(unfinished)
     try:
         driver(connection).backup(target)
+        target.close()
+        os.replace(unfinished, copy)
     finally:
         target.close()
-    os.replace(unfinished, copy)
+        # Where it is there still, it was too large for the disk: the room is needed.
+        unfinished.unlink(missing_ok=True)
 
 
 def _migrate(connection: Connection, migrations: Path) -> None:

@@ -17,7 +17,7 @@ def upgrade() -> None:
     # What acts on an incident is urgent; before, nothing said so.
     op.execute("UPDATE deliveries SET urgent = 1 WHERE incident_action IS NOT NULL")
     urgent = sa.text("settled_at IS NULL AND urgent = 1")
-    op.create_index("urgent", "deliveries", ["destination", "seq"], sqlite_where=urgent)
+    op.create_index("urgent", "deliveries", ["destination", "urgent", "seq"], sqlite_where=urgent)
     op.create_table(
         "standings",
         sa.Column("destination", sa.Text, primary_key=True),
