@@ -7,13 +7,14 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY
 from tutumstream.delivery.compose import Composer
+from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane, Manners
 from tutumstream.delivery.rate import Rate
 from tutumstream.delivery.service import GRACE, Lanes
 from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
+from tutumstream.delivery.unwritten import MOST
 from tutumstream.errors import JournalError
 from tutumstream.event import Event
 from tutumstream.journal.interface import Pending
@@ -354,6 +355,38 @@ class AJournalThatCanNotBeRead(LaneCase):
         self.assertEqual(self.notifier.told, ["a-1"])
 
 
+class AJournalThatCanNotBeWritten(LaneCase):
+    manners = Manners(at_once=50)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.writing: list[Deferred[None]] = []
+        self.journal.settle = self.slow
+
+    def slow(self, *_: Any) -> Deferred[None]:
+        self.writing.append(Deferred())
+        return self.writing[-1]
+
+    def test_stops_the_telling_before_a_kill_would_repeat_too_much(self) -> None:
+        self.record(*[f"n{number}" for number in range(MOST + 100)])
+        self.start()
+        self.assertEqual(len(self.notifier.told), MOST)
+        self.writing[0].callback(None)
+        self.assertEqual(len(self.notifier.told), MOST + 1)
+        for each in self.writing[1:]:
+            each.callback(None)
+        self.assertEqual(len(self.notifier.told), MOST + 100)
+
+    def test_does_not_keep_the_service_from_stopping(self) -> None:
+        self.record(*[f"n{number}" for number in range(MOST + 100)])
+        self.start()
+        stopped = self.lanes.stop()
+        for each in self.writing:
+            each.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.notifier.told), MOST)
+
+
 class AStop(LaneCase):
     def setUp(self) -> None:
         super().setUp()
@@ -435,7 +468,7 @@ class OurOwnRate(LaneCase):
         self.record(*[f"n{number}" for number in range(100)])
         self.record("wake up", urgent=True)
         self.start()
-        self.assertEqual([message.text for message in self.notifier.messages][0], "text")
+        self.assertEqual(self.notifier.messages[0].text, "text")
         self.assertIn("100 container events", self.notifier.messages[1].text)
 
     def test_keeps_all_of_a_digest_that_did_not_arrive(self) -> None:
@@ -445,7 +478,6 @@ class OurOwnRate(LaneCase):
         self.assertEqual(len(self.left()), 100)
         self.clock.advance(2.0)
         self.assertEqual(self.left(), [])
-
 
     def test_holds_up_a_stop_for_what_is_urgent(self) -> None:
         self.start()

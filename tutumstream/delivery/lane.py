@@ -26,11 +26,11 @@ from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.pairs import is_resolve, unneeded
 from tutumstream.delivery.rate import Rate, TokenBucket
 from tutumstream.delivery.state import DestinationState, Ok, standing, state
+from tutumstream.delivery.unwritten import Unwritten
 from tutumstream.delivery.window import Window
 from tutumstream.errors import JournalError
 from tutumstream.journal.interface import DeadLetter, IJournal, Pending, Standing
 from tutumstream.notifiers.interface import INotifier, TryAgain, Verdict
-from tutumstream.outstanding import Outstanding
 
 JOURNAL_PAUSE: Final = 1.0
 """Seconds to wait when the journal can't be read."""
@@ -104,7 +104,7 @@ class Lane:
         self._is = Destination(Ok(), jitter)
         self._shown: DestinationState = Ok()
         self._tries: set[Deferred[Any]] = set()
-        self._writes = Outstanding()
+        self._writes = Unwritten(self._pump)
         self._alarm: IDelayedCall | None = None
         self._reading: Deferred[None] | None = None
         self._lingering_since: float | None = None
@@ -148,7 +148,7 @@ class Lane:
             # A notifier that answers at once: the loop below goes on by itself.
             return
         self._pumping = True
-        while self._running and len(self._tries) < self._is.width(self._manners.at_once):
+        while self._running and not self._writes.full and len(self._tries) < self._is.width(self._manners.at_once):
             now = self._now()
             wait = max(self._is.blocked_until - now, self._bucket.wait(now), self._lingering(now))
             if self._stopped is not None and not self._window.has_urgent(now):
@@ -231,11 +231,11 @@ class Lane:
         if settled:
             for row in settled:
                 self._incidents.told(row, now)
-            self._write(self._journal.settle(settled, now))
+            self._write(self._journal.settle(settled, now), len(settled))
         if dead:
             self._bury(dead)
         if postponed := [each.postponement for each in later if each.postponement is not None]:
-            self._write(self._journal.postpone(postponed))
+            self._write(self._journal.postpone(postponed), len(postponed))
         self._observe()
         self._tidy(rows)
 
@@ -252,7 +252,7 @@ class Lane:
                 cause=each.cause,
                 reason=each.reason,
             )
-        self._write(self._journal.bury(dead))
+        self._write(self._journal.bury(dead), len(dead))
 
     def _tidy(self, rows: Sequence[Pending]) -> None:
         """Drop triggers and resolves that need not be told any more, and hold a flapping incident open."""
@@ -310,8 +310,8 @@ class Lane:
             self.log.failure("a bug: the backlog of {destination} can't be read", failure, destination=self.destination)
         self._wake_in(JOURNAL_PAUSE)
 
-    def _write(self, writing: Deferred[Any]) -> None:
-        self._writes.own(writing, f"write down what became of deliveries to {self.destination}")
+    def _write(self, writing: Deferred[Any], rows: int = 1) -> None:
+        self._writes.own(writing, rows, f"write down what became of deliveries to {self.destination}")
 
     def _wake_in(self, seconds: float) -> None:
         self._disarm()
