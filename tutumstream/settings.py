@@ -217,7 +217,7 @@ def _settings(
         pagerduty=None if demo else variables.pagerduty(),
         webhook=None if demo else variables.webhook(),
         elasticsearch=None if demo else variables.elasticsearch(),
-        state_dir=None if demo else state_dir_of(variables),
+        state_dir=None if demo else _state_dir(variables),
         listen="" if variables.TUTUMSTREAM_LISTEN == "none" else variables.TUTUMSTREAM_LISTEN,
         rates=_rates(variables),
         limits=Limits(
@@ -241,8 +241,7 @@ def _rates(variables: Variables) -> dict[str, float]:
     return {name: rate for name, rate in set_ones.items() if rate is not None}
 
 
-def state_dir_of(variables: Variables) -> Path:
-    """Where the journal lives, for the service and for commands."""
+def _state_dir(variables: Variables) -> Path:
     # systemd gives a colon-separated list where a unit has several (systemd.exec).
     chosen = variables.TUTUMSTREAM_STATE_DIR or variables.STATE_DIRECTORY.split(":")[0]
     return Path(chosen) if chosen else Path(platformdirs.user_state_path("tutumstream"))

@@ -11,7 +11,7 @@ from tutumstream.cli import place, wire
 from tutumstream.cli.through_service import AskedOfService
 from tutumstream.errors import JournalError, SettingsError
 from tutumstream.operators.letters import Chosen, Filter, Found, Listing, Page, Shown, Step
-from tutumstream.settings import Variables, state_dir_of
+from tutumstream.settings import Variables, _state_dir
 
 
 class DeadLetters(Protocol):
@@ -61,7 +61,7 @@ def at_hand(variables: Mapping[str, str]) -> Iterator[DeadLetters]:
         return
     if listens is not None and not listens.here:
         raise click.ClickException(f"nothing listens at {listens}")
-    folder = state_dir_of(chosen)
+    folder = _state_dir(chosen)
     with ExitStack() as held:
         letters = _opened(held, folder, "--listen is none" if listens is None else f"nothing listens at {listens}")
         yield letters
