@@ -88,18 +88,16 @@ class Variables(DestinationVariables):
     @field_validator("TUTUM_STREAM_URL", "TUTUM_STREAM_HOST")
     @classmethod
     def _stream_url(cls, value: str) -> str:
-        if value and not value.startswith(("wss://", "ws://")):
+        if not value.startswith(("wss://", "ws://")):
             raise ValueError("the URL must begin with wss:// or ws://")
-        if value:
-            # Apart from its scheme it is like any other.
-            Address.parse("http" + value.removeprefix("ws"))
+        # Apart from its scheme it is like any other.
+        Address.parse("http" + value.removeprefix("ws"))
         return value
 
     @field_validator("TUTUM_BASE_URL", "TUTUM_REST_HOST")
     @classmethod
     def _api_url(cls, value: str) -> str:
-        if value:
-            Address.parse(value)
+        Address.parse(value)
         return value
 
 
