@@ -1,12 +1,15 @@
+from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.incidents import DUTY, Incidents
 from tutumstream.delivery.state import Failing, Held, Ok
+from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
-from tutumstream.intake import Intake
+from tutumstream.intake import FULL, ROOM, Intake
 from tutumstream.journal.interface import OpenIncident, Pending
 from tutumstream.journal.memory import MemoryJournal
 from tutumstream.routing.delivery import Delivery
@@ -86,6 +89,63 @@ class TheIntake(SynchronousTestCase):
         self.intake.turned("slack", Ok(), Failing(1.0, "500"))
         self.intake.turned("slack", Failing(1.0, "500"), Ok())
         self.assertEqual(self.successResultOf(self.journal.history(10)), [])
+
+    def test_asks_for_no_more_while_too_much_waits_to_be_written_down(self) -> None:
+        writing = self.slow_disk()
+        for _ in range(FULL - 1):
+            self.intake.take(CONTAINER)
+        self.assertEqual(self.asked, [])
+        self.intake.take(CONTAINER)
+        self.assertEqual(self.asked, [True])
+        # What was read already still comes.
+        self.intake.take(CONTAINER)
+        for _ in range(FULL - ROOM):
+            writing.popleft().callback([])
+        self.assertEqual(self.asked, [True])
+        writing.popleft().callback([])
+        self.assertEqual(self.asked, [True, False])
+
+    def test_asks_for_no_more_when_what_floods_it_is_malformed(self) -> None:
+        writing = self.slow_disk()
+        for _ in range(FULL):
+            self.intake.keep(Malformed(received_at=1.0, reason="no", raw=b"x"))
+        self.assertEqual(self.asked, [True])
+        while writing:
+            writing.popleft().callback([])
+        self.assertEqual(self.asked, [True, False])
+
+    def test_asks_again_though_the_last_to_be_written_down_is_malformed(self) -> None:
+        writing = self.slow_disk()
+        for _ in range(FULL):
+            self.intake.take(CONTAINER)
+        for _ in range(ROOM + 1):
+            self.intake.keep(Malformed(received_at=1.0, reason="no", raw=b"x"))
+        while writing:
+            writing.popleft().callback([])
+        self.assertEqual(self.asked, [True, False])
+
+    def test_asks_again_though_the_journal_refused_some(self) -> None:
+        writing = self.slow_disk()
+        for _ in range(FULL):
+            self.intake.take(CONTAINER)
+        while writing:
+            writing.popleft().errback(JournalError("here", "no"))
+        self.assertEqual(self.asked, [True, False])
+        self.assertEqual(len(self.flushLoggedErrors(JournalError)), FULL)
+
+    def slow_disk(self) -> deque[Deferred[Any]]:
+        """From now on nothing is written down before the test fires what this gives, the oldest first."""
+        writing: deque[Deferred[Any]] = deque()
+
+        def slow(*_: object) -> Deferred[Any]:
+            writing.append(Deferred())
+            return writing[-1]
+
+        self.journal.record = slow
+        self.journal.keep = slow
+        self.asked: list[bool] = []
+        self.intake.full = self.asked.append
+        return writing
 
     def test_meets_the_duty_to_resolve(self) -> None:
         self.incidents.load([OpenIncident("old-pager", "blind", "stream", 1.0)])

@@ -1,7 +1,7 @@
 """Where an event comes in: routed, then remembered with all that it causes, then given to the lanes."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
@@ -15,7 +15,7 @@ from tutumstream.routing.router import Router
 from tutumstream.status.board import Board
 
 FULL: Final = 5000
-"""Events that may wait to be written down; beyond, no more are asked for."""
+"""Events, malformed ones included, that may wait to be written down; beyond, no more are asked for."""
 
 ROOM: Final = 1000
 """From here on there is room again."""
@@ -68,17 +68,12 @@ class Intake:
         recorded = self._journal.record(event, (*deliveries, *owed) if owed else deliveries)
         if deliveries or owed:
             recorded.addCallback(self._offer)
-        self._outstanding.own(recorded, "remember an event")
-        if not self._is_full and len(self._outstanding) >= FULL:
-            self._is_full = True
-            self.full(True)
-        if self._is_full:
-            recorded.addCallback(self._relieved)
+        self._own(recorded, "remember an event")
 
     def keep(self, malformed: Malformed) -> None:
         """Keep a message that is no event."""
         self._board.counted("malformed")
-        self._outstanding.own(self._journal.keep(malformed), "keep a malformed message")
+        self._own(self._journal.keep(malformed), "keep a malformed message")
 
     def turned(self, destination: str, before: DestinationState, after: DestinationState) -> None:
         """A destination's state changed its kind: that it is held, and held no more, is told like any other event."""
@@ -90,6 +85,13 @@ class Intake:
     def settled(self) -> Deferred[None]:
         """Fires when everything that was taken is on disk."""
         return self._outstanding.settled()
+
+    def _own(self, writing: Deferred[Any], what: str) -> None:
+        self._outstanding.own(writing, what)
+        if not self._is_full and len(self._outstanding) >= FULL:
+            self._is_full = True
+            self.full(True)
+        writing.addCallback(self._relieved)
 
     def _relieved(self, _: object) -> None:
         if self._is_full and len(self._outstanding) <= ROOM:
