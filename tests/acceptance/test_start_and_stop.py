@@ -116,8 +116,8 @@ def test_every_mistake_is_told_at_once_and_nothing_is_dialled(
         "PAGERDUTY_KEY and PAGERDUTY_KEY_FILE",
         "HTTPS_PROXY",
         "SSL_CERT_FILE",
-        "TUTUMSTREAM_LISTEN",
-        "TUTUMSTREAM_LOG_LEVEL",
+        "--listen",
+        "--log-level",
         "WEBHOOK_SECRET",
     ):
         assert len([line for line in lines if line.startswith(f"tutumstream: {name}")]) == 1, (name, lines)

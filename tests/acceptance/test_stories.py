@@ -172,8 +172,9 @@ def test_pagerduty_v2_is_told_the_same_and_deletions_page_where_that_is_wanted(
 
 
 def assert_hooks(told: RunningDestinations, events: list[dict[str, Any]]) -> None:
-    """One request an event, in order, each with an id of its own and a signature that fits."""
-    requests = told.requests(WEBHOOK)
+    """One request an event, each resource's in order, each with an id of its own and a signature that fits."""
+    requests = sorted(told.requests(WEBHOOK), key=lambda one: str(one["body"]["data"]["resource_uri"]))
+    events = sorted(events, key=lambda one: str(one["resource_uri"]))
     assert [one["status"] for one in requests] == [204] * len(events)
     assert len({one["headers"]["webhook-id"] for one in requests}) == len(events)
     for request, event in zip(requests, events, strict=True):
