@@ -38,6 +38,7 @@ class Server(WebSocketServerProtocol):
             raise ConnectionDeny(self.factory.refuse_with, "no")
 
     def onPing(self, payload: bytes) -> None:
+        self.factory.pings += 1
         if not self.factory.silent:
             super().onPing(payload)
 
@@ -72,6 +73,31 @@ class Reactor(MemoryReactorClock):
         return self.connector
 
 
+class Wire(FakeTransport):
+    """The client's end: what comes while reading is paused waits in the network."""
+
+    paused = False
+
+    def __init__(self, protocol: Any) -> None:
+        super().__init__(protocol, isServer=False)
+        self.waiting: list[Any] = []
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+        waiting, self.waiting = self.waiting, []
+        for data in waiting:
+            self.bufferReceived(data)
+
+    def bufferReceived(self, buf: Any) -> None:
+        if self.paused:
+            self.waiting.append(buf)
+        else:
+            super().bufferReceived(buf)
+
+
 class Rig:
     """A stream service, its reactor, and everything that it told."""
 
@@ -103,6 +129,7 @@ class Rig:
         self.server_factory.requests = []
         self.server_factory.refuse_with = 0
         self.server_factory.silent = False
+        self.server_factory.pings = 0
         self.server_factory.setProtocolOptions(webStatus=False)
         self.dialled = 0
         self.pump: IOPump
@@ -132,7 +159,7 @@ class Rig:
             self.server,
             FakeTransport(self.server, isServer=True),
             self.client,
-            FakeTransport(self.client, isServer=False),
+            Wire(self.client),
         )
         self.flush()
 
@@ -448,6 +475,110 @@ class RefusedCredentials(ListeningCase):
             for event in events
             if event["log_level"] is LogLevel.error and "log_failure" not in event
         ]
+
+
+class AHeldConnection(ListeningCase):
+    def hold(self) -> Rig:
+        rig = self.start()
+        rig.accept()
+        rig.send({"type": "auth"})
+        rig.service.hold(True)
+        return rig
+
+    def wait(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.rig.advance(1.0)
+
+    def test_reads_nothing_and_has_all_of_it_afterwards_in_order(self) -> None:
+        rig = self.hold()
+        actions = [f"a{number}" for number in range(20)]
+        for action in actions:
+            rig.send({**CONTAINER, "action": action})
+        self.assertEqual(rig.told, [("stream", "open")])
+        rig.service.hold(False)
+        self.assertEqual(rig.told[1:], [("container", action) for action in actions])
+        rig.send(CONTAINER)
+        self.assertEqual(rig.told[-1], ("container", "create"))
+
+    def test_is_kept_however_long_it_takes_and_stays_in_use(self) -> None:
+        rig = self.hold()
+        rig.send(CONTAINER)
+        self.wait(600)
+        self.assertEqual(rig.told, [("stream", "open")])
+        self.assertGreaterEqual(rig.server_factory.pings, 10)
+        rig.service.hold(False)
+        rig.flush()
+        self.wait(300)
+        self.assertEqual(rig.told, [("stream", "open"), ("container", "create")])
+
+    def test_that_goes_on_just_before_the_deadline_has_time_to_read_the_pong(self) -> None:
+        rig = self.hold()
+        self.wait(39)
+        wire = rig.client.transport
+        pong, wire.waiting = wire.waiting, []  # far behind in what the network holds
+        self.assertEqual(len(pong), 1)
+        rig.service.hold(False)
+        self.wait(8)
+        wire.bufferReceived(pong[0])
+        self.wait(60)
+        self.assertEqual(rig.told, [("stream", "open")])
+
+    def test_is_found_dead_once_it_goes_on(self) -> None:
+        rig = self.hold()
+        rig.server_factory.silent = True
+        self.wait(100)
+        self.assertEqual(rig.told, [("stream", "open")])
+        rig.service.hold(False)
+        self.wait(40)
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+        self.assertEqual(rig.events[-1].message, "1006 it did not answer a ping in time")
+
+    def test_leaves_no_warnings_about_pongs(self) -> None:
+        rig = self.hold()
+        self.wait(200)
+        lines: list[str] = []
+
+        def see(event: Any) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(see)
+        self.addCleanup(globalLogPublisher.removeObserver, see)
+        rig.service.hold(False)
+        rig.flush()
+        self.assertEqual([line for line in lines if "pong" in line.lower()], [])
+
+    def test_that_is_lost_is_followed_by_one_that_is_held_too(self) -> None:
+        rig = self.hold()
+        rig.cut()
+        rig.advance(1.0)
+        rig.accept()
+        rig.send({"type": "auth"})
+        rig.send(CONTAINER)
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close"), ("stream", "open")])
+        rig.service.hold(False)
+        self.assertEqual(rig.told[-1], ("container", "create"))
+        rig.cut()
+        rig.advance(2.0)
+        rig.accept()
+        rig.send(CONTAINER)
+        self.assertEqual(rig.told[-1], ("container", "create"))
+        self.assertEqual(rig.told[-2], ("stream", "open"))
+
+    def test_does_not_keep_the_service_from_stopping(self) -> None:
+        rig = self.hold()
+        stopped = rig.service.stopService()
+        self.wait(6)
+        self.successResultOf(stopped)
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+
+    def test_without_a_connection_holds_the_next_one(self) -> None:
+        rig = self.start()
+        rig.service.hold(True)
+        rig.accept()
+        rig.send(CONTAINER)
+        self.assertEqual(rig.told, [("stream", "open")])
+        rig.service.hold(False)
+        self.assertEqual(rig.told, [("stream", "open"), ("container", "create")])
 
 
 class AStop(ListeningCase):

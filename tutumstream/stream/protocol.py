@@ -58,19 +58,28 @@ class StreamProtocol(WebSocketClientProtocol):
         producer.pauseProducing()
 
     def go_on(self) -> None:
+        """Read on."""
         self.held = False
+        if self.autoPingTimeoutCall is not None:
+            # The pong may have come long ago, behind all that was not read.
+            self.autoPingTimeoutCall.cancel()
+            self._await_pong()
         producer: Any = self.transport
         producer.resumeProducing()
 
     def onAutoPingTimeout(self) -> None:
         if self.held:
-            # A pong is not read either: keep the peer's side awake, and ask again.
-            self.autoPingPending = None
-            self.autoPingTimeoutCall = None
-            self._sendAutoPing()
+            # A pong is not read either. The same ping once more keeps the connection in use, for whoever is between,
+            # and the first pong counts, whenever it is read.
+            self.sendPing(self.autoPingPending)
+            self._await_pong()
             return
         self.problem = "it did not answer a ping in time"
         super().onAutoPingTimeout()
+
+    def _await_pong(self) -> None:
+        timer: Any = self.factory
+        self.autoPingTimeoutCall = timer._batched_timer.call_later(self.autoPingTimeout, self.onAutoPingTimeout)
 
     def onOpenHandshakeTimeout(self) -> None:
         if not self.was_open:
