@@ -1,5 +1,6 @@
 """Trouble of the disk is told from mistakes, in words that say what to do."""
 
+import errno
 import sqlite3
 
 from sqlalchemy import Connection, create_engine, text
@@ -29,6 +30,10 @@ class TroubleTests(SynchronousTestCase):
     def test_a_full_disk(self) -> None:
         problem = self.raised("CREATE TABLE t (x)", "PRAGMA max_page_count=2", "INSERT INTO t VALUES (zeroblob(90000))")
         self.assertEqual(trouble(problem), "can't grow, the disk is full: free some space")
+
+    def test_a_full_disk_by_the_system_s_own_words(self) -> None:
+        for code in (errno.ENOSPC, errno.EDQUOT):
+            self.assertEqual(in_words(OSError(code, "x")), "can't grow, the disk is full: free some space")
 
     def test_a_read_only_database(self) -> None:
         problem = self.raised("PRAGMA query_only=ON", "CREATE TABLE t (x)")
@@ -67,6 +72,6 @@ class TroubleTests(SynchronousTestCase):
         self.assertEqual(in_words(problem), "does not work: no such table: nowhere")
 
     def test_other_errors_are_told_by_name(self) -> None:
-        self.assertEqual(in_words(OSError(28, "No space left on device")), "can't be used: No space left on device")
+        self.assertEqual(in_words(OSError(13, "Permission denied")), "can't be used: Permission denied")
         self.assertEqual(in_words(ValueError("odd")), "does not work: ValueError: odd")
         self.assertEqual(trouble(ValueError("odd")), "")

@@ -3,7 +3,6 @@
 Whatever stands in the way is told in one sentence that says what to do.
 """
 
-import errno
 import fcntl
 import os
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from tutumstream.errors import JournalError
 from tutumstream.journal.reads import last_seqs
-from tutumstream.journal.trouble import in_words
+from tutumstream.journal.trouble import FULL, in_words
 from tutumstream.journal.upgrade import check_revision, driver, upgrade
 
 BUSY_TIMEOUT: Final = 2
@@ -118,7 +117,7 @@ def _make_file(path: Path) -> None:
 
 
 def _refusal(path: Path, what: str, problem: OSError, way_out: str) -> JournalError:
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+    if problem.errno in FULL:
         way_out = "free some space"
     return JournalError(str(path), f"{what} ({problem.strerror}): {way_out}, or choose another state folder")
 
@@ -136,8 +135,12 @@ def _lock(path: Path) -> int:
         os.close(lock)
         words = f"is in use by another tutumstream (process {holder}): stop that one, or choose another state folder"
         raise JournalError(str(path), words) from problem
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        os.close(lock)
+        raise
     return lock
 
 

@@ -1,9 +1,13 @@
 """What SQLite's errors mean for the journal: trouble of the disk, which passes, or a mistake in what was asked."""
 
+import errno
 import sqlite3
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says when there is no room."""
 
 # Primary result codes, https://www.sqlite.org/rescode.html
 _WORDS: Final = {
@@ -25,8 +29,10 @@ def trouble(problem: BaseException) -> str:
     """What is wrong with the disk or the file, and what to do; "" where the error has another cause."""
     cause = problem.orig if isinstance(problem, DBAPIError) else problem
     if isinstance(cause, sqlite3.Error):
-        # An extended code keeps its primary one in the low byte.
-        return _WORDS.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, "")
+        code = getattr(cause, "sqlite_errorcode", 0)
+        # No room for the -shm file, which is a kind of SQLITE_IOERR. Else an extended code keeps its primary one in the
+        # low byte.
+        return _WORDS[sqlite3.SQLITE_FULL] if code == sqlite3.SQLITE_IOERR_SHMSIZE else _WORDS.get(code & 0xFF, "")
     return ""
 
 
@@ -38,5 +44,7 @@ def in_words(problem: BaseException) -> str:
     if isinstance(problem, DBAPIError):
         return f"does not work: {problem.orig}"
     if isinstance(problem, OSError):
+        if problem.errno in FULL:
+            return _WORDS[sqlite3.SQLITE_FULL]
         return f"can't be used: {problem.strerror or problem}"
     return f"does not work: {type(problem).__name__}: {problem}"
