@@ -78,8 +78,8 @@ class StreamProtocol(WebSocketClientProtocol):
         super().onAutoPingTimeout()
 
     def _await_pong(self) -> None:
-        timer: Any = self.factory
-        self.autoPingTimeoutCall = timer._batched_timer.call_later(self.autoPingTimeout, self.onAutoPingTimeout)
+        factory: Any = self.factory
+        self.autoPingTimeoutCall = factory._batched_timer.call_later(factory.autoPingTimeout, self.onAutoPingTimeout)
 
     def onOpenHandshakeTimeout(self) -> None:
         if not self.was_open:
