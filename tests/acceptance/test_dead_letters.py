@@ -147,11 +147,6 @@ def test_something_else_that_listens_there_is_told_apart(told: RunningDestinatio
     assert "is that a tutumstream of this version?" in problem
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a lane that is behind never reads rows older than where it stands: those wait for the next start",
-)
 def test_more_than_a_lane_keeps_in_memory_are_all_sent_in_order(
     serve: Serve, tutum: RunningTutum, told: RunningDestinations
 ) -> None:

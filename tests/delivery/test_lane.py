@@ -601,3 +601,19 @@ class ATurnOfState(LaneCase):
         self.restart()
         self.assertEqual(self.turns, ["ok > held: 404"])
         self.assertEqual(self.states[-1], Held(0.0, "404"))
+
+
+class WhatIsTakenBackFromTheDeadLetters(LaneCase):
+    def test_is_all_told_even_if_it_is_more_than_a_lane_keeps_in_memory(self) -> None:
+        self.notifier.answer = lambda _: Rejected("400")
+        self.start()
+        self.record(*[f"n{number}" for number in range(2500)])
+        self.notifier.answer = lambda _: TryAgain("503")
+        letters = self.successResultOf(self.journal.dead_letters(5000))
+        seqs = sorted(letter.pending.seq for letter in letters)
+        self.successResultOf(self.journal.revive(seqs, 0.0).addCallback(self.lanes.offer))
+        self.notifier.answer = lambda _: Delivered()
+        del self.notifier.calls[:]
+        self.clock.pump([5.0] * 10)
+        self.assertEqual(self.notifier.told, [f"n{number}-1" for number in range(2500)])
+        self.assertEqual(self.left(), [])

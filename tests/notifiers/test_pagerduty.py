@@ -79,7 +79,7 @@ class AddressTests(SynchronousTestCase):
             asked: list[str] = []
 
             class Http:
-                def exchange(self, _method: str, url: str, *_: Any, asked: list[str] = asked) -> None:
+                def exchange(self, _method: str, url: str, *_: Any, asked: list[str] = asked, **__: Any) -> None:
                     asked.append(url)
                     raise KeyError
 

@@ -84,3 +84,12 @@ class ARouter(SynchronousTestCase):
                     expected = [each.route for each in unsure.deliveries(event)][:-1]
                     for _ in range(3):
                         self.assertEqual([each.route for each in sure.deliveries(event)], expected)
+
+    def test_goes_on_when_it_has_seen_too_many_kinds_of_events_to_remember(self) -> None:
+        router = Router([route("a", 'event.state != ""')], {"ops"})
+        for number in range(10_001):
+            event = Event(id="e", received_at=1.0, type="stack", state=str(number), resource_uri="/u/")
+            self.assertEqual(len(router.deliveries(event)), 1)
+
+    def test_costs_nothing_for_a_route_that_tells_nobody(self) -> None:
+        self.assertEqual(Router([route("a", "true", "gone")], {"ops"}).deliveries(EVENT), ())

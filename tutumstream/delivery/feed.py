@@ -44,6 +44,7 @@ class Feed:
         # Urgent rows that came into the window before their turn; only while all older urgent ones are in it too.
         self._early: set[int] = set()
         self._urgent_behind = True
+        self._skipped = False
 
     @property
     def behind(self) -> bool:
@@ -51,11 +52,13 @@ class Feed:
         return self._behind
 
     def offer(self, rows: Sequence[Pending]) -> None:
-        """These were just recorded, in this order."""
+        """These were just recorded, in this order, or taken back from the dead letters."""
         if self._reading:
             self._offered.extend(rows)
         elif self._behind or len(self._window) + len(rows) > self._size:
             self._behind = True
+            # Reading on finds what is new, and not what came back to its old place.
+            self._skipped = self._skipped or any(row.seq <= self._last for row in rows)
             self._add_urgent(rows)
         else:
             self._add(rows)
@@ -63,6 +66,17 @@ class Feed:
     def wants(self) -> bool:
         """Whether it is time to read on."""
         return self._behind and not self._reading and len(self._window) <= self._size // 2
+
+    @property
+    def skipped(self) -> bool:
+        """Whether something is on disk in a place that was read already."""
+        return self._skipped
+
+    def begin_anew(self) -> None:
+        """Read from the beginning again. Only when the window is empty and nothing told is still to be written down."""
+        self._last = 0
+        self._early.clear()
+        self._behind, self._skipped = True, False
 
     def start(self) -> Deferred[None]:
         """Look what was left, what is urgent first."""
@@ -85,6 +99,7 @@ class Feed:
 
     async def _read(self) -> None:
         self._reading = True
+        begun_at = self._last
         try:
             most = self._size // 2
             rows = await self._journal.pending(self._destination, self._last, most)
@@ -96,6 +111,7 @@ class Feed:
         if len(rows) < most:
             # That was all there was when it was read; what came meanwhile may be among it or not.
             self._behind = self._urgent_behind = False
+        self._skipped = self._skipped or any(row.seq <= begun_at for row in offered)
         self.offer([row for row in offered if row.seq > self._last])
 
     def _add(self, rows: Sequence[Pending]) -> None:

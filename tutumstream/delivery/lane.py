@@ -163,8 +163,11 @@ class Lane:
         self._pumping = False
         if self._stopped is not None:
             self._end_if_idle(self._stopped)
-        elif self._running and self._feed.wants():
-            self._read(self._feed.read())
+        elif self._running:
+            if self._feed.skipped and not len(self._window) and not self._writes.rows:
+                self._feed.begin_anew()
+            if self._feed.wants():
+                self._read(self._feed.read())
 
     def _end_if_idle(self, stopped: Deferred[None]) -> None:
         now = self._now()

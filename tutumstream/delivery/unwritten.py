@@ -15,22 +15,25 @@ class Unwritten:
     """Changes that a lane asked the journal for.
 
     Args:
-        room: called when there is room again after there was none.
+        room: called when there is room again after there was none, and when all is written.
+
+    Attributes:
+        rows: how many there are.
     """
 
     def __init__(self, room: Callable[[], None]) -> None:
         self._room = room
         self._writes = Outstanding()
-        self._rows = 0
+        self.rows = 0
 
     @property
     def full(self) -> bool:
         """Nothing more should be told until some of it is on disk."""
-        return self._rows >= MOST
+        return self.rows >= MOST
 
     def own(self, writing: Deferred[Any], rows: int, what: str) -> None:
         """From now on this change of so many rows is ours; an error is logged as a failure to do `what`."""
-        self._rows += rows
+        self.rows += rows
         self._writes.own(writing, what)
         writing.addCallback(self._written, rows)
 
@@ -40,6 +43,6 @@ class Unwritten:
 
     def _written(self, _: object, rows: int) -> None:
         was_full = self.full
-        self._rows -= rows
-        if was_full and not self.full:
+        self.rows -= rows
+        if (was_full and not self.full) or not self.rows:
             self._room()
