@@ -12,7 +12,7 @@ from zope.interface import implementer
 from tutumstream.event import Event
 from tutumstream.net.http import Answer, Exchanges
 from tutumstream.notifiers.answers import by_status
-from tutumstream.notifiers.document import document, timestamp
+from tutumstream.notifiers.document import document
 from tutumstream.notifiers.interface import Delivered, INotifier, Message, Verdict
 from tutumstream.notifiers.post import Post
 from tutumstream.notifiers.signature import signature, signing_key
@@ -66,7 +66,8 @@ class WebhookNotifier:
 def body(event: Event) -> bytes:
     """What is sent: `type` in dots, the time of the event, and the event as `data`."""
     kind = f"tutum.{event.type}.{event.action}".rstrip(".")
-    return msgspec.json.encode({"type": kind, "timestamp": timestamp(event.received_at), "data": document(event)})
+    data = document(event)
+    return msgspec.json.encode({"type": kind, "timestamp": data["received_at"], "data": data})
 
 
 def judge(answer: Answer, now: float) -> Verdict:
