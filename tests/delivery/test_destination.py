@@ -29,6 +29,11 @@ class ADestination(DestinationCase):
         self.judge(row(1), Delivered())
         self.assertEqual((self.destination.state, self.destination.width(50)), (Ok(), 50))
 
+    def test_settles_nothing_on_fewer_verdicts_than_deliveries(self) -> None:
+        for verdicts in ([], [Delivered()]):
+            with self.assertRaises(ValueError):
+                self.destination.judge([row(1), row(2)], verdicts, self.now)
+
     def test_that_fails_waits_as_a_whole_and_takes_one_at_a_time(self) -> None:
         self.judge(row(1), TryAgain("500"))
         self.assertEqual(self.destination.state, Failing(100.0, "500"))
