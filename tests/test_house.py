@@ -19,7 +19,7 @@ MAY_IMPORT: Final = {
     # The ground: what everybody may stand on.
     "errors": (),
     "backoff": (),
-    "outstanding": (),
+    "outstanding": ("errors",),
     "logs": (),
     "ids": (),
     "event": ("errors", "ids"),

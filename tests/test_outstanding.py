@@ -1,6 +1,10 @@
+import gc
+
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tutumstream.errors import JournalError
 from tutumstream.outstanding import Outstanding
 
 
@@ -18,6 +22,24 @@ class WorkThatNobodyWaitsFor(SynchronousTestCase):
         work.errback(ZeroDivisionError())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(outstanding), 0)
+
+    def test_is_no_bug_when_it_fails_with_what_was_raised_on_purpose(self) -> None:
+        outstanding, work = Outstanding(), Deferred[str]()
+        outstanding.own(work, "work")
+        work.errback(JournalError("here", "is full"))
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(len(outstanding), 0)
+
+    def test_can_be_waited_for_a_while_only(self) -> None:
+        outstanding, work, clock = Outstanding(), Deferred[str](), Clock()
+        outstanding.own(work, "work")
+        settled = outstanding.settled().addTimeout(5.0, clock)
+        clock.advance(5.0)
+        self.assertIsNone(self.successResultOf(settled))
+        self.assertEqual(len(outstanding), 1)
+        work.callback("done")
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_can_be_waited_for_however_it_ends(self) -> None:
         outstanding, good, bad = Outstanding(), Deferred[str](), Deferred[str]()

@@ -6,13 +6,15 @@ from twisted.application.service import Application, Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tutumstream.errors import JournalError
-from tutumstream.service import Parts, Tutumstream
+from tutumstream.outstanding import Outstanding
+from tutumstream.service import WRITING_GRACE, Parts, Tutumstream
 
 
 class Part(Service):
@@ -57,6 +59,7 @@ class Everything:
     def __init__(self, said: list[str]) -> None:
         self.said = said
         self.opening: Deferred[None] = succeed(None)
+        self.settling: Deferred[None] = succeed(None)
         self.listening: Exception | None = None
 
     def open(self) -> Deferred[None]:
@@ -78,7 +81,7 @@ class Everything:
 
     def settled(self) -> Deferred[None]:
         self.said.append("intake settles")
-        return succeed(None)
+        return self.settling
 
     def journal_is_open(self) -> None:
         self.said.append("board knows")
@@ -106,6 +109,7 @@ class Everything:
 class TheService(SynchronousTestCase):
     def setUp(self) -> None:
         self.said: list[str] = []
+        self.clock = Clock()
         self.fatal: list[Failure] = []
         self.all: Any = Everything(self.said)
         self.stream: Any = Part("stream", self.said)
@@ -118,6 +122,7 @@ class TheService(SynchronousTestCase):
                 lanes=self.lanes,
                 housekeeping=self.all,
                 stream=self.stream,
+                clock=self.clock,
                 embedded=self.embedded,
                 board=self.all,
                 systemd=self.all,
@@ -170,6 +175,18 @@ class TheService(SynchronousTestCase):
         self.lanes.stopping.callback(None)
         self.successResultOf(stopped)
         self.assertIn("journal closes", self.said)
+
+    def test_does_not_wait_for_a_disk_that_refuses(self) -> None:
+        self.service.startService()
+        work, outstanding = Deferred[None](), Outstanding()
+        outstanding.own(work, "remember an event")
+        self.all.settling = outstanding.settled()
+        stopped = self.service.stopService()
+        self.clock.advance(WRITING_GRACE - 1)
+        self.assertNotIn("lanes stops", self.said)
+        self.clock.advance(1)
+        self.successResultOf(stopped)
+        self.assertEqual(self.said[-1], "released")
 
     def test_dials_nobody_and_says_why_when_the_journal_can_not_be_opened(self) -> None:
         problem = JournalError("/state", "another service uses it")

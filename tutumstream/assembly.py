@@ -95,13 +95,13 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     router = Router(routes, notifiers)
     intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, time.time)
     stream = _stream(settings, reactor, origin, intake, board, near, trust)
-    intake.full = stream.hold
     return Parts(
         journal=journal,
         intake=intake,
         lanes=lanes,
         housekeeping=Housekeeping(journal, settings.limits, reactor, time.time),
         stream=stream,
+        clock=reactor,
         embedded=origin.gateway,
         board=board,
         systemd=systemd,
@@ -122,7 +122,7 @@ def _stream(
     settings: Settings, reactor: Any, origin: Source, intake: Intake, board: Board, proxies: Proxies, trust: Any
 ) -> StreamService:
     url, credentials = origin.stream_url, origin.credentials
-    return StreamService(
+    stream = StreamService(
         url=f"{url}?{credentials.query}" if settings.query_auth else url,
         headers={} if settings.query_auth else {"Authorization": credentials.authorization},
         check=VARIABLES,
@@ -136,6 +136,8 @@ def _stream(
         useragent=USER_AGENT,
         proxy=proxies.for_url(url),
     )
+    intake.full = stream.hold
+    return stream
 
 
 def _tls(stream_url: str, trust: Any) -> Any:

@@ -4,6 +4,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tutumstream.errors import TutumstreamError
 
 
 class Outstanding:
@@ -18,14 +21,23 @@ class Outstanding:
         return len(self._open)
 
     def own(self, deferred: Deferred[Any], what: str) -> None:
-        """From now on this is ours; an error is logged as a failure to do `what`."""
+        """From now on this is ours; an error is logged as a failure to do `what`.
+
+        What was raised on purpose was told where it happened, once, and may be the end of thousands.
+        """
         self._open.add(deferred)
-        deferred.addErrback(lambda failure: self.log.failure("failed to {what}", failure, what=what))
+        deferred.addErrback(self._failed, what)
         deferred.addBoth(lambda _: self._open.discard(deferred))
 
     def settled(self) -> Deferred[None]:
-        """Fires when everything that is open now has ended, well or not."""
-        return DeferredList([_end(each) for each in self._open]).addCallback(lambda _: None)
+        """Fires when everything that is open now has ended, well or not; cancel it to wait no longer."""
+        return DeferredList([_end(each) for each in self._open], consumeErrors=True).addCallback(lambda _: None)
+
+    def _failed(self, failure: Failure, what: str) -> None:
+        if failure.check(TutumstreamError):
+            self.log.debug("failed to {what}: {problem}", what=what, problem=failure.value)
+        else:
+            self.log.failure("failed to {what}", failure, what=what)
 
 
 def _end(of: Deferred[Any]) -> Deferred[None]:

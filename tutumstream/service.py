@@ -6,11 +6,11 @@ finish what is in flight, and the journal closes last.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
@@ -23,12 +23,17 @@ from tutumstream.status.board import Board
 from tutumstream.status.systemd import Systemd
 from tutumstream.stream.service import StreamService
 
+WRITING_GRACE: Final = 5.0
+"""Seconds that the disk has for what the stream brought last. When it refuses, the journal tries once more at its end,
+and says what it could not write."""
+
 
 @dataclass(frozen=True)
 class Parts:
     """What the service is made of; `assembly` fills it.
 
     Attributes:
+        clock: for a stop that the disk holds up.
         embedded: the gateway that we run ourselves, None where the stream is somebody else's.
         pages: where to serve the probes, and what; None for nowhere.
         released: called when everything has stopped.
@@ -39,6 +44,7 @@ class Parts:
     lanes: Lanes
     housekeeping: Housekeeping
     stream: StreamService
+    clock: IReactorTime
     embedded: IService | None
     board: Board
     systemd: Systemd
@@ -110,7 +116,7 @@ class Tutumstream(Service):
             self._begun.cancel()
         if parts.stream.running:
             await parts.stream.stopService()
-            await parts.intake.settled()
+            await parts.intake.settled().addTimeout(WRITING_GRACE, parts.clock)
         parts.housekeeping.stop()
         if parts.lanes.running:
             await parts.lanes.stop()

@@ -536,6 +536,35 @@ class AHeldConnection(ListeningCase):
     def test_leaves_no_warnings_about_pongs(self) -> None:
         rig = self.hold()
         self.wait(200)
+        lines = self.logged()
+        rig.service.hold(False)
+        rig.flush()
+        self.assertEqual([line for line in lines if "pong" in line.lower()], [])
+
+    def test_is_told_when_it_lasts_and_so_is_its_end(self) -> None:
+        lines = self.logged()
+        rig = self.hold()
+        self.wait(3)
+        rig.service.hold(False)
+        self.assertEqual(
+            lines[-2:],
+            [
+                "reading from the stream pauses: what came is not written down yet",
+                "reading from the stream goes on",
+            ],
+        )
+
+    def test_is_not_worth_a_line_when_it_is_soon_over(self) -> None:
+        lines = self.logged()
+        rig = self.hold()
+        for _ in range(10):
+            rig.advance(0.5)
+            rig.service.hold(False)
+            rig.service.hold(True)
+        self.assertEqual([line for line in lines if "reading" in line], [])
+
+    def logged(self) -> list[str]:
+        """The lines of the log from now on."""
         lines: list[str] = []
 
         def see(event: Any) -> None:
@@ -543,9 +572,7 @@ class AHeldConnection(ListeningCase):
 
         globalLogPublisher.addObserver(see)
         self.addCleanup(globalLogPublisher.removeObserver, see)
-        rig.service.hold(False)
-        rig.flush()
-        self.assertEqual([line for line in lines if "pong" in line.lower()], [])
+        return lines
 
     def test_that_is_lost_is_followed_by_one_that_is_held_too(self) -> None:
         rig = self.hold()

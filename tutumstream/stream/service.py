@@ -26,6 +26,9 @@ REFUSED: Final = Backoff(base=60.0, cap=3600.0)
 PROVED_AFTER: Final = 30.0
 """Seconds after which a connection counts as good, if no object event came before."""
 
+LONG_PAUSE: Final = 1.0
+"""Seconds from which on a pause in reading is worth a line; in a flood they come and go."""
+
 
 class StreamService(Service):
     """The connection to a Stream API, for as long as the service runs.
@@ -84,6 +87,7 @@ class StreamService(Service):
         self._lost_at = 0.0
         self._proof: IDelayedCall | None = None
         self._ended: Deferred[None] | None = None
+        self._pausing: IDelayedCall | None = None
 
     def startService(self) -> None:
         super().startService()
@@ -110,11 +114,15 @@ class StreamService(Service):
     def hold(self, full: bool) -> None:
         """Stop reading while there is no room for more, and read on when there is. The connection stays."""
         if full:
-            self.log.warn("reading from the stream pauses: what came is not written down yet")
             self._factory.hold()
+            self._pausing = self._reactor.callLater(LONG_PAUSE, self._tell_of_the_pause)
+            return
+        self._factory.go_on()
+        if self._pausing is not None and self._pausing.active():
+            self._pausing.cancel()
         else:
             self.log.info("reading from the stream goes on")
-            self._factory.go_on()
+        self._pausing = None
 
     def opened(self) -> None:
         if not self.running:
@@ -192,6 +200,9 @@ class StreamService(Service):
             )
         self._refused = True
         self._problem = reason
+
+    def _tell_of_the_pause(self) -> None:
+        self.log.warn("reading from the stream pauses: what came is not written down yet")
 
     def _prove(self) -> None:
         """The connection is good: the next loss starts with short waits again."""
