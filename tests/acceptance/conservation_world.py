@@ -79,6 +79,7 @@ class World:
         self._dice = random.Random(seed)
         self._next_trouble = time.monotonic() + calm
         self._deck: list[str] = []
+        self._last_seen = (-1, time.monotonic())
         self._moody_until = {"limited": 0.0, "failing": 0.0}
         self._client: ServerConnection | None = None
         self._loop = asyncio.new_event_loop()
@@ -107,6 +108,13 @@ class World:
             "WEBHOOK_URL": f"http://127.0.0.1:{destination}/webhook",
             "WEBHOOK_RATE": "none",
         }
+
+    def stands_still(self) -> bool:
+        """Whether the client took nothing for a second, though there is more. Call it again and again."""
+        sent, since = self._last_seen
+        if len(self.uris) != sent or len(self.uris) == len(self._all):
+            self._last_seen = len(self.uris), time.monotonic()
+        return len(self.uris) < len(self._all) and time.monotonic() - since > 1.0
 
     def begin_life(self) -> None:
         """The service that was there is dead, and the next one is about to be started."""
