@@ -72,16 +72,17 @@ def journal_of_ours(folder: Path, size: int) -> Iterator[None]:
     journal = SqlJournal(folder / "ours.sqlite3", worker, Clock())
     journal.open()
     worker.release()
-    before: list[Pending] = []
+    waiting: deque[Pending] = deque()
     while True:
-        recorded: list[Pending] = []
+        settled = [waiting.popleft() for _ in range(min(size, len(waiting)))]
         for n in range(size):
-            journal.record(EVENT, [DELIVERY]).addCallback(recorded.extend)
-            journal.settle(before[n : n + 1], 1_700_000_001.5)
-        before = recorded
+            journal.record(EVENT, [DELIVERY]).addCallback(waiting.extend)
+            journal.settle(settled[n : n + 1], 1_700_000_001.5)
         worker.release()
         if journal.health.problem:
             raise SystemExit(journal.health.problem)
+        if len(waiting) > 3 * size:
+            raise SystemExit("less is settled than recorded")
         yield
 
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, overload
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -15,6 +15,7 @@ from tutumstream.journal.interface import Health
 from tutumstream.journal.trouble import in_words
 from tutumstream.journal.worker import Worker
 
+T = TypeVar("T")
 W = TypeVar("W")
 
 Outcome = Exception | None
@@ -27,10 +28,11 @@ RETRY_PAUSE: Final = 1.0
 """Seconds between two tries while the disk refuses."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Asked(Generic[W]):
     write: W
-    done: Deferred[None]
+    answer: Any
+    done: Deferred[Any]
 
 
 class GroupCommit(Generic[W]):
@@ -66,10 +68,19 @@ class GroupCommit(Generic[W]):
         """How it is right now."""
         return Health(self._problem, len(self._waiting) + self._in_flight)
 
-    def ask(self, write: W) -> Deferred[None]:
-        """Fires when the write is on disk; fails with `JournalError` when it was refused for what it is."""
-        done: Deferred[None] = Deferred()
-        self._waiting.append(_Asked(write, done))
+    @overload
+    def ask(self, write: W) -> Deferred[None]: ...
+
+    @overload
+    def ask(self, write: W, answer: T) -> Deferred[T]: ...
+
+    def ask(self, write: W, answer: Any = None) -> Deferred[Any]:
+        """Fires with the answer when the write is on disk; fails with `JournalError` where it is refused for itself.
+
+        Thousands are asked for in a second, so the answer travels along instead of in a callback.
+        """
+        done: Deferred[Any] = Deferred()
+        self._waiting.append(_Asked(write, answer, done))
         if not self._working:
             self._working = True
             Deferred.fromCoroutine(self._work()).addErrback(self._bug)
@@ -121,7 +132,7 @@ class GroupCommit(Generic[W]):
 
     def _answer(self, asked: _Asked[W], outcome: Outcome) -> None:
         if outcome is None:
-            asked.done.callback(None)
+            asked.done.callback(asked.answer)
             return
         refusal = JournalError(self._place, in_words(outcome))
         refusal.__cause__ = outcome

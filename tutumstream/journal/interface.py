@@ -71,16 +71,13 @@ class Pending:
 
 def recorded(event: Event, deliveries: Sequence[Delivery], first_seq: int) -> list[Pending]:
     """The rows of an event that was just recorded."""
+    at = event.received_at
     return [
+        # By position, in the order of the fields: this is done for every event.
         Pending(
-            first_seq + n,
-            f"{event.id}-{n + 1}",
-            event,
-            delivery,
-            due=event.received_at + delivery.grace if delivery.grace else 0.0,
-            born_at=event.received_at,
+            first_seq + n, f"{event.id}-{n + 1}", event, each, 0, at + each.grace if each.grace else 0.0, "", "", at
         )
-        for n, delivery in enumerate(deliveries)
+        for n, each in enumerate(deliveries)
     ]
 
 

@@ -118,8 +118,7 @@ class SqlJournal:
         session.event_seq += 1
         session.delivery_seq += len(deliveries)
         rows = recorded(event, deliveries, first)
-        asked: Deferred[Any] = session.group.ask(write)
-        return asked.addCallback(lambda _: rows)
+        return session.group.ask(write, rows)
 
     def keep(self, malformed: Malformed) -> Deferred[None]:
         """See `IJournal`."""
