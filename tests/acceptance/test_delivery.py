@@ -12,6 +12,9 @@ from tests.running_tutum import RunningTutum
 pytestmark = pytest.mark.acceptance
 
 MANY = 100
+AT_ONCE = 50
+"""Requests to the webhook that are under way together."""
+
 MARGIN = 2.0
 """Seconds that a busy machine may take for what should take none."""
 
@@ -46,7 +49,9 @@ def test_what_waits_for_a_failing_slack_survives_a_kill_and_arrives_in_order(
     told.wait_for(SLACK, MANY, 60)
     assert again.terminate() == 0
     assert told.accepted(SLACK) == [message(number) for number in range(MANY)]
-    assert told.accepted(WEBHOOK) == []
+    # What had arrived when the kill came and was not written down yet is told again: the last few, at most.
+    repeated = {body["data"]["resource_uri"] for body in told.accepted(WEBHOOK)}
+    assert repeated <= {f"/api/v1/container/{number}/" for number in range(MANY - AT_ONCE, MANY)}
 
 
 def test_a_kill_amid_the_work_repeats_at_most_what_was_in_flight(
