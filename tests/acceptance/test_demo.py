@@ -79,7 +79,8 @@ def test_it_ends_politely_and_leaves_no_file_behind(demo: Demo) -> None:
     assert service.terminate() == 0
     assert list(temporary.iterdir()) == []
     assert not service.state_dir.exists()
-    assert service.told("LogNotifier")[-1] == "[pagerduty trigger tutum-stream] Tutum Stream connection closed."
+    paged = [line for line in service.told("LogNotifier") if line.startswith("[pagerduty")]
+    assert paged[-1] == "[pagerduty trigger tutum-stream] Tutum Stream connection closed."
     assert service.told(level="warn") + service.told(level="error") + service.told(level="critical") == []
     assert service.errors == []
     assert told.requests() == []

@@ -156,6 +156,7 @@ def test_docker_run_is_told_in_order_and_at_once(engine: DockerEngine, name: str
         ended = time.time()
         service = watch.wait(lambda line: line["type"] == "service" and line["state"] == "Running")
         assert service["at"] - ended < 1.0
+        watch.wait(lambda line: line["type"] == "stack" and line["state"] == "Running")
         told = [" ".join(_words(line)[:3]) for line in watch.lines if "action" in line]
         assert told[:6] == [
             "stack create Starting",
