@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later, Settled, decide
+from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later, Settled, decide, not_before
 from tutumstream.event import Event
 from tutumstream.journal.interface import DeadLetter, Pending, Postponement
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
@@ -19,7 +19,10 @@ def pending(age: float = 0.0, attempts: int = 0) -> Pending:
 
 
 def after(verdict: Verdict, age: float = 0.0, attempts: int = 0, streak: int = 0, jitter: float = 1.0) -> object:
-    return decide(pending(age, attempts), verdict, streak, NOW, lambda: jitter)
+    row = pending(age, attempts)
+    if isinstance(verdict, TryAgain | Hold):
+        return decide(row, verdict, not_before(verdict, streak, attempts + 1, NOW, lambda: jitter), NOW)
+    return decide(row, verdict, NOW, NOW)
 
 
 class ADelivery(SynchronousTestCase):
@@ -36,10 +39,20 @@ class ADelivery(SynchronousTestCase):
         self.assertEqual(waits, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300])
 
     def test_waits_as_long_as_it_was_told_even_if_that_is_hours(self) -> None:
-        for seconds in (0.0, 2.0, 7200.0, 10 * 86400.0):
+        for seconds in (2.0, 7200.0, 10 * 86400.0):
             decision = after(TryAgain("slow down", after=seconds, limited=True), streak=1)
             assert isinstance(decision, Later)
             self.assertEqual(decision.until, NOW + seconds)
+
+    def test_that_may_come_back_at_once_waits_ever_longer_all_the_same(self) -> None:
+        waits = []
+        for streak in range(1, 5):
+            decision = after(TryAgain("slow down", after=0.0, limited=True), streak=streak)
+            assert isinstance(decision, Later)
+            assert decision.postponement is not None
+            self.assertEqual(decision.postponement.attempts, 0)
+            waits.append(decision.until - NOW)
+        self.assertEqual(waits, [2, 4, 8, 16])
 
     def test_that_was_limited_did_not_fail(self) -> None:
         decision = after(TryAgain("slow down", limited=True), attempts=3, streak=2)
@@ -49,10 +62,10 @@ class ADelivery(SynchronousTestCase):
         self.assertEqual(decision.until, NOW + 4)
 
     def test_that_was_told_when_to_come_back_from_trouble_counts_as_failed(self) -> None:
-        decision = after(TryAgain("503", after=9.0), attempts=3)
+        decision = after(TryAgain("503", after=90.0), attempts=3)
         assert isinstance(decision, Later)
         assert decision.postponement is not None
-        self.assertEqual((decision.postponement.attempts, decision.until), (4, NOW + 9))
+        self.assertEqual((decision.postponement.attempts, decision.until), (4, NOW + 90))
 
     def test_to_a_held_destination_waits_for_the_next_probe_and_its_row_is_not_blamed(self) -> None:
         self.assertEqual(after(Hold("404 no_service")), Later(pending(), NOW + PROBE_EVERY, None))
@@ -64,7 +77,7 @@ class ADelivery(SynchronousTestCase):
 
     def test_that_was_taken_back_from_the_dead_letters_has_another_day(self) -> None:
         row = replace(pending(age=2 * GIVE_UP_AFTER), born_at=NOW - 5)
-        self.assertIsInstance(decide(row, TryAgain("no answer"), 1, NOW, lambda: 1.0), Later)
+        self.assertIsInstance(decide(row, TryAgain("no answer"), NOW + 1, NOW), Later)
 
     def test_that_stays_knows_what_happened_to_it(self) -> None:
         decision = after(TryAgain("no answer", answer="?"), attempts=2)
@@ -97,10 +110,8 @@ class ADelivery(SynchronousTestCase):
 
         @given(seconds, st.booleans(), st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
         def check(told: float | None, limited: bool, attempts: int, spread: float) -> None:
-            decision = decide(
-                pending(attempts=attempts), TryAgain("r", after=told, limited=limited), 1, NOW, lambda: spread
-            )
+            decision = after(TryAgain("r", after=told, limited=limited), attempts=attempts, streak=1, jitter=spread)
             assert isinstance(decision, Later)
-            assert decision.until >= NOW + (1.0 if told is None else told)
+            assert decision.until >= NOW + max(1.0, told or 0.0)
 
         check()

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.delivery.rows import row
-from tutumstream.delivery.decision import PROBE_EVERY, Later
+from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later
 from tutumstream.delivery.destination import SUSPECT_AFTER, Destination
 from tutumstream.delivery.state import Failing, Held, Limited, Ok, standing, state
 from tutumstream.journal.interface import Pending
@@ -88,6 +90,32 @@ class ADestination(DestinationCase):
         rows = [row(n) for n in range(3)]
         self.destination.judge(rows, [Delivered(), TryAgain("429", limited=True, after=5.0), Rejected("400")], 100.0)
         self.assertEqual(self.destination.state, Limited(105.0, "429"))
+
+    def test_that_limits_us_without_a_time_is_not_hammered(self) -> None:
+        waits = []
+        for n in range(3):
+            self.judge(row(n), TryAgain("429", after=0.0, limited=True))
+            waits.append(self.destination.blocked_until - self.now)
+            self.now = self.destination.blocked_until
+        self.assertEqual(waits, [2, 4, 8])
+
+    def test_takes_back_together_what_failed_together_however_often_each_was_tried(self) -> None:
+        spread = iter((0.1, 0.5, 0.9))
+        destination = Destination(Ok(), lambda: next(spread))
+        rows = [replace(row(n), attempts=attempts) for n, attempts in enumerate((0, 2, SUSPECT_AFTER - 1))]
+        decisions = destination.judge(rows, [TryAgain("500")] * 3, self.now)
+        self.assertEqual(len({each.stays.due for each in decisions if isinstance(each, Later)}), 1)
+
+    def test_is_not_hammered_with_what_is_given_up_for_its_age(self) -> None:
+        self.now = GIVE_UP_AFTER + 100.0
+        self.judge(row(1), TryAgain("500"))
+        self.assertEqual(self.destination.blocked_until, self.now + 2)
+        self.now = self.destination.blocked_until
+        self.judge(row(2), TryAgain("429", after=60.0, limited=True))
+        self.assertEqual(self.destination.state, Limited(self.now + 60, "429"))
+        self.now = self.destination.blocked_until
+        self.judge(row(3), Hold("404"))
+        self.assertEqual(self.destination.blocked_until, self.now + PROBE_EVERY)
 
 
 class ADeliveryThatFails(DestinationCase):

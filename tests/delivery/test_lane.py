@@ -479,6 +479,21 @@ class OurOwnRate(LaneCase):
         self.clock.advance(2.0)
         self.assertEqual(self.left(), [])
 
+    def test_tells_a_digest_that_failed_in_one_piece_after_a_restart(self) -> None:
+        self.notifier.answer = lambda _: TryAgain("500")
+        self.record(*[f"n{number}" for number in range(900)])
+        self.start()
+        self.clock.pump([1.0] * 60)
+        self.restart()
+        self.assertIn("900 container events", self.notifier.messages[-1].text)
+        self.notifier.messages.clear()
+        self.notifier.answer = lambda _: Delivered()
+        self.restart()
+        self.clock.advance(1.0)
+        told = [message.text.partition(" in ")[0] for message in self.notifier.messages]
+        self.assertEqual(told, ["900 container events"])
+        self.assertEqual(self.left(), [])
+
     def test_holds_up_a_stop_for_what_is_urgent(self) -> None:
         self.start()
         self.record(*"abcd", urgent=True)

@@ -48,33 +48,51 @@ class Later:
 Decision = Settled | Later | DeadLetter
 
 
-def decide(pending: Pending, verdict: Verdict, streak: int, now: float, jitter: Jitter) -> Decision:
+def not_before(verdict: TryAgain | Hold, streak: int, failures: int, now: float, jitter: Jitter) -> float:
+    """When to try again, seconds since 1970: never sooner than asked for, nor than our own back-off allows.
+
+    A server that asks us to slow down and names no time worth waiting (0, a date that is past) would else be hammered.
+
+    Args:
+        verdict: what the notifier said of this try.
+        streak: how often in a row the destination took nothing, this time included; 0 where that tells nothing.
+        failures: how often the delivery was tried in vain, this time included.
+        now: seconds since 1970.
+        jitter: 0.0 up to 1.0.
+    """
+    if isinstance(verdict, Hold):
+        return now + PROBE_EVERY
+    in_a_row = max(streak, 1) if verdict.limited else max(failures, streak)
+    return now + max(RETRY.after(in_a_row, jitter), verdict.after or 0.0)
+
+
+def decide(pending: Pending, verdict: Verdict, until: float, now: float) -> Decision:
     """The next step of one delivery.
 
     Args:
         pending: the row as it is.
         verdict: what its notifier said of this try.
-        streak: how often in a row the destination took nothing, this time included.
+        until: when it may be tried again, where it must be.
         now: seconds since 1970.
-        jitter: 0.0 up to 1.0.
     """
     if isinstance(verdict, Delivered):
         return Settled(pending)
     if isinstance(verdict, Rejected):
         return DeadLetter(pending, "rejected", verdict.reason, verdict.answer, now)
-    if now - pending.born_at >= GIVE_UP_AFTER:
-        hours = GIVE_UP_AFTER / 3600
-        return DeadLetter(pending, "expired", f"not delivered in {hours:.0f} h: {verdict.reason}", verdict.answer, now)
+    if is_too_old(pending, now):
+        return expired(pending, verdict.reason, verdict.answer, now)
     if isinstance(verdict, Hold):
         # Not written to the row: who mends the address and restarts must not wait for the next probe.
-        return Later(pending, now + PROBE_EVERY, None)
-    return _again(pending, verdict, streak, now, jitter)
-
-
-def _again(pending: Pending, verdict: TryAgain, streak: int, now: float, jitter: Jitter) -> Later:
+        return Later(pending, until, None)
     attempts = pending.attempts + (0 if verdict.limited else 1)
-    if verdict.after is None:
-        until = now + RETRY.after(max(streak, 1) if verdict.limited else max(attempts, streak), jitter)
-    else:
-        until = now + verdict.after
     return Later(pending, until, Postponement(pending.seq, attempts, until, verdict.reason, verdict.answer))
+
+
+def is_too_old(pending: Pending, now: float) -> bool:
+    """Whether it is given up unless it arrives at once."""
+    return now - pending.born_at >= GIVE_UP_AFTER
+
+
+def expired(pending: Pending, reason: str, answer: str, now: float) -> DeadLetter:
+    """It is too old, and this is why it did not arrive."""
+    return DeadLetter(pending, "expired", f"not delivered in {GIVE_UP_AFTER / 3600:.0f} h: {reason}", answer, now)

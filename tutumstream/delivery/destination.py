@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tutumstream.backoff import Jitter
-from tutumstream.delivery.decision import Decision, Later, Settled, decide
+from tutumstream.delivery.decision import Decision, Later, Settled, decide, not_before
 from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
 from tutumstream.journal.interface import Pending
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
@@ -50,11 +50,11 @@ class Destination:
         elif not suspect and now >= self.blocked_until:
             # What was under way when the trouble began, and fails too, is part of the same trouble.
             self._streak += 1
+        untils = self._next_tries(rows, verdicts, suspect, now)
         decisions = [
-            decide(row, verdict, 0 if suspect else self._streak, now, self._jitter)
-            for row, verdict in zip(rows, verdicts, strict=True)
+            decide(row, verdict, until, now) for row, verdict, until in zip(rows, verdicts, untils, strict=True)
         ]
-        self._block(decisions, verdicts, suspect)
+        self._block(rows, verdicts, untils, suspect)
         for row, decision in zip(rows, decisions, strict=True):
             if isinstance(decision, Later):
                 self._failed_at[row.seq] = self._arrived
@@ -76,9 +76,23 @@ class Destination:
         """Others arrived since it failed last: the trouble is its own."""
         return self._failed_at.get(row.seq, self._arrived) < self._arrived
 
-    def _block(self, decisions: Sequence[Decision], verdicts: Sequence[Verdict], suspect: bool) -> None:
-        later = [each for each in decisions if isinstance(each, Later)]
-        if not later:
+    def _next_tries(
+        self, rows: Sequence[Pending], verdicts: Sequence[Verdict], suspect: bool, now: float
+    ) -> list[float]:
+        """When each may be tried again; what failed together comes back together, or a digest would come in pieces."""
+        spread = self._jitter()
+        failures = 1 + max(row.attempts for row in rows)
+        streak = 0 if suspect else self._streak
+        return [
+            not_before(each, streak, failures, now, lambda: spread) if isinstance(each, TryAgain | Hold) else now
+            for each in verdicts
+        ]
+
+    def _block(
+        self, rows: Sequence[Pending], verdicts: Sequence[Verdict], untils: Sequence[float], suspect: bool
+    ) -> None:
+        failed = [n for n, verdict in enumerate(verdicts) if isinstance(verdict, TryAgain | Hold)]
+        if not failed:
             if not isinstance(self.state, Limited | Held):
                 self.blocked_until = 0.0
             return
@@ -86,9 +100,9 @@ class Destination:
             isinstance(verdict, Hold) or (isinstance(verdict, TryAgain) and verdict.limited) for verdict in verdicts
         )
         # Now and then another delivery gets a chance, in case that this one is the trouble.
-        experiment = (later[0].row.attempts + 1) % SUSPECT_AFTER == 0
+        experiment = (rows[failed[0]].attempts + 1) % SUSPECT_AFTER == 0
         if asked or not (suspect or experiment):
-            self.blocked_until = max(self.blocked_until, *(each.until for each in later))
+            self.blocked_until = max(self.blocked_until, *(untils[n] for n in failed))
 
     def _next_state(self, verdicts: Sequence[Verdict], suspect: bool, now: float) -> DestinationState:
         """The worst of the verdicts counts."""

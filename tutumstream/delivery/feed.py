@@ -79,7 +79,7 @@ class Feed:
         self._behind, self._skipped = True, False
 
     def start(self) -> Deferred[None]:
-        """Look what was left, what is urgent first."""
+        """Look what was left, what is urgent first; fill the window: what can be told as one is there at once."""
         return Deferred.fromCoroutine(self._start())
 
     def read(self) -> Deferred[None]:
@@ -96,6 +96,8 @@ class Feed:
         self._add_urgent([_from_before(row) for row in urgent])
         self._urgent_behind = len(urgent) == self._size
         await self._read()
+        while self.wants():
+            await self._read()
 
     async def _read(self) -> None:
         self._reading = True
@@ -106,8 +108,7 @@ class Feed:
         finally:
             self._reading = False
             offered, self._offered = self._offered, []
-        first = self._last == 0
-        self._add([_from_before(row) for row in rows] if first else rows)
+        self._add([_from_before(row) for row in rows])
         if len(rows) < most:
             # That was all there was when it was read; what came meanwhile may be among it or not.
             self._behind = self._urgent_behind = False
@@ -135,5 +136,6 @@ class Feed:
 
 
 def _from_before(row: Pending) -> Pending:
-    """A row of an earlier run. That it failed then is no reason to wait now; a grace goes on."""
+    """A row that was read. What failed in this run is in the window, so this one failed in an earlier run, and that is
+    no reason to wait now; a grace goes on."""
     return replace(row, due=0.0) if row.reason else row
