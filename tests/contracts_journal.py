@@ -1,8 +1,8 @@
 """What every journal must do: mix `JournalContract` into a `SynchronousTestCase` and give it a `journal`."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 

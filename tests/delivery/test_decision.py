@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later, Settled, decide, not_before

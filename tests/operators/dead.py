@@ -1,8 +1,8 @@
 """Journals with dead letters in them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from tutumstream.event import Event

@@ -1,7 +1,10 @@
 """What a verdict means for the delivery and for its destination. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from tutumstream.backoff import Backoff, Jitter
 from tutumstream.journal.interface import DeadLetter, Pending, Postponement
@@ -16,8 +19,7 @@ PROBE_EVERY: Final = 300.0
 """Seconds between two tries while a destination is held."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """It arrived."""
 
     row: Pending

@@ -1,9 +1,9 @@
 """Fills a lane's window: with what was just recorded while it keeps up, from the disk once it fell behind."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from tutumstream.delivery.window import Window

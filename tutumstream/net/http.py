@@ -1,10 +1,10 @@
 """One way to speak HTTP: one request, one whole answer, within a time and a size, or an `ExchangeError`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, cast
 from typing import Protocol as Interface
 
+import msgspec
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -26,8 +26,7 @@ ANSWER_BYTES = 65536
 _NOWHERE = "http://nowhere.invalid/"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a server said.
 
     Attributes:
@@ -37,7 +36,7 @@ class Answer:
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     whole: bool = True
 

@@ -5,9 +5,10 @@ is to be expected: whoever calls it decides what a verdict means for the queue.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -18,8 +19,7 @@ ANSWER_LIMIT = 2048
 """Characters of a destination's answer that are kept with a message it did not take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message, ready to send.
 
     Attributes:
@@ -37,11 +37,10 @@ class Message:
     text: str
     route: str
     incident: Incident | None = None
-    resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    resources: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """The destination took it. `remote_id` is its own name for it, "" where it gives none."""
 
     remote_id: str = ""

@@ -1,13 +1,13 @@
 """What routing decides: values only."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 IncidentAction = Literal["trigger", "acknowledge", "resolve"]
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(msgspec.Struct, frozen=True, gc=False):
     """What a message does to an incident (PagerDuty's terms).
 
     Attributes:
@@ -19,8 +19,7 @@ class Incident:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One message that an event causes.
 
     Attributes:
