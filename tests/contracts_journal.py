@@ -12,9 +12,11 @@ from tutumstream.journal.interface import (
     IN_HAND,
     MALFORMED_BYTES,
     MALFORMED_ROWS,
+    OPENS_SECONDS,
     DeadLetter,
     IJournal,
     Limits,
+    Opened,
     OpenIncident,
     Pending,
     Postponement,
@@ -261,6 +263,8 @@ class JournalContract(_Case):
             self.journal.forget([]),  # type: ignore[list-item]
             self.journal.stand("slack", Standing("ok")),  # type: ignore[list-item]
             self.journal.standings(),  # type: ignore[list-item]
+            self.journal.recent_opens(),  # type: ignore[list-item]
+            self.journal.dead_letters_named(["a-1"]),  # type: ignore[list-item]
             self.journal.open_incidents(),  # type: ignore[list-item]
             self.journal.prune(1.0, Limits()),  # type: ignore[list-item]
         ]
@@ -310,7 +314,7 @@ class JournalContract(_Case):
         self.assertEqual(self.done(self.journal.dead_letters(10)), [])
 
     def test_standings_are_remembered_the_last_one_of_each_destination(self) -> None:
-        held = Standing("held", since=5.0, reason="404")
+        held = Standing("held", since=5.0, reason="404", told=True)
         self.done(self.journal.stand("slack", Standing("limited", until=9.0, reason="429")))
         self.done(self.journal.stand("pagerduty", Standing("ok")))
         self.done(self.journal.stand("slack", held))
@@ -327,6 +331,35 @@ class JournalContract(_Case):
         self.assertEqual(left.pending.seq, rows[1].seq)
         self.done(self.journal.bury([letter(back[0])]))
         self.assertEqual(len(self.done(self.journal.dead_letters(10))), 2, "it can die again")
+
+    def test_dead_letters_are_found_by_their_id_of_several_the_newest(self) -> None:
+        for name in ("a", "again", "again"):
+            self.done(self.journal.record(an_event(name), [to("slack"), to("slack")]))
+        rows = self.window()
+        self.done(self.journal.bury([letter(row) for row in rows]))
+        found = self.done(self.journal.dead_letters_named(["again-2", "a-1", "a-3", "a", "again-2"]))
+        self.assertEqual([each.pending.seq for each in found], [rows[5].seq, rows[0].seq])
+        self.assertEqual(found[1], self.done(self.journal.dead_letters(9))[-1])
+        self.assertEqual(self.done(self.journal.dead_letters_named([])), [])
+
+    def test_what_died_of_too_large_a_backlog_is_found_by_its_id(self) -> None:
+        rows = self.done(self.journal.record(an_event("a"), [to("slack")] * (IN_HAND + 2)))
+        self.done(self.journal.prune(1.0, Limits(pending_rows=IN_HAND + 1)))
+        (found,) = self.done(self.journal.dead_letters_named([rows[IN_HAND].id]))
+        self.assertEqual((found.pending.seq, found.cause), (rows[IN_HAND].seq, "overflow"))
+
+    def test_it_is_known_when_incidents_were_opened_lately(self) -> None:
+        actions = ("trigger", "resolve", "trigger", "trigger", "acknowledge")
+        deliveries = [to("pagerduty", Incident(action, "k")) for action in actions]  # type: ignore[arg-type]
+        rows = self.done(self.journal.record(an_event("a"), [*deliveries, to("slack")]))
+        for at, row in zip((5.0, 6.0, 7.0), rows, strict=False):
+            self.done(self.journal.settle([row], at))
+        self.done(self.journal.settle(rows[3:], 8.0))
+        self.done(self.journal.settle(rows, 9.0))
+        opened = [Opened("pagerduty", "k", at) for at in (5.0, 7.0, 8.0)]
+        self.assertEqual(self.done(self.journal.recent_opens()), opened)
+        self.done(self.journal.prune(7.0 + OPENS_SECONDS, Limits()))
+        self.assertEqual(self.done(self.journal.recent_opens()), opened[1:])
 
     def test_a_dead_letter_can_be_forgotten(self) -> None:
         rows = self.done(self.journal.record(an_event("a"), [to("slack"), to("slack")]))

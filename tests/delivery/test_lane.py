@@ -600,6 +600,19 @@ class AnIncident(LaneCase):
         self.assertFalse(self.incidents.is_open("slack", "k"))
         self.assertEqual(self.left(), [])
 
+    def test_that_flaps_is_held_open_over_restarts_too(self) -> None:
+        self.start()
+        for number in range(8):
+            self.trigger(f"t{number}")
+            self.clock.advance(10.0)
+            self.resolve(f"r{number}")
+            self.clock.advance(10.0)
+            self.restart()
+        self.assertEqual([each for each in self.notifier.told if each.startswith("t")][-1], "t5-1")
+        self.assertTrue(self.incidents.is_open("slack", "k"))
+        self.clock.advance(600.0)
+        self.assertEqual((self.notifier.told[-1], self.left()), ("r7-1", []))
+
 
 class ATurnOfState(LaneCase):
     def test_is_told_once_each_way(self) -> None:

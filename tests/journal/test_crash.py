@@ -72,6 +72,8 @@ def views(journal: IJournal) -> list[Any]:
         journal.destinations(),
         journal.standings(),
         journal.open_incidents(),
+        journal.recent_opens(),
+        journal.dead_letters_named(["d-1", "old-1"]),
     ]
     for each in asked:
         each.addCallback(shown.append)

@@ -41,7 +41,8 @@ INCIDENTS = st.none() | st.builds(
 DELIVERIES = st.builds(
     Delivery, st.sampled_from(DESTINATIONS), TEXT, TEXT, TEXT, INCIDENTS, st.booleans(), st.sampled_from([0.0, 30.0])
 )
-STANDINGS = st.builds(Standing, st.sampled_from(["ok", "limited", "held", "failing"]), TIME, TIME, TEXT)
+KINDS = st.sampled_from(["ok", "limited", "held", "failing"])
+STANDINGS = st.builds(Standing, KINDS, TIME, TIME, TEXT, st.booleans())
 # Which of the rows that are known, whatever became of them since: lanes may ask twice.
 CHOICES = st.lists(st.integers(0, 9), min_size=1, max_size=4)
 
@@ -175,6 +176,8 @@ class JournalMachine(RuleBasedStateMachine):
         self.same("destinations")
         self.same("standings")
         self.same("open_incidents")
+        self.same("recent_opens")
+        self.same("dead_letters_named", ["a-1", "b-2", "01JZ0000000000000000000000-1", "nobody"])
 
     @rule()
     def restart(self) -> None:

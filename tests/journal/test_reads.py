@@ -56,6 +56,11 @@ class QueryPlanTests(SynchronousTestCase):
             for step in rest:
                 self.assertIn("USING INTEGER PRIMARY KEY", step)
 
+    def test_a_dead_letter_by_its_id(self) -> None:
+        steps = self.plan(partial(reads.dead_letters_named, ids=["a-1"]))
+        self.assertIn("SEARCH dead_letters USING INDEX ix_dead_letters_id (id=?)", steps)
+        self.assertEqual([each for each in steps if each.startswith("SCAN") and "VIRTUAL TABLE" not in each], [])
+
     def test_the_newest_events_and_malformed_messages_come_without_sorting(self) -> None:
         for read in (reads.newest_events, reads.newest_malformed):
             (step,) = self.plan(partial(read, limit=10))

@@ -23,12 +23,14 @@ from tutumstream.journal.upgrade import MIGRATIONS, check_revision, revisions, u
 from tutumstream.journal.worker import InlineWorker
 from tutumstream.routing.delivery import Incident
 
+TODAY = revisions()[-1]
+
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
 revision = "9999"
-down_revision = "0002"
+down_revision = "{today}"
 
 
 def upgrade() -> None:
@@ -55,7 +57,7 @@ class UpgradeTests(SynchronousTestCase):
         """Ours, and one that comes after."""
         copy = self.folder / "100% of the migrations"
         shutil.copytree(MIGRATIONS, copy)
-        (copy / "versions" / "r9999_next.py").write_text(NEXT.format(more=more))
+        (copy / "versions" / "r9999_next.py").write_text(NEXT.format(more=more, today=TODAY))
         return copy
 
     def connect(self) -> Connection:
@@ -109,37 +111,67 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual((told.born_at, told.delivery.urgent), (7.5, False))
         self.successResultOf(journal.close())
 
+    def test_a_journal_of_the_second_revision_knows_its_dead_letters_and_its_index_is_of_today(self) -> None:
+        connection = self.connect()
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        with connection.begin():
+            command.upgrade(config, "0002")
+            for statement in (
+                # As the first journals of this revision have it.
+                "DROP INDEX urgent",
+                "CREATE INDEX urgent ON deliveries (destination, seq) WHERE settled_at IS NULL AND urgent = 1",
+                'INSERT INTO events VALUES (1, \'a-b\', 7.5, 2, \'{"id":"a-b","received_at":7.5,"type":"node"}\')',
+                "INSERT INTO deliveries (seq, event_seq, ordinal, destination, route, reason, ordering_key, settled_at)"
+                " VALUES (1, 1, 1, 'slack', 'r', 'why', 'k', 9.0), (2, 1, 2, 'slack', 'r', 'why', 'k', 9.0)",
+                "INSERT INTO dead_letters VALUES (1, 2, 'rejected', 'it answered 400', '', 9.0)",
+                "INSERT INTO standings VALUES ('slack', 'held', 5.0, 0.0, ''), ('webhook', 'failing', 5.0, 0.0, '')",
+            ):
+                connection.exec_driver_sql(statement)
+        connection.close()
+        journal = SqlJournal(self.path, InlineWorker(), Clock())
+        self.successResultOf(journal.open())
+        (found,) = self.successResultOf(journal.dead_letters_named(["a-b-2", "a-b-1"]))
+        self.assertEqual((found.pending.seq, found.reason), (2, "it answered 400"))
+        stood = self.successResultOf(journal.standings())
+        self.assertEqual((stood["slack"].told, stood["webhook"].told), (True, False))
+        self.successResultOf(journal.close())
+        (index,) = [each for each in inspect(self.connect()).get_indexes("deliveries") if each["name"] == "urgent"]
+        self.assertEqual(index["column_names"], ["destination", "urgent", "seq"])
+
     def test_a_new_journal_has_no_revision_and_gets_no_copy(self) -> None:
         connection = self.connect()
         self.assertIsNone(check_revision(connection, self.path))
         upgrade(connection, self.path, None)
         self.assertEqual([each.name for each in self.folder.iterdir()], ["journal.sqlite3"])
-        self.assertEqual(check_revision(connection, self.path), "0002")
+        self.assertEqual(check_revision(connection, self.path), TODAY)
 
     def test_one_of_today_is_left_alone(self) -> None:
         self.made()
-        upgrade(self.connect(), self.path, "0002")
+        upgrade(self.connect(), self.path, TODAY)
         self.assertEqual([each.name for each in self.folder.iterdir() if "revision" in each.name], [])
 
     def test_an_older_one_is_copied_and_then_upgraded(self) -> None:
         self.made()
         connection = self.connect()
         with capturedLogs() as logged:
-            upgrade(connection, self.path, "0002", self.migrations())
+            upgrade(connection, self.path, TODAY, self.migrations())
         [line] = [formatEvent(each) for each in logged]
         self.assertIn("upgraded to revision 9999", line)
-        self.assertIn(f"{self.folder / 'journal.sqlite3.revision-0002'} is how it was", line)
+        self.assertIn(f"{self.folder / f'journal.sqlite3.revision-{TODAY}'} is how it was", line)
         self.assertIn("colour", [each["name"] for each in inspect(connection).get_columns("events")])
-        kept = sqlite3.connect(self.folder / "journal.sqlite3.revision-0002")
+        kept = sqlite3.connect(self.folder / f"journal.sqlite3.revision-{TODAY}")
         self.addCleanup(kept.close)
         self.assertEqual(kept.execute("SELECT * FROM events").fetchall(), [(1, "a", 1.0, 0, "{}")])
 
     def test_what_an_upgrade_left_behind_that_was_killed_is_no_hindrance(self) -> None:
         self.made()
-        (self.folder / "journal.sqlite3.revision-0002.unfinished").write_bytes(b"half a copy" * 1000)
-        upgrade(self.connect(), self.path, "0002", self.migrations())
+        (self.folder / f"journal.sqlite3.revision-{TODAY}.unfinished").write_bytes(b"half a copy" * 1000)
+        upgrade(self.connect(), self.path, TODAY, self.migrations())
         names = [each.name for each in self.folder.iterdir() if "revision" in each.name]
-        self.assertEqual(names, ["journal.sqlite3.revision-0002"])
+        self.assertEqual(names, [f"journal.sqlite3.revision-{TODAY}"])
 
     def test_a_copy_that_the_disk_has_no_room_for_changes_nothing_and_leaves_nothing(self) -> None:
         self.made()
@@ -148,23 +180,23 @@ class UpgradeTests(SynchronousTestCase):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, before)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-        self.assertRaises(sqlite3.Error, upgrade, file.connection, self.path, "0002", self.migrations())
+        self.assertRaises(sqlite3.Error, upgrade, file.connection, self.path, TODAY, self.migrations())
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         self.assertEqual([each.name for each in self.folder.iterdir() if "revision" in each.name], [])
-        self.assertEqual(check_revision(file.connection, self.path), "0002")
+        self.assertEqual(check_revision(file.connection, self.path), TODAY)
 
     def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(self) -> None:
         self.made()
         file = open_file(file_of(str(self.path)))
         self.addCleanup(file.close)
         migrations = self.migrations(more="raise ValueError('half way')")
-        self.assertRaises(ValueError, upgrade, file.connection, self.path, "0002", migrations)
-        self.assertEqual(check_revision(file.connection, self.path), "0002")
+        self.assertRaises(ValueError, upgrade, file.connection, self.path, TODAY, migrations)
+        self.assertEqual(check_revision(file.connection, self.path), TODAY)
         self.assertNotIn("colour", [each["name"] for each in inspect(file.connection).get_columns("events")])
 
     def test_a_newer_one_is_refused_and_not_touched(self) -> None:
         self.made()
-        upgrade(self.connect(), self.path, "0002", self.migrations())
+        upgrade(self.connect(), self.path, TODAY, self.migrations())
         self.connect().close()
         before = self.path.read_bytes()
         refusal = self.assertRaises(JournalError, open_file, file_of(str(self.path)))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tutumstream.delivery.pairs import Opens
 from tutumstream.event import Event
-from tutumstream.journal.interface import OpenIncident, Pending
+from tutumstream.journal.interface import Opened, OpenIncident, Pending
 from tutumstream.routing.delivery import Delivery, Incident
 
 DUTY = "duty to resolve"
@@ -18,9 +18,11 @@ class Incidents:
         self._open: dict[tuple[str, str], OpenIncident] = {}
         self._opens: dict[tuple[str, str], Opens] = {}
 
-    def load(self, incidents: Iterable[OpenIncident]) -> None:
-        """What the journal remembers."""
+    def load(self, incidents: Iterable[OpenIncident], opened: Iterable[Opened] = ()) -> None:
+        """What the journal remembers: which are open, and when any was opened lately, in order."""
         self._open = {(each.destination, each.key): each for each in incidents}
+        for each in opened:
+            self._opens.setdefault((each.destination, each.key), Opens()).opened(each.at)
 
     def told(self, row: Pending, now: float) -> None:
         """A delivery arrived."""

@@ -39,7 +39,7 @@ class Lanes:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        self._incidents.load(await self._journal.open_incidents())
+        self._incidents.load(await self._journal.open_incidents(), await self._journal.recent_opens())
         standings = await self._journal.standings()
         self.running = True
         for name, lane in self._lanes.items():

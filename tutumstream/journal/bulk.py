@@ -16,7 +16,6 @@ from sqlalchemy import (
     Connection,
     Delete,
     Insert,
-    Integer,
     Select,
     Table,
     Update,
@@ -76,9 +75,9 @@ def inserting(table: Table, *names: str) -> Bulk:
     return Bulk([column(name, table.c[name].type) for name in names], build)
 
 
-def among(seqs: Sequence[int]) -> Select[tuple[int]]:
+def among(values: Sequence[int] | Sequence[str]) -> Select[Any]:
     """For `IN`: all of these in one parameter, however many; SQLite takes only so many parameters."""
-    return select(func.json_each(dumps(list(seqs))).table_valued(column("value", Integer)).c.value)
+    return select(func.json_each(dumps(list(values))).table_valued("value").c.value)
 
 
 def pieces(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -20,6 +20,9 @@ MALFORMED_ROWS: Final = 1000
 MALFORMED_BYTES: Final = 4096
 """How much is kept of each."""
 
+OPENS_SECONDS: Final = 3600.0
+"""How long it is remembered when incidents were opened: longer than anybody asks whether one flaps."""
+
 IN_HAND: Final = 5000
 """Of each destination's pending deliveries that are not urgent, so many of the oldest are spared by an overflow.
 
@@ -117,12 +120,14 @@ class Standing:
     Attributes:
         since: when it became so.
         until: nothing is sent before; 0.0 where nothing stands in the way.
+        told: others were told of the trouble, and are still to hear of its end.
     """
 
     kind: Literal["ok", "limited", "held", "failing"]
     since: float = 0.0
     until: float = 0.0
     reason: str = ""
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,19 @@ class OpenIncident:
     key: str
     event_type: str
     opened_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One trigger of an incident that arrived, whether it was open already or not.
+
+    Attributes:
+        at: seconds since 1970.
+    """
+
+    destination: str
+    key: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +247,9 @@ class IJournal(Interface):
         With `before` only those with a delivery `seq < before`: where the page before ended.
         """
 
+    def dead_letters_named(ids: Sequence[str]) -> Deferred[list[DeadLetter]]:
+        """Those of deliveries with these ids, the newest first. Of several with the same id only the newest."""
+
     def revive(seqs: Sequence[int], at: float) -> Deferred[list[Pending]]:
         """Take these dead letters back: pending again, due at once, with no attempts and an age that begins at `at`.
 
@@ -247,6 +268,9 @@ class IJournal(Interface):
 
     def open_incidents() -> Deferred[list[OpenIncident]]:
         """All of them, the oldest first."""
+
+    def recent_opens() -> Deferred[list[Opened]]:
+        """The triggers that arrived within the last `OPENS_SECONDS`, or a little longer ago, in order."""
 
     def prune(now: float, limits: Limits) -> Deferred[Pruned]:
         """Keep the size within its limits, in steps so small that events are recorded in between."""

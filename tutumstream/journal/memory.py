@@ -16,10 +16,12 @@ from tutumstream.journal.interface import (
     IN_HAND,
     MALFORMED_BYTES,
     MALFORMED_ROWS,
+    OPENS_SECONDS,
     DeadLetter,
     Health,
     IJournal,
     Limits,
+    Opened,
     OpenIncident,
     Pending,
     Postponement,
@@ -48,6 +50,7 @@ class MemoryJournal:
         self._event_of: dict[int, int] = {}
         self._standings: dict[str, Standing] = {}
         self._incidents: dict[tuple[str, str], OpenIncident] = {}
+        self._opens: list[Opened] = []
         self._malformed: deque[Malformed] = deque(maxlen=MALFORMED_ROWS)
 
     @property
@@ -107,6 +110,7 @@ class MemoryJournal:
                 continue
             name = (row.delivery.destination, incident.key)
             if incident.action == "trigger":
+                self._opens.append(Opened(*name, at))
                 self._incidents.setdefault(name, OpenIncident(*name, row.event.type, at))
             elif incident.action == "resolve":
                 self._incidents.pop(name, None)
@@ -147,6 +151,15 @@ class MemoryJournal:
         chosen = [self._dead[seq] for seq in sorted(self._dead) if before is None or seq < before]
         return succeed(_newest(chosen, limit))
 
+    def dead_letters_named(self, ids: Sequence[str]) -> Deferred[list[DeadLetter]]:
+        """See `IJournal`."""
+        if not self._is_open:
+            return _not_open()
+        newest = {self._dead[seq].pending.id: seq for seq in sorted(self._dead)}
+        return succeed(
+            [self._dead[seq] for seq in sorted((newest[each] for each in set(ids) & set(newest)), reverse=True)]
+        )
+
     def revive(self, seqs: Sequence[int], at: float) -> Deferred[list[Pending]]:
         """See `IJournal`."""
         if not self._is_open:
@@ -184,10 +197,15 @@ class MemoryJournal:
             return _not_open()
         return succeed(sorted(self._incidents.values(), key=attrgetter("opened_at", "destination", "key")))
 
+    def recent_opens(self) -> Deferred[list[Opened]]:
+        """See `IJournal`."""
+        return succeed(list(self._opens)) if self._is_open else _not_open()
+
     def prune(self, now: float, limits: Limits) -> Deferred[Pruned]:
         """See `IJournal`."""
         if not self._is_open:
             return _not_open()
+        self._opens = [each for each in self._opens if each.at >= now - OPENS_SECONDS]
         return succeed(Pruned(self._forget_history(now, limits), self._overflow(limits.pending_rows, now)))
 
     def _forget_history(self, now: float, limits: Limits) -> int:

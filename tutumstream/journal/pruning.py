@@ -12,7 +12,7 @@ from tutumstream.journal.bulk import among
 from tutumstream.journal.interface import IN_HAND, Limits
 from tutumstream.journal.schema import dead_letters, deliveries, events
 from tutumstream.journal.upgrade import driver
-from tutumstream.journal.writes import Write
+from tutumstream.journal.writes import Write, delivery_id
 
 STEP: Final = 2000
 """Events looked at, or deliveries given up, in one transaction: about 20 ms."""
@@ -98,10 +98,12 @@ async def bury_overflow(ask: Ask, backlogs: Mapping[str, int], now: float, limit
 def _bury(connection: Connection, destinations: list[str], most: int, now: float, done: list[int]) -> None:
     seqs = list(islice(merge(*(_oldest(connection, each, most) for each in destinations)), most))
     reason = literal("too many deliveries wait")
-    chosen = select(deliveries.c.seq, literal("overflow"), reason, deliveries.c.last_answer, literal(now))
+    chosen = select(
+        deliveries.c.seq, delivery_id(), literal("overflow"), reason, deliveries.c.last_answer, literal(now)
+    ).join_from(deliveries, events, deliveries.c.event_seq == events.c.seq)
     connection.execute(
         insert(dead_letters).from_select(
-            ["delivery_seq", "cause", "reason", "answer", "died_at"],
+            ["delivery_seq", "id", "cause", "reason", "answer", "died_at"],
             chosen.where(deliveries.c.seq.in_(among(seqs))).order_by(deliveries.c.seq),
         )
     )

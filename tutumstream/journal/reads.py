@@ -12,8 +12,8 @@ from sqlalchemy import Connection, LargeBinary, Row, Select, cast, func, literal
 
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.bulk import among
-from tutumstream.journal.interface import DeadLetter, OpenIncident, Pending, Standing, Told
-from tutumstream.journal.schema import dead_letters, deliveries, events, incidents, malformed, standings
+from tutumstream.journal.interface import DeadLetter, Opened, OpenIncident, Pending, Standing, Told
+from tutumstream.journal.schema import dead_letters, deliveries, events, incidents, malformed, opens, standings
 from tutumstream.routing.delivery import Delivery, Incident
 
 
@@ -49,7 +49,7 @@ def revived(connection: Connection, seqs: Sequence[int]) -> list[Pending]:
 def how_they_stood(connection: Connection) -> dict[str, Standing]:
     """By destination."""
     rows = connection.execute(select(standings))
-    return {row.destination: Standing(row.kind, row.since, row.until, row.reason) for row in rows}
+    return {row.destination: Standing(row.kind, row.since, row.until, row.reason, bool(row.told)) for row in rows}
 
 
 def still_open(connection: Connection) -> list[OpenIncident]:
@@ -60,25 +60,26 @@ def still_open(connection: Connection) -> list[OpenIncident]:
     return [OpenIncident(row.destination, row.key, row.event_type, row.opened_at) for row in rows]
 
 
+def opened_lately(connection: Connection) -> list[Opened]:
+    """In the order in which they were settled."""
+    rows = connection.execute(select(opens).order_by(opens.c.seq))
+    return [Opened(row.destination, row.key, row.at) for row in rows]
+
+
 def newest_dead_letters(connection: Connection, limit: int, before: int | None) -> list[DeadLetter]:
     """Those of the newest deliveries first."""
-    chosen = (
-        _DELIVERIES.add_columns(
-            dead_letters.c.cause,
-            dead_letters.c.reason.label("death_reason"),
-            dead_letters.c.answer,
-            dead_letters.c.died_at,
-        )
-        .join(dead_letters, dead_letters.c.delivery_seq == deliveries.c.seq)
-        .order_by(dead_letters.c.delivery_seq.desc())
-        .limit(max(limit, 0))
-    )
+    chosen = _DEAD_LETTERS.limit(max(limit, 0))
     if before is not None:
         chosen = chosen.where(dead_letters.c.delivery_seq < before)
-    return [
-        DeadLetter(_pending(row), row.cause, row.death_reason, row.answer, row.died_at)
-        for row in connection.execute(chosen)
-    ]
+    return [_dead_letter(row) for row in connection.execute(chosen)]
+
+
+def dead_letters_named(connection: Connection, ids: Sequence[str]) -> list[DeadLetter]:
+    """The newest of each id, the newest first."""
+    found: dict[str, DeadLetter] = {}
+    for row in connection.execute(_DEAD_LETTERS.where(dead_letters.c.id.in_(among(ids)))):
+        found.setdefault(f"{row.id}-{row.ordinal}", _dead_letter(row))
+    return list(found.values())
 
 
 def newest_malformed(connection: Connection, limit: int) -> list[Malformed]:
@@ -127,6 +128,10 @@ def _pending(row: Row[Any]) -> Pending:
     )
 
 
+def _dead_letter(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(_pending(row), row.cause, row.death_reason, row.answer, row.died_at)
+
+
 def _event(row: Row[Any]) -> Event:
     try:
         return _decoder.decode(row.body)
@@ -159,3 +164,14 @@ _DELIVERIES: Final[Select[Any]] = select(
     deliveries.c.born_at,
     *_EVENT,
 ).join_from(deliveries, events, deliveries.c.event_seq == events.c.seq)
+
+_DEAD_LETTERS: Final = (
+    _DELIVERIES.add_columns(
+        dead_letters.c.cause,
+        dead_letters.c.reason.label("death_reason"),
+        dead_letters.c.answer,
+        dead_letters.c.died_at,
+    )
+    .join(dead_letters, dead_letters.c.delivery_seq == deliveries.c.seq)
+    .order_by(dead_letters.c.delivery_seq.desc())
+)

@@ -70,6 +70,8 @@ dead_letters: Final = Table(
     metadata,
     Column("seq", Integer, primary_key=True),
     Column("delivery_seq", Integer, ForeignKey("deliveries.seq"), nullable=False, unique=True),
+    # The delivery's own, as receivers see it: here and not at the delivery, for few die and all are recorded.
+    Column("id", Text, nullable=False, server_default=text("''"), index=True),
     Column("cause", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("answer", Text, nullable=False),
@@ -94,6 +96,7 @@ standings: Final = Table(
     Column("since", Float, nullable=False),
     Column("until", Float, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("told", Integer, nullable=False, server_default="0"),
 )
 
 # Incidents whose trigger arrived and whose resolve did not, yet.
@@ -104,4 +107,14 @@ incidents: Final = Table(
     Column("key", Text, primary_key=True),
     Column("event_type", Text, nullable=False),
     Column("opened_at", Float, nullable=False),
+)
+
+# When triggers arrived lately: an incident may flap over a restart, too.
+opens: Final = Table(
+    "opens",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("destination", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("at", Float, nullable=False),
 )

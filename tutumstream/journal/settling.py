@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from tutumstream.journal.bulk import Bulk, Row
+from tutumstream.journal.bulk import Bulk, Row, inserting
 from tutumstream.journal.interface import Pending
-from tutumstream.journal.schema import deliveries, incidents
+from tutumstream.journal.schema import deliveries, incidents, opens
 
 
 class SettleIncidents:
@@ -33,6 +33,7 @@ class SettleIncidents:
         settled = {row[0] for row in _SETTLE.run(connection, [row[:2] for row in rows])}
         opened: dict[Row, Row] = {}
         closed: dict[Row, None] = {}
+        triggers: list[Row] = []
         for seq, at, action, *name, event_type in rows:
             if seq not in settled:
                 continue
@@ -40,12 +41,14 @@ class SettleIncidents:
             incident = tuple(name)
             if action == "trigger":
                 opened.setdefault(incident, (*incident, event_type, at))
+                triggers.append((*incident, at))
             elif action == "resolve":
                 opened.pop(incident, None)
                 closed[incident] = None
         # One that is in both was closed first.
         _CLOSE.run(connection, list(closed))
         _OPEN.run(connection, list(opened.values()))
+        _NOTE.run(connection, triggers)
 
 
 def incident_rows(rows: Sequence[Pending], at: float) -> list[Row]:
@@ -86,3 +89,4 @@ _NAME: Final = (column("destination", Text), column("key", Text))
 _SETTLE: Final = Bulk([column("seq", Integer), column("at", Float)], _settle)
 _CLOSE: Final = Bulk(_NAME, _close)
 _OPEN: Final = Bulk([*_NAME, column("event_type", Text), column("opened_at", Float)], _open)
+_NOTE: Final = inserting(opens, "destination", "key", "at")

@@ -20,10 +20,12 @@ from tutumstream.event import Event, Malformed
 from tutumstream.journal import reads, writes
 from tutumstream.journal.group import GroupCommit
 from tutumstream.journal.interface import (
+    OPENS_SECONDS,
     DeadLetter,
     Health,
     IJournal,
     Limits,
+    Opened,
     OpenIncident,
     Pending,
     Postponement,
@@ -148,6 +150,10 @@ class SqlJournal:
         """See `IJournal`. The event of one whose body can't be read is of type `unreadable`."""
         return Deferred.fromCoroutine(self._read(partial(reads.newest_dead_letters, limit=limit, before=before)))
 
+    def dead_letters_named(self, ids: Sequence[str]) -> Deferred[list[DeadLetter]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._read(partial(reads.dead_letters_named, ids=ids)))
+
     def revive(self, seqs: Sequence[int], at: float) -> Deferred[list[Pending]]:
         """See `IJournal`."""
         return Deferred.fromCoroutine(self._revive(seqs, at))
@@ -167,6 +173,10 @@ class SqlJournal:
     def open_incidents(self) -> Deferred[list[OpenIncident]]:
         """See `IJournal`."""
         return Deferred.fromCoroutine(self._read(reads.still_open))
+
+    def recent_opens(self) -> Deferred[list[Opened]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._read(reads.opened_lately))
 
     def prune(self, now: float, limits: Limits) -> Deferred[Pruned]:
         """See `IJournal`."""
@@ -237,6 +247,7 @@ class SqlJournal:
         return sum(forgotten)
 
     async def _prune(self, now: float, limits: Limits) -> Pruned:
+        await self._ask(writes.forgetting_opens(now - OPENS_SECONDS))
         forgotten = await forget_history(self._ask, now, limits)
         while await self._run(give_back):
             pass

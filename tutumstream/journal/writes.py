@@ -7,13 +7,29 @@ from operator import attrgetter
 from typing import Final
 
 import msgspec
-from sqlalchemy import CTE, Connection, Float, Insert, Integer, Text, Update, column, delete, insert, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Float,
+    Insert,
+    Integer,
+    Text,
+    Update,
+    cast,
+    column,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.bulk import Bulk, Row, among, inserting
 from tutumstream.journal.interface import MALFORMED_BYTES, MALFORMED_ROWS, DeadLetter, Pending, Postponement, Standing
-from tutumstream.journal.schema import dead_letters, deliveries, events, malformed, standings
+from tutumstream.journal.schema import dead_letters, deliveries, events, malformed, opens, standings
 from tutumstream.journal.settling import SettleIncidents, incident_rows
 from tutumstream.journal.trouble import trouble
 from tutumstream.routing.delivery import Delivery
@@ -139,7 +155,13 @@ def dropping(rows: Sequence[Pending], note: str, at: float) -> Write:
 
 def standing(destination: str, stands: Standing) -> Write:
     """How a destination stands."""
-    values = {"kind": stands.kind, "since": stands.since, "until": stands.until, "reason": storable(stands.reason)}
+    values = {
+        "kind": stands.kind,
+        "since": stands.since,
+        "until": stands.until,
+        "reason": storable(stands.reason),
+        "told": int(stands.told),
+    }
     new = sqlite_insert(standings).values(destination=destination, **values)
     statement = new.on_conflict_do_update(index_elements=["destination"], set_=values)
     return Write(act=lambda connection: connection.execute(statement))
@@ -169,6 +191,11 @@ def forgetting(seqs: Sequence[int], forgotten: list[int]) -> Write:
     return Write(act=forget)
 
 
+def forgetting_opens(before: float) -> Write:
+    """Forget which incidents were opened before then."""
+    return Write(act=lambda connection: connection.execute(delete(opens).where(opens.c.at < before)))
+
+
 def postponing(postponements: Iterable[Postponement]) -> Write:
     """Deliveries that failed and stay."""
     rows = [(each.seq, each.attempts, each.due, storable(each.reason), storable(each.answer)) for each in postponements]
@@ -183,6 +210,11 @@ def burying(dead: Iterable[DeadLetter]) -> Write:
         told = (each.cause, storable(each.reason), storable(each.answer), each.died_at)
         rows.setdefault(row.seq, (row.seq, *told, row.attempts, row.due, storable(row.reason), storable(row.answer)))
     return Write(change=_BURY, rows=list(rows.values()))
+
+
+def delivery_id() -> ColumnElement[str]:
+    """A delivery's id, `<event id>-<n>`, of the tables that hold its parts."""
+    return events.c.id + literal_column("'-'") + cast(deliveries.c.ordinal, Text)
 
 
 def storable(text: str) -> str:
@@ -206,8 +238,12 @@ def _drop(given: CTE) -> Update:
 
 def _add_dead_letter(given: CTE) -> Insert:
     names = ("cause", "reason", "answer", "died_at")
-    chosen = select(deliveries.c.seq, *(given.c[name] for name in names)).where(*_still_pending(given))
-    return insert(dead_letters).from_select(["delivery_seq", *names], chosen)
+    chosen = (
+        select(deliveries.c.seq, delivery_id(), *(given.c[name] for name in names))
+        .join_from(deliveries, events, deliveries.c.event_seq == events.c.seq)
+        .where(*_still_pending(given))
+    )
+    return insert(dead_letters).from_select(["delivery_seq", "id", *names], chosen)
 
 
 def _mark_dead(given: CTE) -> Update:

@@ -82,7 +82,7 @@ class Office:
         return Found([each.pending.seq for each in found], more)
 
     async def _show(self, letter_id: str) -> Shown | None:
-        found = await self._with_ids({letter_id})
+        found = await self._journal.dead_letters_named([letter_id])
         if not found:
             return None
         text, note = await self._text(found[0].pending)
@@ -103,7 +103,7 @@ class Office:
         """The seqs that are meant, and the ids for which there is none."""
         if chosen.seqs:
             return chosen.seqs, []
-        found = await self._with_ids(set(chosen.ids))
+        found = await self._journal.dead_letters_named(chosen.ids)
         known = {each.pending.id for each in found}
         return [each.pending.seq for each in found], [each for each in dict.fromkeys(chosen.ids) if each not in known]
 
@@ -123,21 +123,6 @@ class Office:
                 return found, None
             seen += len(read)
         return found, before
-
-    async def _with_ids(self, missing: set[str]) -> list[DeadLetter]:
-        """The newest letter of each id, where there is one."""
-        found: list[DeadLetter] = []
-        before: int | None = None
-        while missing:
-            read = await self._journal.dead_letters(READ, before)
-            for each in read:
-                before = each.pending.seq
-                if each.pending.id in missing:
-                    missing.discard(each.pending.id)
-                    found.append(each)
-            if len(read) < READ:
-                break
-        return found
 
     async def _text(self, row: Pending) -> tuple[str, str]:
         """What would be sent, or why that can't be said."""
