@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.incidents import DUTY, Incidents
-from tutumstream.delivery.state import Failing, Held, Ok
+from tutumstream.delivery.state import Failing, Held, Limited, Ok
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.intake import FULL, ROOM, Intake
@@ -84,6 +84,18 @@ class TheIntake(SynchronousTestCase):
         )
         self.assertEqual({row.delivery.ordering_key for row in rows}, {"tutumstream-destination/slack"})
         self.assertEqual(self.successResultOf(self.journal.pending("slack", 0, 10)), [])
+
+    def test_tells_through_the_others_that_a_destination_wants_nothing_for_long(self) -> None:
+        limited = Limited(1e9, "slow down", since=1.0, told=True)
+        self.intake.turned("slack", Limited(2.0, "slow down", since=1.0), limited)
+        self.intake.turned("slack", limited, Failing(1.0, "500", told=True))
+        self.intake.turned("slack", Failing(1.0, "500", told=True), Ok())
+        rows = self.successResultOf(self.journal.pending("pagerduty", 0, 10))
+        words = ["slack is limited until 2001-09-09 01:46:40 UTC: slow down", "slack works again"]
+        self.assertEqual([row.event.message for row in rows], words)
+        self.assertEqual(
+            [row.delivery.incident and row.delivery.incident.action for row in rows], ["trigger", "resolve"]
+        )
 
     def test_tells_of_no_other_trouble(self) -> None:
         self.intake.turned("slack", Ok(), Failing(1.0, "500"))

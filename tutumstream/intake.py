@@ -76,10 +76,13 @@ class Intake:
         self._own(self._journal.keep(malformed), "keep a malformed message")
 
     def turned(self, destination: str, before: DestinationState, after: DestinationState) -> None:
-        """A destination's state changed its kind: that it is held, and held no more, is told like any other event."""
-        if isinstance(after, Held):
+        """A destination's state changed its kind: that it is held, or limited for long, is told like any other event,
+        and so is the end of that."""
+        if isinstance(after, Held) and not isinstance(before, Held):
             self._tell_of(destination, "held", f"{destination} is {after}")
-        elif isinstance(before, Held) and isinstance(after, Ok):
+        elif after.told and not before.told:
+            self._tell_of(destination, "limited", f"{destination} is {after}")
+        elif before.told and isinstance(after, Ok):
             self._tell_of(destination, "recovered", f"{destination} works again")
 
     def settled(self) -> Deferred[None]:

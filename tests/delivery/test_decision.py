@@ -7,7 +7,7 @@ from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later, Set
 from tutumstream.event import Event
 from tutumstream.journal.interface import DeadLetter, Pending, Postponement
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
-from tutumstream.routing.delivery import Delivery
+from tutumstream.routing.delivery import Delivery, Incident
 
 NOW = 10_000.0
 
@@ -100,6 +100,11 @@ class ADelivery(SynchronousTestCase):
             assert isinstance(decision, DeadLetter)
             self.assertEqual(decision.cause, "expired")
             self.assertIn(verdict.reason, decision.reason)
+
+    def test_that_resolves_is_never_given_up_for_its_age(self) -> None:
+        row = pending(age=10 * GIVE_UP_AFTER)
+        row = replace(row, delivery=replace(row.delivery, incident=Incident("resolve", "k")))
+        self.assertIsInstance(decide(row, TryAgain("no answer"), NOW + 1, NOW), Later)
 
     def test_that_arrives_late_is_delivered_all_the_same(self) -> None:
         self.assertIsInstance(after(Delivered(), age=10 * GIVE_UP_AFTER), Settled)

@@ -4,8 +4,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.delivery.rows import row
 from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later
 from tutumstream.delivery.destination import SUSPECT_AFTER, Destination
-from tutumstream.delivery.state import Failing, Held, Limited, Ok, standing, state
-from tutumstream.journal.interface import Pending
+from tutumstream.delivery.state import LONG, Failing, Held, Limited, Ok, standing, state
+from tutumstream.journal.interface import Pending, Standing
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
 
 
@@ -69,7 +69,7 @@ class ADestination(DestinationCase):
     def test_is_limited_until_its_time_even_if_something_under_way_still_arrives(self) -> None:
         self.judge(row(1), TryAgain("429", after=60.0, limited=True))
         self.judge(row(2), Delivered())
-        self.assertEqual(self.destination.state, Limited(160.0, "429"))
+        self.assertEqual(self.destination.state, Limited(160.0, "429", since=100.0))
         self.assertEqual(self.destination.blocked_until, 160.0)
         self.now = 160.0
         self.judge(row(1), Delivered())
@@ -88,7 +88,7 @@ class ADestination(DestinationCase):
     def test_has_the_worst_state_of_a_batch(self) -> None:
         rows = [row(n) for n in range(3)]
         self.destination.judge(rows, [Delivered(), TryAgain("429", limited=True, after=5.0), Rejected("400")], 100.0)
-        self.assertEqual(self.destination.state, Limited(105.0, "429"))
+        self.assertEqual(self.destination.state, Limited(105.0, "429", since=100.0))
 
     def test_that_limits_us_without_a_time_is_not_hammered(self) -> None:
         waits = []
@@ -105,13 +105,33 @@ class ADestination(DestinationCase):
         decisions = destination.judge(rows, [TryAgain("500")] * 3, self.now)
         self.assertEqual(len({each.stays.due for each in decisions if isinstance(each, Later)}), 1)
 
+    def test_that_wants_nothing_for_long_is_told_of(self) -> None:
+        self.judge(row(1), TryAgain("429", after=LONG - 1, limited=True))
+        self.assertFalse(self.destination.state.told)
+        self.now = self.destination.blocked_until
+        self.judge(row(1), TryAgain("429", after=1.0, limited=True))
+        self.assertTrue(self.destination.state.told, "asked again and again it is as long")
+        self.now = self.destination.blocked_until
+        self.judge(row(1), TryAgain("500"))
+        self.assertEqual(self.destination.state, Failing(self.now, "500", told=True))
+        self.judge(row(1), Delivered())
+        self.assertFalse(self.destination.state.told)
+
+    def test_that_takes_a_part_of_each_batch_is_limited_only_since_then(self) -> None:
+        for _ in range(3):
+            self.destination.judge(
+                [row(1), row(2)], [Delivered(), TryAgain("429", after=LONG / 2, limited=True)], self.now
+            )
+            self.now = self.destination.blocked_until
+        self.assertFalse(self.destination.state.told)
+
     def test_is_not_hammered_with_what_is_given_up_for_its_age(self) -> None:
         self.now = GIVE_UP_AFTER + 100.0
         self.judge(row(1), TryAgain("500"))
         self.assertEqual(self.destination.blocked_until, self.now + 2)
         self.now = self.destination.blocked_until
         self.judge(row(2), TryAgain("429", after=60.0, limited=True))
-        self.assertEqual(self.destination.state, Limited(self.now + 60, "429"))
+        self.assertEqual(self.destination.state, Limited(self.now + 60, "429", since=self.now))
         self.now = self.destination.blocked_until
         self.judge(row(3), Hold("404"))
         self.assertEqual(self.destination.blocked_until, self.now + PROBE_EVERY)
@@ -139,12 +159,24 @@ class ADeliveryThatFails(DestinationCase):
 
 class AState(SynchronousTestCase):
     def test_goes_through_the_journal_unchanged(self) -> None:
-        for each in (Ok(), Limited(5.0, "429"), Held(1.0, "404"), Failing(2.0, "500")):
+        for each in (
+            Ok(),
+            Limited(5.0, "429", 3.0),
+            Limited(9e5, "429", 3.0, told=True),
+            Held(1.0, "404"),
+            Failing(2.0, "500"),
+            Failing(2.0, "500", told=True),
+        ):
             self.assertEqual(state(standing(each)), each)
 
+    def test_of_an_older_journal_does_not_say_since_when_it_was_limited(self) -> None:
+        self.assertEqual(state(Standing("limited", until=9.0, reason="429")), Limited(9.0, "429", since=9.0))
+
     def test_that_was_limited_goes_on_being_so(self) -> None:
-        self.assertEqual(Destination(Limited(50.0, "429"), lambda: 0.0).blocked_until, 50.0)
+        self.assertEqual(Destination(Limited(50.0, "429", since=1.0), lambda: 0.0).blocked_until, 50.0)
         self.assertEqual(Destination(Held(50.0, "404"), lambda: 0.0).blocked_until, 0.0)
 
     def test_says_what_is_wrong(self) -> None:
         self.assertEqual(str(Failing(1.0, "500")), "failing: 500")
+        self.assertEqual(str(Limited(1e9, "slow down", since=1.0)), "limited until 2001-09-09 01:46:40 UTC: slow down")
+        self.assertEqual(str(Limited(1e99, "slow down", since=1.0)), "limited until the end of time: slow down")

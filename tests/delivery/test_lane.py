@@ -12,7 +12,7 @@ from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane, Manners
 from tutumstream.delivery.rate import Rate
-from tutumstream.delivery.service import GRACE, Lanes
+from tutumstream.delivery.service import AGING, GRACE, Lanes
 from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
 from tutumstream.delivery.unwritten import MOST
 from tutumstream.errors import JournalError
@@ -280,6 +280,40 @@ class AFailingDestination(LaneCase):
         (dead,) = self.successResultOf(self.journal.dead_letters(10))
         self.assertEqual((dead.cause, dead.answer), ("expired", "x"))
 
+    def test_that_wants_nothing_for_days_keeps_no_message_longer_than_one(self) -> None:
+        names = [f"n{number}" for number in range(2200)]
+        self.record(*names)
+        self.answers(TryAgain("429", after=9 * GIVE_UP_AFTER, limited=True, answer="no"))
+        self.start()
+        self.clock.advance(GIVE_UP_AFTER / 2)
+        self.record("young")
+        self.clock.advance(GIVE_UP_AFTER / 2)
+        self.clock.advance(AGING)
+        self.assertEqual((self.left(), len(self.notifier.told)), (["young"], 1))
+        letters = self.successResultOf(self.journal.dead_letters(9999))
+        self.assertEqual([each.pending.event.id for each in reversed(letters)], names)
+        self.assertEqual({each.cause for each in letters}, {"expired"})
+        self.assertEqual(letters[0].reason, "not delivered in 24 h: 429")
+        self.assertEqual((letters[-1].answer, letters[-1].pending.attempts), ("no", 0))
+
+    def test_that_works_is_given_even_what_is_old(self) -> None:
+        self.notifier.hang = []
+        self.record("a", "b")
+        self.start()
+        self.clock.advance(2 * GIVE_UP_AFTER)
+        self.notifier.hang.pop().callback([Delivered()])
+        self.assertEqual(self.notifier.told, ["a-1", "b-1"])
+
+    def test_is_tried_once_more_after_days_without_us(self) -> None:
+        self.answers(TryAgain("500"))
+        self.record("a", "b")
+        self.start()
+        self.successResultOf(self.lanes.stop())
+        self.clock.advance(2 * GIVE_UP_AFTER)
+        self.lanes = self.make_lanes()
+        self.start()
+        self.assertEqual((self.notifier.told, self.left()), (["a-1", "a-1", "b-1"], []))
+
     def test_is_logged_once_when_it_turns_bad_and_once_when_it_recovers(self) -> None:
         lines: list[str] = []
 
@@ -305,7 +339,7 @@ class AFailingDestination(LaneCase):
             [
                 Ok(),
                 Failing(100.0, "500"),
-                Limited(156.0, "429"),
+                Limited(156.0, "429", since=106.0),
                 Held(156.0, "404"),
                 Ok(),
             ],

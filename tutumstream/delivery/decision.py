@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tutumstream.backoff import Backoff, Jitter
+from tutumstream.delivery.pairs import is_resolve
 from tutumstream.journal.interface import DeadLetter, Pending, Postponement
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
 
@@ -91,8 +92,8 @@ def decide(pending: Pending, verdict: Verdict, until: float, now: float) -> Deci
 
 
 def is_too_old(pending: Pending, now: float) -> bool:
-    """Whether it is given up unless it arrives at once."""
-    return now - pending.born_at >= GIVE_UP_AFTER
+    """Whether it is given up unless it arrives at once. A resolve never is: what was opened in our name must end."""
+    return now - pending.born_at >= GIVE_UP_AFTER and not is_resolve(pending)
 
 
 def expired(pending: Pending, reason: str, answer: str, now: float) -> DeadLetter:

@@ -5,7 +5,7 @@ from typing import Final
 
 from tutumstream.backoff import Jitter
 from tutumstream.delivery.decision import Decision, Later, Settled, decide, not_before
-from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
+from tutumstream.delivery.state import LONG, DestinationState, Failing, Held, Limited, Ok
 from tutumstream.journal.interface import Pending
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
 
@@ -112,12 +112,18 @@ class Destination:
                 return Held(before.since if isinstance(before, Held) else now, verdict.reason)
         for verdict in verdicts:
             if isinstance(verdict, TryAgain) and verdict.limited:
-                return Limited(self.blocked_until, verdict.reason)
+                return self._limited(verdict.reason, now, any(isinstance(each, Delivered) for each in verdicts))
         for verdict in verdicts:
             if isinstance(verdict, TryAgain):
                 # Once held, only something that arrives makes it good again.
                 if suspect or isinstance(before, Held):
                     return before
-                return Failing(before.since if isinstance(before, Failing) else now, verdict.reason)
+                since = before.since if isinstance(before, Failing) else now
+                return Failing(since, verdict.reason, before.told)
         # Others that were under way may still arrive; that does not lift a limit that was set meanwhile.
         return before if isinstance(before, Limited) and now < self.blocked_until else Ok()
+
+    def _limited(self, reason: str, now: float, takes_some: bool) -> Limited:
+        before = self.state
+        since = before.since if isinstance(before, Limited) and not takes_some else now
+        return Limited(self.blocked_until, reason, since, before.told or self.blocked_until - since >= LONG)

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from tutumstream.backoff import Jitter
 from tutumstream.delivery.compose import Composer
-from tutumstream.delivery.decision import Later, Settled
+from tutumstream.delivery.decision import Later, Settled, expired, is_too_old
 from tutumstream.delivery.destination import Destination
 from tutumstream.delivery.feed import Feed
 from tutumstream.delivery.incidents import Incidents
@@ -66,7 +66,7 @@ class Lane:
         composer: writes the messages.
         incidents: which ones are open.
         publish: called with every new state of the destination.
-        turned: called with the state before and after, when it is another kind of state.
+        turned: called with the state before and after, when it is another kind of state, or others must hear of it.
         clock: for waiting.
         now: seconds since 1970.
         jitter: 0.0 up to 1.0.
@@ -125,6 +125,17 @@ class Lane:
         """These were just recorded for this destination, in this order."""
         self._feed.offer(rows)
         self._pump()
+
+    def give_up_old(self) -> None:
+        """Give up what grew too old while nothing may be sent: the destination may have asked for a longer silence."""
+        state, now = self._is.state, self._now()
+        if isinstance(state, Ok) or self._is.blocked_until <= now or not self._running:
+            return
+        old = self._window.that_are(lambda row: is_too_old(row, now))
+        if old:
+            self._window.drop(old)
+            self._bury([expired(row, state.reason, row.answer, now) for row in old])
+            self._pump()
 
     def stop(self) -> Deferred[None]:
         """Begin nothing but what is urgent and may go at once: that we stop is a page, too.
@@ -248,13 +259,17 @@ class Lane:
         self._pump()
 
     def _bury(self, dead: Sequence[DeadLetter]) -> None:
+        alike: dict[tuple[str, str], list[DeadLetter]] = {}
         for each in dead:
+            alike.setdefault((each.cause, each.reason), []).append(each)
+        for (cause, reason), group in alike.items():
             self.log.error(
-                "{destination}: gave up delivery {id} ({cause}): {reason}",
+                "{destination}: gave up delivery {id}{others} ({cause}): {reason}",
                 destination=self.destination,
-                id=each.pending.id,
-                cause=each.cause,
-                reason=each.reason,
+                id=group[0].pending.id,
+                others=f" and {len(group) - 1} others" if len(group) > 1 else "",
+                cause=cause,
+                reason=reason,
             )
         self._write(self._journal.bury(dead), len(dead))
 
@@ -288,7 +303,7 @@ class Lane:
         self._shown = after
         self._write(self._journal.stand(self.destination, standing(after)))
         self._publish(self.destination, after)
-        if type(after) is type(before):
+        if type(after) is type(before) and after.told == before.told:
             return
         if isinstance(after, Ok):
             self.log.info("{destination} works again", destination=self.destination)
@@ -302,6 +317,7 @@ class Lane:
 
     def _has_read(self, _: None) -> None:
         self._reading = None
+        self.give_up_old()
         self._pump()
 
     def _can_not_read(self, failure: Failure) -> None:

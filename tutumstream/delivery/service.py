@@ -5,11 +5,15 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane
 from tutumstream.journal.interface import IJournal, Pending, Standing
+
+AGING: Final = 60.0
+"""Seconds between two looks for deliveries that grew too old."""
 
 GRACE: Final = 10.0
 """Seconds that a message under way may still take when the service stops."""
@@ -22,7 +26,7 @@ class Lanes:
         lanes: one per destination.
         journal: remembers how the destinations stood, and which incidents are open.
         incidents: gets the open ones at the start.
-        clock: for the grace.
+        clock: for the grace, and for looking after what grows old.
     """
 
     log = Logger()
@@ -33,6 +37,8 @@ class Lanes:
         self._incidents = incidents
         self._clock = clock
         self.running = False
+        self._aging = LoopingCall(self._give_up_old)
+        self._aging.clock = clock
 
     def start(self) -> Deferred[None]:
         """Fires when every lane goes on from where it was."""
@@ -44,6 +50,7 @@ class Lanes:
         self.running = True
         for name, lane in self._lanes.items():
             lane.start(standings.get(name, Standing("ok")))
+        self._aging.start(AGING, now=False)
 
     def offer(self, rows: Sequence[Pending]) -> None:
         """These were just recorded. Those for a destination that no longer exists stay as they are."""
@@ -58,10 +65,16 @@ class Lanes:
     def stop(self) -> Deferred[None]:
         """Fires when nothing is under way any more: after `GRACE` seconds at the latest, the rest stays pending."""
         self.running = False
+        if self._aging.running:
+            self._aging.stop()
         stopped: Deferred[None] = DeferredList([self._stop(lane) for lane in self._lanes.values()]).addCallback(
             lambda _: None
         )
         return stopped
+
+    def _give_up_old(self) -> None:
+        for lane in self._lanes.values():
+            lane.give_up_old()
 
     def _offer(self, name: str, rows: Sequence[Pending]) -> None:
         lane = self._lanes.get(name)

@@ -1,13 +1,23 @@
-"""The state of a destination: frozen values, replaced whole. Times are seconds since 1970."""
+"""The state of a destination: frozen values, replaced whole. Times are seconds since 1970.
+
+Each knows whether others were `told` of the trouble: who was told of it hears of its end, whatever it became meanwhile.
+"""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, Final
 
 from tutumstream.journal.interface import Standing
+
+LONG: Final = 600.0
+"""Seconds for which a destination may ask for nothing before others are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ok:
     """It takes what it is sent, or was not asked yet."""
+
+    told: ClassVar[bool] = False
 
     def __str__(self) -> str:
         return "ok"
@@ -15,13 +25,15 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """It asked us to slow down."""
+    """It asked us to slow down. `since` then it took nothing."""
 
     until: float
     reason: str
+    since: float
+    told: bool = False
 
     def __str__(self) -> str:
-        return f"limited: {self.reason}"
+        return f"limited until {_moment(self.until)}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,7 @@ class Held:
 
     since: float
     reason: str
+    told: ClassVar[bool] = True
 
     def __str__(self) -> str:
         return f"held: {self.reason}"
@@ -41,6 +54,7 @@ class Failing:
 
     since: float
     reason: str
+    told: bool = False
 
     def __str__(self) -> str:
         return f"failing: {self.reason}"
@@ -52,12 +66,12 @@ DestinationState = Ok | Limited | Held | Failing
 def standing(state: DestinationState) -> Standing:
     """What of a state is worth remembering over a restart."""
     match state:
-        case Limited(until, reason):
-            return Standing("limited", until=until, reason=reason)
+        case Limited(until, reason, since, told):
+            return Standing("limited", since, until, reason, told)
         case Held(since, reason):
-            return Standing("held", since=since, reason=reason)
-        case Failing(since, reason):
-            return Standing("failing", since=since, reason=reason)
+            return Standing("held", since=since, reason=reason, told=True)
+        case Failing(since, reason, told):
+            return Standing("failing", since=since, reason=reason, told=told)
     return Standing("ok")
 
 
@@ -65,9 +79,18 @@ def state(remembered: Standing) -> DestinationState:
     """The state to go on from."""
     match remembered.kind:
         case "limited":
-            return Limited(remembered.until, remembered.reason)
+            # Older journals do not say since when.
+            since = remembered.since or remembered.until
+            return Limited(remembered.until, remembered.reason, since, remembered.told)
         case "held":
             return Held(remembered.since, remembered.reason)
         case "failing":
-            return Failing(remembered.since, remembered.reason)
+            return Failing(remembered.since, remembered.reason, remembered.told)
     return Ok()
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "the end of time"

@@ -5,7 +5,7 @@ waits or is under way holds up its own rows only. What is urgent goes before wha
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 
 from tutumstream.journal.interface import Pending
@@ -86,6 +86,10 @@ class Window:
     def drop(self, rows: Sequence[Pending]) -> None:
         """These are not wanted any more; none of their keys may be under way."""
         self.ended(rows, ())
+
+    def that_are(self, wanted: Callable[[Pending], bool]) -> list[Pending]:
+        """Those of all rows, in the order of their keys, but for those of keys that are under way."""
+        return [row for key, queue in self._keys.items() if key not in self._under_way for row in queue if wanted(row)]
 
     def rows(self, key: str) -> Sequence[Pending]:
         """All rows of a key, in order; none while it is under way."""

@@ -78,7 +78,7 @@ def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
         *_deletions(page_on_delete),
         Route(
             name="destination held",
-            when='event.type == "destination" && event.action == "held"',
+            when='event.type == "destination" && event.action in ["held", "limited"]',
             notify=(chat, "pagerduty"),
             text="{{ event.message }}",
             incident=IncidentRule("trigger", "tutumstream-{{ event.resource_uri }}"),
