@@ -7,7 +7,8 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
-from tutumstream.settings import SECRETS, Variables
+from tutumstream.settings import Variables
+from tutumstream.variables import SECRETS
 
 CHECKOUT: Final = Path(__file__).parents[1]
 DEPLOY: Final = CHECKOUT / "deploy"

@@ -201,7 +201,9 @@ class TheService(SynchronousTestCase):
     def test_says_why_when_the_port_of_the_pages_is_taken(self) -> None:
         self.all.listening = CannotListenError("127.0.0.1", 8788, OSError("taken"))
         self.service.startService()
-        self.assertEqual(len(self.fatal), 1)
+        (failure,) = self.fatal
+        self.assertIn("(taken: 127.0.0.1:8788)", str(failure.value))
+        self.assertIn("--listen", str(failure.value))
         self.assertEqual(self.said, [])
 
     def test_that_is_stopped_while_it_starts_goes_no_further(self) -> None:

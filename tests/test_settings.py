@@ -206,6 +206,21 @@ class Mistakes(SettingsCase):
         found = self.mistakes({**WHO, "TUTUMSTREAM_CONFIG": "/etc/x.yaml"})
         self.assertEqual(found, ("TUTUMSTREAM_CONFIG: this version can't do that yet; unset it",))
 
+    def test_of_a_header_that_would_be_two_are_told_once(self) -> None:
+        (line,) = self.mistakes({"TUTUM_AUTH": "Basic abc\r\nX-Evil: 1"})
+        self.assertEqual(line, "TUTUM_AUTH: it holds a line's end or another control character")
+
+    def test_of_secrets_from_files_are_found_as_well(self) -> None:
+        FILES["/run/two-lines"] = "k3y\nX-Evil: 1"
+        self.addCleanup(FILES.pop, "/run/two-lines")
+        (line,) = self.mistakes({"TUTUM_USERNAME": "alice", "TUTUM_TOKEN_FILE": "/run/two-lines"})
+        self.assertTrue(line.startswith("TUTUM_TOKEN: it holds a line's end"), line)
+
+    def test_of_a_rate_that_would_tell_nothing_name_the_word_for_no_limit(self) -> None:
+        for value in ("0", "0.0", "-0"):
+            (line,) = self.mistakes({**WHO, "SLACK_RATE": value})
+            self.assertEqual(line, "SLACK_RATE: 0 would tell nothing at all; none is for no limit")
+
     def test_of_an_option_name_the_option(self) -> None:
         (line,) = self.mistakes(WHO, log_level="loud")
         self.assertTrue(line.startswith("--log-level:"), line)
@@ -235,6 +250,25 @@ class TheEmbeddedSources(SettingsCase):
         found = settings(environment, demo=True)
         self.assertEqual((found.slack_url, found.pagerduty, found.webhook), (None, None, None))
         self.assertEqual((found.elasticsearch, found.state_dir), (None, None))
+
+    def test_demo_runs_whatever_mistakes_the_environment_holds(self) -> None:
+        environment = {
+            "HTTPS_PROXY": "socks://x",
+            "SSL_CERT_FILE": "/no/such/file",
+            "SLACK_URL": "x",
+            "TUTUM_TOKEN_FILE": "/no/such/file",
+            "TUTUM_STREAM_URL": "x",
+            "WEBHOOK_SECRET": "x",
+            "TUTUMSTREAM_HISTORY_DAYS": "x",
+            "TUTUMSTREAM_CONFIG": "x",
+            "TUTUM_AUTH": "\udcff",
+            "DOCKER_HOST": "x",
+        }
+        self.assertEqual(settings(environment, demo=True).environment, {})
+
+    def test_demo_takes_no_state_folder(self) -> None:
+        (line,) = self.mistakes({}, demo=True, state_dir="/state")
+        self.assertTrue(line.startswith("--state-dir: "), line)
 
 
 class TheStateFolder(SettingsCase):

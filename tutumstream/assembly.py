@@ -1,6 +1,7 @@
 """The composition root: builds every part and wires them by constructor, in the order in which data flows."""
 
 import random
+import secrets
 import shutil
 import tempfile
 import time
@@ -114,8 +115,9 @@ def _state_dir(settings: Settings) -> tuple[Path, Callable[[], None]]:
     """Where the journal lives, and what is to be done with that place in the end."""
     if settings.state_dir is not None:
         return settings.state_dir, lambda: None
-    temporary = tempfile.mkdtemp(prefix="tutumstream-")
-    return Path(temporary), lambda: shutil.rmtree(temporary, ignore_errors=True)
+    # Made by the journal when it opens, so that a start that fails before leaves nothing behind.
+    temporary = Path(tempfile.gettempdir(), f"tutumstream-{secrets.token_hex(8)}")
+    return temporary, lambda: shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _stream(

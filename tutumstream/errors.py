@@ -73,6 +73,24 @@ class JournalError(TutumstreamError):
         return f"journal {self.place}: {self.problem}"
 
 
+class ListenError(TutumstreamError):
+    """Nothing can listen where `--listen` says.
+
+    Attributes:
+        problem: what the system says, with the place.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"the probes can't be served ({self.problem}): end what is there, "
+            "or choose another place, or none, with --listen (TUTUMSTREAM_LISTEN)"
+        )
+
+
 class ExchangeError(TutumstreamError):
     """An HTTP exchange ended without a whole answer: whether the server acted on it is unknown.
 

@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
+from tutumstream import listening
 from tutumstream.delivery.service import Lanes
+from tutumstream.errors import ListenError
 from tutumstream.intake import Intake
 from tutumstream.journal.housekeeping import Housekeeping
 from tutumstream.journal.interface import IJournal
@@ -94,8 +97,7 @@ class Tutumstream(Service):
     async def _begin(self) -> None:
         parts = self._parts
         if parts.pages is not None:
-            endpoint, factory = parts.pages
-            self._port = await endpoint.listen(factory)
+            self._port = await _listening(*parts.pages)
         await parts.journal.open()
         parts.board.journal_is_open()
         for destination, waiting in sorted((await parts.journal.destinations()).items()):
@@ -126,6 +128,13 @@ class Tutumstream(Service):
         if self._port is not None and (stopping := self._port.stopListening()) is not None:
             await stopping
         parts.released()
+
+
+async def _listening(endpoint: IStreamServerEndpoint, factory: Factory) -> IListeningPort:
+    try:
+        return await endpoint.listen(factory)
+    except (CannotListenError, OSError) as problem:
+        raise ListenError(listening.words(problem)) from problem
 
 
 async def _ended(service: IService) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import platformdirs
-from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, WrapValidator, field_validator
 
+from tutumstream import listening
 from tutumstream.destination_settings import (
     DestinationVariables,
     ElasticsearchSettings,
@@ -24,25 +25,10 @@ from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import load_trust
 from tutumstream.stream import credentials
 from tutumstream.stream.credentials import Credentials
-
-SECRETS: Final = (
-    "TUTUM_TOKEN",
-    "TUTUM_APIKEY",
-    "TUTUM_PASS",
-    "TUTUM_AUTH",
-    "SLACK_URL",
-    "PAGERDUTY_KEY",
-    "WEBHOOK_URL",
-    "WEBHOOK_SECRET",
-    "ELASTICSEARCH_URL",
-    "ELASTICSEARCH_API_KEY",
-)
-"""Each of these also comes from a file named by `<VARIABLE>_FILE`."""
+from tutumstream.variables import ReadText, from_files, that_count, unfit
 
 NOT_YET: Final = ("TUTUMSTREAM_CONFIG",)
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
-
-LISTEN: Final = "tcp:8788:interface=127.0.0.1"
 
 Source = Literal["stream", "demo", "docker"]
 LogFormat = Literal["console", "json"]
@@ -53,11 +39,17 @@ def _lower(value: object) -> object:
     return {"warning": "warn"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
-def _rate(value: object) -> object:
-    return 0.0 if value == "none" else value
+def _rate(value: object, number: Callable[[object], float]) -> float:
+    """0.0 for no limit."""
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return 0.0
+    found = number(value)
+    if found == 0:
+        raise ValueError("0 would tell nothing at all; none is for no limit")
+    return found
 
 
-PerSecond = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+PerSecond = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False), WrapValidator(_rate)]
 
 
 class Variables(DestinationVariables):
@@ -70,17 +62,17 @@ class Variables(DestinationVariables):
     TUTUM_BASE_URL: str = ""
     TUTUM_REST_HOST: str = "https://dashboard.tutum.co"
     TUTUM_STREAM_AUTH: Annotated[Literal["header", "query"], BeforeValidator(_lower)] = "header"
-    SLACK_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
-    PAGERDUTY_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
-    WEBHOOK_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
-    ELASTICSEARCH_RATE: Annotated[PerSecond | None, BeforeValidator(_rate)] = None
+    SLACK_RATE: PerSecond | None = None
+    PAGERDUTY_RATE: PerSecond | None = None
+    WEBHOOK_RATE: PerSecond | None = None
+    ELASTICSEARCH_RATE: PerSecond | None = None
     TUTUMSTREAM_HISTORY_DAYS: Annotated[float, Field(gt=0)] = 7.0
     TUTUMSTREAM_HISTORY_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
     TUTUMSTREAM_PENDING_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
     TUTUMSTREAM_ROUTES: Literal["tutorial"] = "tutorial"
     TUTUMSTREAM_STATE_DIR: str = ""
     STATE_DIRECTORY: str = ""
-    TUTUMSTREAM_LISTEN: str = LISTEN
+    TUTUMSTREAM_LISTEN: str = listening.DEFAULT
     TUTUMSTREAM_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     TUTUMSTREAM_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
     DOCKER_HOST: str = DEFAULT_HOST
@@ -116,7 +108,7 @@ class Settings:
         listen: a Twisted endpoint string, "" for none.
         rates: messages a second by destination, 0.0 for no limit; those that were set only.
         limits: how much the journal keeps.
-        environment: all variables, for proxies and trust.
+        environment: the variables that count, for proxies, trust and systemd.
     """
 
     source: Source
@@ -145,7 +137,7 @@ def read(
     options: Mapping[str, Any],
     environment: Mapping[str, str],
     parse_endpoint: Callable[[str], object],
-    read_text: Callable[[str], str] = lambda path: Path(path).read_text(encoding="utf-8"),
+    read_text: ReadText = lambda path: Path(path).read_text(encoding="utf-8"),
 ) -> Settings:
     """Make settings of options and environment; an option beats its variable.
 
@@ -153,25 +145,26 @@ def read(
         options: as `tap.Options` parsed them.
         environment: variables.
         parse_endpoint: checks a Twisted endpoint string; raises ValueError.
-        read_text: reads secrets' files and `~/.tutum`; raises OSError.
+        read_text: reads secrets' files and `~/.tutum`.
 
     Raises:
         SettingsError: with every mistake.
     """
     mistakes: list[str] = []
     typed = {f"TUTUMSTREAM_{name}": option for name, option in _OPTIONS.items() if options.get(option)}
-    known = {name: value for name, value in environment.items() if value.strip()}
-    known.update(_from_files(known, read_text, mistakes))
+    source: Source = "demo" if options.get("demo") else "docker" if options.get("docker") else "stream"
+    known = that_count(environment, source)
+    known.update(from_files(known, read_text, mistakes))
     known.update({name: options[option] for name, option in typed.items()})
     mistakes += [f"{name}: this version can't do that yet; unset it" for name in NOT_YET if name in known]
     if options.get("demo") and options.get("docker"):
         mistakes.append("--demo and --docker: choose one")
-    source: Source = "demo" if options.get("demo") else "docker" if options.get("docker") else "stream"
-    found = _credentials(known, read_text) if source == "stream" else None
-    if source == "stream" and found is None:
-        mistakes.append(f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker")
-    if source != "demo":
-        mistakes += misfits(known)
+    if source == "demo" and options.get("state-dir"):
+        mistakes.append("--state-dir: a demo forgets all in the end, in a folder of its own; leave it out")
+    wrong = unfit(known)
+    mistakes += wrong
+    found = _credentials(known, read_text, mistakes) if source == "stream" and not wrong else None
+    mistakes += misfits(known)
     _check_elsewhere(known, source, parse_endpoint, mistakes)
     try:
         variables = Variables.model_validate(known)
@@ -180,7 +173,7 @@ def read(
         raise SettingsError(_as_typed(mistakes, typed)) from None
     if mistakes:
         raise SettingsError(_as_typed(mistakes, typed))
-    return _settings(variables, source, found, environment)
+    return _settings(variables, source, found, known)
 
 
 def _as_typed(mistakes: list[str], typed: Mapping[str, str]) -> list[str]:
@@ -251,37 +244,19 @@ def _events_url(variables: Variables) -> str:
     return base if base.endswith("/events") else f"{base}/events"
 
 
-def _from_files(known: Mapping[str, str], read_text: Callable[[str], str], mistakes: list[str]) -> dict[str, str]:
-    """Secrets from the files that `<VARIABLE>_FILE` names."""
-    found: dict[str, str] = {}
-    for name in SECRETS:
-        path = known.get(f"{name}_FILE")
-        if path is None:
-            continue
-        if name in known:
-            mistakes.append(f"{name} and {name}_FILE: set only one of them")
-            continue
-        try:
-            text = read_text(path).strip()
-        except (OSError, UnicodeDecodeError) as problem:
-            mistakes.append(f"{name}_FILE: {path} can't be read: {_reason(problem)}")
-            continue
-        if not text:
-            mistakes.append(f"{name}_FILE: {path} is empty")
-        found[name] = text
-    return found
-
-
-def _reason(problem: OSError | UnicodeDecodeError) -> str:
-    return problem.strerror or "an input/output error" if isinstance(problem, OSError) else "it is not UTF-8 text"
-
-
-def _credentials(known: Mapping[str, str], read_text: Callable[[str], str]) -> Credentials | None:
+def _credentials(known: Mapping[str, str], read_text: ReadText, mistakes: list[str]) -> Credentials | None:
     try:
         tutum_file = read_text(os.path.join(known.get("HOME", ""), ".tutum"))
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         tutum_file = ""
-    return credentials.find(known, tutum_file)
+    try:
+        found = credentials.find(known, tutum_file)
+    except ValueError as problem:
+        mistakes.append(str(problem))
+        return None
+    if found is None:
+        mistakes.append(f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker")
+    return found
 
 
 def _check_elsewhere(
@@ -291,19 +266,16 @@ def _check_elsewhere(
     for check in (load_trust, Proxies):
         try:
             check(known)
-        except SettingsError as problem:
-            mistakes += problem.mistakes
-    listen = known.get("TUTUMSTREAM_LISTEN", LISTEN)
-    if listen != "none":
-        try:
-            parse_endpoint(listen)
-        except (ValueError, TypeError) as problem:
-            mistakes.append(f"TUTUMSTREAM_LISTEN: not an endpoint ({problem}); {LISTEN} is one")
+        except SettingsError as wrong:
+            mistakes += wrong.mistakes
+    listen = known.get("TUTUMSTREAM_LISTEN", listening.DEFAULT)
+    if listen != "none" and (problem := listening.problem_with(listen, parse_endpoint)):
+        mistakes.append(f"TUTUMSTREAM_LISTEN: {problem}")
     if source == "docker":
         try:
             parse_docker_host(known.get("DOCKER_HOST", DEFAULT_HOST))
-        except DockerError as problem:
-            mistakes.append(f"DOCKER_HOST: {problem}")
+        except DockerError as refused:
+            mistakes.append(f"DOCKER_HOST: {refused}")
 
 
 def _words(error: Any) -> str:

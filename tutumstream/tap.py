@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError, ReactorNotRunning
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -121,7 +121,7 @@ def _fatal(reactor: Any) -> Callable[[Failure], None]:
     """Ends the process with status 1, politely: what has begun is stopped first."""
 
     def fatal(failure: Failure) -> None:
-        if failure.check(TutumstreamError, CannotListenError):
+        if failure.check(TutumstreamError):
             _log.critical("can't begin: {reason}", reason=failure.value)
         else:
             _log.failure("can't begin, and that is a bug", failure)

@@ -31,6 +31,18 @@ class Finding(SynchronousTestCase):
         for value in (f'Basic "{bare}"', f'"Basic {bare}"', f" Basic  {bare} "):
             self.assertEqual(headers({"TUTUM_AUTH": value}), BASIC)
 
+    def test_refuses_what_can_not_stand_in_a_header_and_names_where_it_came_from(self) -> None:
+        for environment, text, source in (
+            ({"TUTUM_AUTH": "Basic abc\r\nX-Evil: 1"}, "", "TUTUM_AUTH"),
+            ({"TUTUM_AUTH": "Basic \u00e9"}, "", "TUTUM_AUTH"),
+            ({"TUTUM_USERNAME": "a\udcff", "TUTUM_TOKEN": "hush"}, "", "TUTUM_TOKEN"),
+            ({}, "[auth]\nbasic_auth = abc\n  X-Evil: 1\n", "~/.tutum"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                find(environment, text)
+            self.assertTrue(str(caught.exception).startswith(f"{source}: "), caught.exception)
+            self.assertNotIn("Evil", str(caught.exception))
+
     def test_reads_the_file_of_tutum_login_last(self) -> None:
         self.assertEqual(headers({}, FILE), BASIC)
         self.assertEqual(headers({}, "[auth]\nuser = alice\napikey = k3y:x\n"), BASIC)

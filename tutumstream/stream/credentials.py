@@ -2,10 +2,15 @@
 
 import base64
 import configparser
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlencode
+
+T = TypeVar("T")
+
+_UNSENDABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 VARIABLES: Final = "TUTUM_USERNAME and TUTUM_TOKEN (or TUTUM_USER and TUTUM_APIKEY), or TUTUM_AUTH"
 
@@ -33,10 +38,17 @@ def of_user(user: str, key: str) -> Credentials:
 
 
 def of_header(value: str) -> Credentials:
-    """A complete header value, scheme included, as TUTUM_AUTH holds it."""
+    """A complete header value, scheme included, as TUTUM_AUTH holds it.
+
+    Raises:
+        ValueError: it can't stand in a header; the text holds nothing of it.
+    """
     scheme, _, rest = value.strip().partition(" ")
     # The command line's re-login stores the value with quotes round it (protocol A2, rule 2).
     whole = scheme + " " + rest.strip().strip('"')
+    if _UNSENDABLE.search(whole):
+        # A line's end would begin a header of its own.
+        raise ValueError("a header holds one line of ASCII characters")
     return Credentials(whole, urlencode({"auth": whole}))
 
 
@@ -46,14 +58,26 @@ def find(environment: Mapping[str, str], tutum_file: str = "") -> Credentials | 
     Args:
         environment: variables; an empty one counts as not set.
         tutum_file: the text of `~/.tutum`, "" where there is none.
+
+    Raises:
+        ValueError: the first of them can't be sent; the text names it.
     """
     if header := environment.get("TUTUM_AUTH", "").strip().strip('"'):
-        return of_header(header)
+        return _named("TUTUM_AUTH", of_header, header)
     user = environment.get("TUTUM_USERNAME") or environment.get("TUTUM_USER")
     for name in ("TUTUM_TOKEN", "TUTUM_APIKEY", "TUTUM_PASS"):
         if user and (key := environment.get(name)):
-            return of_user(user, key)
-    return _of_file(tutum_file)
+            return _named(name, of_user, user, key)
+    return _named("~/.tutum", _of_file, tutum_file)
+
+
+def _named(source: str, make: Callable[..., T], *values: str) -> T:
+    try:
+        return make(*values)
+    except UnicodeEncodeError:
+        raise ValueError(f"{source}: it is not UTF-8 text") from None
+    except ValueError as problem:
+        raise ValueError(f"{source}: {problem}") from None
 
 
 def _of_file(text: str) -> Credentials | None:
