@@ -1,22 +1,26 @@
 """How fast events are recorded and settled, on disk and synced: `python benchmarks/journal.py [FOLDER]`.
 
-In a steady storm each transaction holds n new events with one delivery each, and settles the n before. Beside it, in
-the same run, a peer: Python's own sqlite3 making the same rows by `executemany`, without any of the journal's promises.
+In a steady storm each transaction holds n new events with one delivery each, and settles the n before; the events are
+about 10,000 objects. Beside it, in the same run, a peer: Python's own sqlite3 making rows like these by `executemany`,
+without any of the journal's promises and without the objects' last states.
 The busy line has a second thread that computes without a pause, as a reactor does in the worst of storms; it varies
 from run to run with how fast the system wakes a thread.
 """
 
+import random
 import sqlite3
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from threading import Thread
 from typing import Any, TypeVar
+from uuid import UUID
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -29,17 +33,23 @@ from tutumstream.routing.delivery import Delivery
 
 T = TypeVar("T")
 
-CONTAINER = "/api/v1/container/5b8e6d6f-88f0-4d41-b2d2-fb2ad0de8e5a/"
-EVENT = Event(
-    id="01JZ0000000000000000000000",
-    received_at=1_700_000_000.123456,
-    type="container",
-    action="update",
-    state="Running",
-    resource_uri=CONTAINER,
-    parents=("/api/v1/service/5b8e6d6f-88f0-4d41-b2d2-fb2ad0de8e5b/",),
-)
-DELIVERY = Delivery("slack", "containers", 'event.type == "container"', CONTAINER)
+OBJECTS = 10_000
+"""Containers that the events are about, none again before all others: their last states fill a whole table."""
+
+EVENTS = [
+    Event(
+        id="01JZ0000000000000000000000",
+        received_at=1_700_000_000.123456,
+        type="container",
+        action="update",
+        state="Running",
+        resource_uri=f"/api/v1/container/{UUID(int=random.getrandbits(128), version=4)}/",
+        parents=("/api/v1/service/5b8e6d6f-88f0-4d41-b2d2-fb2ad0de8e5b/",),
+    )
+    for _ in range(OBJECTS)
+]
+EVENT = EVENTS[0]
+DELIVERY = Delivery("slack", "containers", 'event.type == "container"', EVENT.resource_uri)
 
 
 class HeldWorker:
@@ -72,11 +82,17 @@ def journal_of_ours(folder: Path, size: int) -> Iterator[None]:
     journal = SqlJournal(folder / "ours.sqlite3", worker, Clock())
     journal.open()
     worker.release()
+    for n, event in enumerate(EVENTS, 1):
+        journal.record(event, [])
+        if n % 100 == 0:
+            worker.release()
+    worker.release()
     waiting: deque[Pending] = deque()
+    happens = cycle(EVENTS)
     while True:
         settled = [waiting.popleft() for _ in range(min(size, len(waiting)))]
         for n in range(size):
-            journal.record(EVENT, [DELIVERY]).addCallback(waiting.extend)
+            journal.record(next(happens), [DELIVERY]).addCallback(waiting.extend)
             journal.settle(settled[n : n + 1], 1_700_000_001.5)
         worker.release()
         if journal.health.problem:

@@ -24,6 +24,7 @@ from tutumstream.journal.interface import (
     Standing,
     Told,
 )
+from tutumstream.journal.objects import ObjectState, Watch
 from tutumstream.routing.delivery import Delivery, Incident
 
 T = TypeVar("T")
@@ -51,6 +52,12 @@ def an_event(name: str = "01", **changes: object) -> Event:
 def to(destination: str, incident: Incident | None = None) -> Delivery:
     """A delivery to this destination."""
     return Delivery(destination, "containers", 'event.type == "container"', "/api/v1/container/01/", incident)
+
+
+def a_state(name: str = "01", state: str = "Running", at: float = 1_700_000_000.123456) -> ObjectState:
+    """What `an_event` leaves behind."""
+    event = an_event(name)
+    return ObjectState(event.resource_uri, event.type, state, event.parents, at)
 
 
 def letter(row: Pending, reason: str = "it said no", died_at: float = 50.0) -> DeadLetter:
@@ -267,6 +274,10 @@ class JournalContract(_Case):
             self.journal.dead_letters_named(["a-1"]),  # type: ignore[list-item]
             self.journal.open_incidents(),  # type: ignore[list-item]
             self.journal.prune(1.0, Limits()),  # type: ignore[list-item]
+            self.journal.watch("here"),  # type: ignore[list-item]
+            self.journal.watched(1.0),  # type: ignore[list-item]
+            self.journal.states(),  # type: ignore[list-item]
+            self.journal.catch_up([], [], 1.0),  # type: ignore[list-item]
         ]
         for each in asked:
             self.assertIn("is not open", str(self.failureResultOf(each, JournalError).value))
@@ -478,3 +489,76 @@ class JournalContract(_Case):
         self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * 20))
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(pending_rows=20))), Pruned(0, 0))
         self.assertEqual(len(self.window()), 20)
+
+    def test_an_event_leaves_the_state_of_its_object_behind_the_last_one_counts(self) -> None:
+        self.done(self.journal.record(an_event("b"), [to("slack")]))
+        self.done(self.journal.record(an_event("a"), []))
+        self.done(self.journal.record(an_event("b", state="Stopped", received_at=5.5), []))
+        self.assertEqual(self.done(self.journal.states()), [a_state("a"), a_state("b", "Stopped", 5.5)])
+
+    def test_only_what_can_be_listed_has_a_state(self) -> None:
+        for kind in ("nodecluster", "node", "stack", "service", "container"):
+            self.done(self.journal.record(an_event(kind, type=kind), []))
+        for kind in ("action", "stream", "destination", "error", "user-notification"):
+            self.done(self.journal.record(an_event(kind, type=kind), []))
+        known = {each.type for each in self.done(self.journal.states())}
+        self.assertEqual(known, {"nodecluster", "node", "stack", "service", "container"})
+
+    def test_what_is_deleted_has_no_state(self) -> None:
+        self.done(self.journal.record(an_event("a"), []))
+        self.done(self.journal.record(an_event("b"), []))
+        self.done(self.journal.record(an_event("a", action="delete", state="Terminated"), []))
+        self.done(self.journal.record(an_event("never", action="delete", state="Terminated"), []))
+        self.assertEqual(self.done(self.journal.states()), [a_state("b")])
+
+    def test_states_outlive_the_history_but_not_those_of_what_was_terminated(self) -> None:
+        self.done(self.journal.record(an_event("a", received_at=1.0), []))
+        self.done(self.journal.record(an_event("b", received_at=1.0, state="Terminated"), []))
+        self.done(self.journal.record(an_event("c", received_at=90.0, state="Terminated"), []))
+        self.done(self.journal.prune(100.0, Limits(history_seconds=50.0)))
+        self.assertEqual(self.done(self.journal.states()), [a_state("a", at=1.0), a_state("c", "Terminated", 90.0)])
+
+    def test_a_source_that_was_never_watched_is_not_complete(self) -> None:
+        self.assertEqual(self.done(self.journal.watch("here")), Watch("here"))
+        self.done(self.journal.watched(7.5))
+        self.assertEqual(self.done(self.journal.watch("here")), Watch("here", 7.5))
+
+    def test_what_is_known_of_one_source_is_not_taken_for_another(self) -> None:
+        self.done(self.journal.watch("here"))
+        self.done(self.journal.watched(7.5))
+        self.done(self.journal.record(an_event("a"), []))
+        self.assertEqual(self.done(self.journal.watch("there")), Watch("there"))
+        self.assertEqual(self.done(self.journal.states()), [])
+        self.assertEqual(self.done(self.journal.watch("here")), Watch("here"))
+
+    def test_what_was_missed_is_recorded_together_with_being_complete(self) -> None:
+        self.done(self.journal.watch("here"))
+        self.done(self.journal.record(an_event("a"), [to("slack")]))
+        gone = an_event("a", action="delete", synthetic=True, missed_from=1.5, missed_to=2.5)
+        told = [(gone, [to("slack"), to("log")]), (an_event("b", state="Stopped"), []), (an_event("c"), [to("slack")])]
+        rows = self.done(self.journal.catch_up(told, [a_state("d")], 9.5))
+        self.assertEqual([row.id for row in rows], ["a-1", "a-2", "c-1"])
+        self.assertEqual([row.seq for row in self.window()][1:], [rows[0].seq, rows[2].seq])
+        self.assertEqual(self.window("log"), [rows[1]])
+        self.assertEqual(rows[0].event, gone)
+        self.assertEqual([each.deliveries for each in self.done(self.journal.history(9))], [1, 0, 2, 1])
+        self.assertEqual(self.done(self.journal.states()), [a_state("b", "Stopped"), a_state("c"), a_state("d")])
+        self.assertEqual(self.done(self.journal.watch("here")), Watch("here", 9.5))
+        self.done(self.journal.record(an_event("e"), [to("slack")]))
+        self.assertEqual(self.window()[-1].id, "e-1")
+
+    def test_much_can_be_missed_at_once(self) -> None:
+        told = [(an_event(f"{n:04}"), [to("slack")]) for n in range(1100)]
+        self.done(self.journal.catch_up(told, [a_state(f"{n:04}") for n in range(1100, 2300)], 9.5))
+        self.assertEqual([row.id for row in self.window(limit=2000)], [f"{n:04}-1" for n in range(1100)])
+        self.assertEqual(
+            [each.uri[-5:-1] for each in self.done(self.journal.states())], [f"{n:04}" for n in range(2300)]
+        )
+
+    def test_states_and_watch_are_there_after_closing_and_opening_again(self) -> None:
+        self.done(self.journal.watch("here"))
+        self.done(self.journal.catch_up([(an_event("a"), [])], [a_state("b")], 9.5))
+        self.done(self.journal.close())
+        self.done(self.journal.open())
+        self.assertEqual(self.done(self.journal.states()), [a_state("a"), a_state("b")])
+        self.assertEqual(self.done(self.journal.watch("here")), Watch("here", 9.5))

@@ -15,6 +15,15 @@ from tutumstream.ids import mint
 OBJECT_TYPES: Final = frozenset({"stack", "service", "container", "nodecluster", "node", "action"})
 """The types of Tutum's objects (protocol A4)."""
 
+LISTED_TYPES: Final = ("nodecluster", "node", "stack", "service", "container")
+"""Those with a state of their own that the REST API lists, wholes before their parts. An action only comes and goes."""
+
+GONE: Final = "delete"
+"""The action after which there is no such object any more."""
+
+TERMINATED: Final = "Terminated"
+"""The last state of everything that has one (protocol A6)."""
+
 NOTIFICATION_TYPES: Final = frozenset({"user-notification", "user-notifications"})
 
 PARENT_TYPES: Final = ("stack", "service", "node", "nodecluster")
@@ -32,13 +41,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         id: unique and stable: the stream's own `uuid` where it sends a usable one, else a ULID minted at receipt.
         received_at: seconds since 1970, when it was read from the wire.
         type: `container`, `service`, …; always lower case.
-        action: `create`, `update`, `delete`; for `stream`: `open`, `close`, `error`.
+        action: `create`, `update`, `delete`; for `stream`: `open`, `close`, `error`, `gap`, `caught-up`.
         state: the object's state after the change.
         resource_uri: `/api/v1/<type>/<uuid>/`; empty where the type has none.
         parents: resource URIs, in the order of the wire. Use `parent` to find one.
         uuid: the stream's own id, empty in Tutum's form (protocol A12).
         datetime: the stream's own time, as sent, empty in Tutum's form.
         message: plain words that came with it: why a connection closed, what an error said.
+        synthetic: nobody sent it: it was found out after a gap by comparing what is with what was known.
+        missed_from, missed_to: seconds since 1970; in between nobody listened, and there it happened. 0.0 otherwise.
     """
 
     id: str
@@ -51,6 +62,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     uuid: str = ""
     datetime: str = ""
     message: str = ""
+    synthetic: bool = False
+    missed_from: float = 0.0
+    missed_to: float = 0.0
 
     def parent(self, kind: str) -> str:
         """The URI of the first parent of this type, "" where there is none.
@@ -78,6 +92,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             "uuid": self.uuid,
             "datetime": self.datetime,
             "message": self.message,
+            "synthetic": self.synthetic,
+            "missed_from": self.missed_from,
+            "missed_to": self.missed_to,
         }
 
 

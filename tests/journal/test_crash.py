@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.contracts_journal import an_event, letter, to
+from tests.contracts_journal import a_state, an_event, letter, to
 from tests.journal.places import a_folder
 from tests.journal.workers import HeldWorker
 from tutumstream.journal.interface import IJournal, Limits, Pending, Postponement, Standing
@@ -37,6 +37,7 @@ def story(rows: list[Pending]) -> list[list[Ask]]:
 
     trigger, resolve = to("pagerduty", Incident("trigger", "k")), to("pagerduty", Incident("resolve", "k"))
     return [
+        [lambda journal: journal.watch("here")],
         [record("old", to("slack"), at=1.0), record("a", trigger, to("slack")), record("b", resolve, to("slack"))],
         [
             lambda journal: journal.settle([rows[1]], 6.0),
@@ -57,6 +58,14 @@ def story(rows: list[Pending]) -> list[list[Ask]]:
         ],
         [lambda journal: journal.revive([rows[4].seq], 77.0)],
         [lambda journal: journal.forget([rows[6].seq])],
+        [
+            record("e"),
+            lambda journal: journal.catch_up(
+                [(an_event("e", action="delete"), [to("slack")]), (an_event("f"), [])], [a_state("g")], 550.0
+            ),
+            record("f", to("slack")),
+        ],
+        [lambda journal: journal.watched(560.0)],
         [lambda journal: journal.prune(600.0, Limits(history_seconds=200.0))],
     ]
 
@@ -74,6 +83,8 @@ def views(journal: IJournal) -> list[Any]:
         journal.open_incidents(),
         journal.recent_opens(),
         journal.dead_letters_named(["d-1", "old-1"]),
+        journal.states(),
+        journal.watch("here"),
     ]
     for each in asked:
         each.addCallback(shown.append)

@@ -17,6 +17,7 @@ from tests.journal.workers import HeldWorker
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.interface import DeadLetter, IJournal, Limits, Pending, Postponement, Standing
 from tutumstream.journal.memory import MemoryJournal
+from tutumstream.journal.objects import ObjectState
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.routing.delivery import Delivery, Incident
 
@@ -43,6 +44,19 @@ DELIVERIES = st.builds(
 )
 KINDS = st.sampled_from(["ok", "limited", "held", "failing"])
 STANDINGS = st.builds(Standing, KINDS, TIME, TIME, TEXT, st.booleans())
+# Few objects, so that they change again and again.
+CHANGES = st.builds(
+    Event,
+    id=st.just("c"),
+    received_at=TIME,
+    type=st.sampled_from(["container", "stack", "action"]),
+    action=st.sampled_from(["create", "update", "delete"]),
+    state=st.sampled_from(["Running", "Terminated", "ünïcode"]),
+    resource_uri=st.sampled_from("xyz"),
+    parents=st.lists(TEXT, max_size=2).map(tuple),
+    synthetic=st.booleans(),
+)
+STATES = st.builds(ObjectState, st.sampled_from("xyz"), TEXT, TEXT, st.lists(TEXT, max_size=2).map(tuple), TIME)
 # Which of the rows that are known, whatever became of them since: lanes may ask twice.
 CHOICES = st.lists(st.integers(0, 9), min_size=1, max_size=4)
 
@@ -98,6 +112,30 @@ class JournalMachine(RuleBasedStateMachine):
             rows: list[Pending] = []
             self.memory.pending(destination, 0, 100).addCallback(rows.extend)
             self.known.update({row.seq: row for row in rows})
+
+    @rule(event=CHANGES)
+    def change(self, event: Event) -> None:
+        """An object changes."""
+        self.record(event, [])
+
+    @rule(source=st.sampled_from(["here", "there"]))
+    def watch(self, source: str) -> None:
+        """A start, perhaps with another source."""
+        self.same("watch", source)
+
+    @rule(
+        told=st.lists(st.tuples(CHANGES, st.lists(DELIVERIES, max_size=2)), max_size=2),
+        found=st.lists(STATES, max_size=2, unique_by=lambda each: each.uri),
+        until=TIME,
+    )
+    def catch_up(self, told: list[tuple[Event, list[Delivery]]], found: list[ObjectState], until: float) -> None:
+        """A gap is over."""
+        self.both(lambda journal: journal.catch_up(told, found, until))
+
+    @rule(until=TIME)
+    def watched(self, until: float) -> None:
+        """Time goes by."""
+        self.both(lambda journal: journal.watched(until))
 
     @rule(reason=TEXT, raw=st.binary(max_size=10))
     def keep(self, reason: str, raw: bytes) -> None:
@@ -178,6 +216,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.same("open_incidents")
         self.same("recent_opens")
         self.same("dead_letters_named", ["a-1", "b-2", "01JZ0000000000000000000000-1", "nobody"])
+        self.same("states")
 
     @rule()
     def restart(self) -> None:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from tutumstream.event import Event, Malformed
+from tutumstream.journal.objects import ObjectState, Watch
 from tutumstream.routing.delivery import Delivery
 
 DeathCause = Literal["rejected", "expired", "overflow", "bug"]
@@ -166,6 +167,7 @@ class Limits:
         history_seconds, history_rows: events with nothing pending are forgotten beyond either, the oldest first,
             together with their deliveries and dead letters: a dead letter can be taken back for as long as its event is
             remembered. Rows are counted from the newest event back, those that were forgotten already included.
+            States of objects that were terminated so long ago are forgotten too.
         pending_rows: beyond it the oldest deliveries that are not urgent go to the dead letters (`overflow`), but for
             those `IN_HAND`.
     """
@@ -215,6 +217,27 @@ class IJournal(Interface):
         """Remember an event together with everything it causes; fires with the rows, in the order of `deliveries`.
 
         A delivery with a grace is due that long after the event's receipt.
+        """
+
+    def watch(source: str) -> Deferred[Watch]:
+        """How far this source was watched. What is known of another one is forgotten first."""
+
+    def watched(until: float) -> Deferred[None]:
+        """Everything up to then was told."""
+
+    def states() -> Deferred[list[ObjectState]]:
+        """What is known of the objects, in the order of their URIs.
+
+        Recording an event changes what is known of its object, in the same transaction. Unlike other views this one
+        shows whatever was asked for before it.
+        """
+
+    def catch_up(
+        told: Sequence[tuple[Event, Sequence[Delivery]]], found: Sequence[ObjectState], until: float
+    ) -> Deferred[list[Pending]]:
+        """Record events as `record` does, take note of further states, and of being complete: all of it or nothing.
+
+        Fires with the rows of all events.
         """
 
     def keep(malformed: Malformed) -> Deferred[None]:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from tutumstream.errors import JournalError
-from tutumstream.event import Event, Malformed
+from tutumstream.event import TERMINATED, Event, Malformed
 from tutumstream.journal.interface import (
     IN_HAND,
     MALFORMED_BYTES,
@@ -30,6 +30,7 @@ from tutumstream.journal.interface import (
     Told,
     recorded,
 )
+from tutumstream.journal.objects import ObjectState, Watch, about_objects, left_behind
 from tutumstream.routing.delivery import Delivery
 
 T = TypeVar("T")
@@ -52,6 +53,8 @@ class MemoryJournal:
         self._incidents: dict[tuple[str, str], OpenIncident] = {}
         self._opens: list[Opened] = []
         self._malformed: deque[Malformed] = deque(maxlen=MALFORMED_ROWS)
+        self._states: dict[str, ObjectState] = {}
+        self._watch = Watch("")
 
     @property
     def health(self) -> Health:
@@ -79,6 +82,43 @@ class MemoryJournal:
         for row in rows:
             self._pending[row.seq] = row
             self._event_of[row.seq] = self._last_event
+        if about_objects(event):
+            self._states.pop(event.resource_uri, None)
+            if (state := left_behind(event)) is not None:
+                self._states[event.resource_uri] = state
+        return succeed(rows)
+
+    def watch(self, source: str) -> Deferred[Watch]:
+        """See `IJournal`."""
+        if not self._is_open:
+            return _not_open()
+        if self._watch.source != source:
+            self._watch = Watch(source)
+            self._states.clear()
+        return succeed(self._watch)
+
+    def watched(self, until: float) -> Deferred[None]:
+        """See `IJournal`."""
+        if not self._is_open:
+            return _not_open()
+        self._watch = Watch(self._watch.source, until)
+        return succeed(None)
+
+    def states(self) -> Deferred[list[ObjectState]]:
+        """See `IJournal`."""
+        return succeed([self._states[uri] for uri in sorted(self._states)]) if self._is_open else _not_open()
+
+    def catch_up(
+        self, told: Sequence[tuple[Event, Sequence[Delivery]]], found: Sequence[ObjectState], until: float
+    ) -> Deferred[list[Pending]]:
+        """See `IJournal`."""
+        if not self._is_open:
+            return _not_open()
+        rows: list[Pending] = []
+        for event, deliveries in told:
+            self.record(event, deliveries).addCallback(rows.extend)
+        self._states.update({each.uri: each for each in found})
+        self.watched(until)
         return succeed(rows)
 
     def keep(self, malformed: Malformed) -> Deferred[None]:
@@ -219,6 +259,7 @@ class MemoryJournal:
         self._told = {seq: told for seq, told in self._told.items() if seq not in gone}
         self._dead = {seq: each for seq, each in self._dead.items() if self._event_of[seq] not in gone}
         self._event_of = {seq: event for seq, event in self._event_of.items() if event not in gone}
+        self._states = {uri: each for uri, each in self._states.items() if each.state != TERMINATED or each.at >= since}
         return len(gone)
 
     def _overflow(self, most: int, now: float) -> int:

@@ -99,6 +99,27 @@ standings: Final = Table(
     Column("told", Integer, nullable=False, server_default="0"),
 )
 
+# What was told last of each object of the platform; one row for each that there is.
+states: Final = Table(
+    "states",
+    metadata,
+    Column("uri", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # JSON of a list of URIs.
+    Column("parents", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One row: whose objects these are, and until when everything that became of them was told.
+watches: Final = Table(
+    "watches",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("complete_until", Float),
+)
+
 # Incidents whose trigger arrived and whose resolve did not, yet.
 incidents: Final = Table(
     "incidents",

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
-from tutumstream.journal import reads, writes
+from tutumstream.journal import reads, recording, watching, writes
 from tutumstream.journal.group import GroupCommit
 from tutumstream.journal.interface import (
     OPENS_SECONDS,
@@ -34,6 +34,7 @@ from tutumstream.journal.interface import (
     Told,
     recorded,
 )
+from tutumstream.journal.objects import ObjectState, Watch
 from tutumstream.journal.opening import OpenFile, file_of, open_file
 from tutumstream.journal.pruning import bury_overflow, forget_history, give_back
 from tutumstream.journal.trouble import in_words
@@ -113,13 +114,43 @@ class SqlJournal:
         if session is None:
             return self._refuse(_NOT_OPEN)
         try:
-            write = writes.recording(event, deliveries, session.event_seq + 1, session.delivery_seq + 1)
+            write = recording.recording(event, deliveries, session.event_seq + 1, session.delivery_seq + 1)
         except ValueError as problem:
             return self._refuse(f"can't keep event {event.id}: {problem}")
         first = session.delivery_seq + 1
         session.event_seq += 1
         session.delivery_seq += len(deliveries)
         rows = recorded(event, deliveries, first)
+        return session.group.ask(write, rows)
+
+    def watch(self, source: str) -> Deferred[Watch]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._in_turn(partial(watching.begin, source=source)))
+
+    def watched(self, until: float) -> Deferred[None]:
+        """See `IJournal`."""
+        return self._ask(recording.completing(until))
+
+    def states(self) -> Deferred[list[ObjectState]]:
+        """See `IJournal`."""
+        return Deferred.fromCoroutine(self._in_turn(watching.known))
+
+    def catch_up(
+        self, told: Sequence[tuple[Event, Sequence[Delivery]]], found: Sequence[ObjectState], until: float
+    ) -> Deferred[list[Pending]]:
+        """See `IJournal`."""
+        session = self._session
+        if session is None:
+            return self._refuse(_NOT_OPEN)
+        try:
+            write = recording.catching_up(told, found, until, session.event_seq + 1, session.delivery_seq + 1)
+        except ValueError as problem:
+            return self._refuse(f"can't keep what was missed: {problem}")
+        rows: list[Pending] = []
+        for event, deliveries in told:
+            rows += recorded(event, deliveries, session.delivery_seq + len(rows) + 1)
+        session.event_seq += len(told)
+        session.delivery_seq += len(rows)
         return session.group.ask(write, rows)
 
     def keep(self, malformed: Malformed) -> Deferred[None]:
@@ -224,6 +255,12 @@ class SqlJournal:
     async def _read(self, read: Callable[[Connection], T]) -> T:
         return await self._run(partial(_in_transaction, read=read))
 
+    async def _in_turn(self, read: Callable[[Connection], T]) -> T:
+        """After all that was asked for before, as a change would be."""
+        answers: list[T] = []
+        await self._ask(recording.asking(read, answers))
+        return answers[0]
+
     async def _run(self, work: Callable[[Connection], T]) -> T:
         """In the worker, between two groups."""
         if self._session is None:
@@ -249,6 +286,7 @@ class SqlJournal:
     async def _prune(self, now: float, limits: Limits) -> Pruned:
         await self._ask(writes.forgetting_opens(now - OPENS_SECONDS))
         forgotten = await forget_history(self._ask, now, limits)
+        await self._ask(Write(act=partial(watching.forget_terminated, before=now - limits.history_seconds)))
         while await self._run(give_back):
             pass
         session = self._session

@@ -6,7 +6,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-import msgspec
 from sqlalchemy import (
     CTE,
     ColumnElement,
@@ -28,11 +27,18 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.bulk import Bulk, Row, among, inserting
-from tutumstream.journal.interface import MALFORMED_BYTES, MALFORMED_ROWS, DeadLetter, Pending, Postponement, Standing
+from tutumstream.journal.interface import (
+    MALFORMED_BYTES,
+    MALFORMED_ROWS,
+    DeadLetter,
+    Pending,
+    Postponement,
+    Standing,
+)
 from tutumstream.journal.schema import dead_letters, deliveries, events, malformed, opens, standings
 from tutumstream.journal.settling import SettleIncidents, incident_rows
 from tutumstream.journal.trouble import trouble
-from tutumstream.routing.delivery import Delivery
+from tutumstream.journal.watching import learn
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +51,7 @@ class Write:
         events, deliveries, malformed: rows to add.
         change: what to do with rows that are there already: statements that each take `rows`.
         act: the same for what is too rare to be done in bulk.
+        told: events of objects whose last known states these are from now on.
     """
 
     events: Sequence[Row] = ()
@@ -53,6 +60,7 @@ class Write:
     change: tuple[Bulk | SettleIncidents, ...] = ()
     rows: Sequence[Row] = ()
     act: Callable[[Connection], object] | None = None
+    told: Sequence[Event] = ()
 
 
 Outcome = Exception | None
@@ -96,6 +104,7 @@ def apply(connection: Connection, writes: Sequence[Write]) -> None:
     """
     _INSERT_EVENTS.run(connection, [row for write in writes for row in write.events])
     _INSERT_DELIVERIES.run(connection, [row for write in writes for row in write.deliveries])
+    learn(connection, [event for write in writes for event in write.told])
     for change, same in groupby((write for write in writes if write.change or write.act), attrgetter("change")):
         rows: list[Row] = []
         for write in same:
@@ -107,31 +116,6 @@ def apply(connection: Connection, writes: Sequence[Write]) -> None:
     if new := [row for write in writes for row in write.malformed]:
         _INSERT_MALFORMED.run(connection, new)
         connection.execute(_TRIM_MALFORMED)
-
-
-def recording(event: Event, causes: Sequence[Delivery], event_seq: int, first_seq: int) -> Write:
-    """An event with everything it causes; the deliveries take `first_seq` and those after it."""
-    row: Row = (event_seq, event.id, event.received_at, len(causes), _encoder.encode(event).decode())
-    return Write(
-        events=[row],
-        deliveries=[
-            (
-                first_seq + n,
-                event_seq,
-                n + 1,
-                each.destination,
-                each.route,
-                each.reason,
-                each.ordering_key,
-                each.incident.action if each.incident else None,
-                each.incident.key if each.incident else None,
-                event.received_at + each.grace if each.grace else 0.0,
-                int(each.urgent),
-                event.received_at,
-            )
-            for n, each in enumerate(causes)
-        ],
-    )
 
 
 def keeping(broken: Malformed) -> Write:
@@ -255,8 +239,6 @@ def _mark_dead(given: CTE) -> Update:
 def _still_pending(given: CTE):  # type: ignore[no-untyped-def]
     return deliveries.c.seq == given.c.seq, deliveries.c.settled_at.is_(None)
 
-
-_encoder = msgspec.json.Encoder()
 
 _INSERT_EVENTS: Final = inserting(events, "seq", "id", "received_at", "caused", "body")
 
