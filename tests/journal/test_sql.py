@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.contracts_journal import JournalContract, an_event, letter, to
+from tests.contracts_journal import JournalContract, a_state, an_event, letter, to
 from tests.journal.places import a_folder
 from tests.journal.workers import HeldWorker
 from tutumstream.errors import JournalError
@@ -183,6 +183,16 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         worker.release_all()
         self.assertEqual([self.summary(row) for row in self.done(rows)], [("c-1", 2, "two")])
         self.assertEqual(self.done(dead), [letter(b, "first")])
+
+    def test_a_group_leaves_the_last_state_of_an_object_behind_however_it_was_learned(self) -> None:
+        worker = self.held()
+        self.journal.record(an_event("a"), [])
+        self.journal.catch_up([(an_event("b"), [])], [a_state("a", "found"), a_state("c", "found")], 5.0)
+        self.journal.record(an_event("c", state="Stopped"), [])
+        self.journal.catch_up([(an_event("b", action="delete"), [])], [], 6.0)
+        states = self.journal.states()
+        worker.release_all()
+        self.assertEqual(self.done(states), [a_state("a", "found"), a_state("c", "Stopped")])
 
     def summary(self, row: Pending) -> tuple[str, int, str]:
         """What postponing changes."""

@@ -220,7 +220,10 @@ class IJournal(Interface):
         """
 
     def watch(source: str) -> Deferred[Watch]:
-        """How far this source was watched. What is known of another one is forgotten first."""
+        """How far this source was watched. What is known of another one is forgotten first.
+
+        Nothing else may be asked for until it has answered.
+        """
 
     def watched(until: float) -> Deferred[None]:
         """Everything up to then was told."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from tutumstream.event import Event
 from tutumstream.journal.bulk import Row
 from tutumstream.journal.objects import ObjectState
-from tutumstream.journal.watching import complete, remember
+from tutumstream.journal.watching import complete
 from tutumstream.journal.writes import Write
 from tutumstream.routing.delivery import Delivery
 
@@ -22,7 +22,7 @@ def recording(event: Event, causes: Sequence[Delivery], event_seq: int, first_se
     return Write(
         events=[_event_row(event, causes, event_seq)],
         deliveries=_delivery_rows(event, causes, event_seq, first_seq),
-        told=[event],
+        facts=[event],
     )
 
 
@@ -38,12 +38,8 @@ def catching_up(
     for n, (event, causes) in enumerate(told):
         rows.append(_event_row(event, causes, event_seq + n))
         causing += _delivery_rows(event, causes, event_seq + n, first_seq + len(causing))
-
-    def note(connection: Connection) -> None:
-        remember(connection, found)
-        complete(connection, until)
-
-    return Write(events=rows, deliveries=causing, act=note, told=[event for event, _ in told])
+    facts: list[Event | ObjectState] = [*(event for event, _ in told), *found]
+    return Write(events=rows, deliveries=causing, act=partial(complete, until=until), facts=facts)
 
 
 def asking(read: Callable[[Connection], T], answers: list[T]) -> Write:

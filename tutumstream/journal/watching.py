@@ -1,6 +1,6 @@
 """The last known states of the platform's objects: changed together with the events that tell them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -13,24 +13,22 @@ from tutumstream.journal.objects import ObjectState, Watch
 from tutumstream.journal.schema import states, watches
 
 
-def learn(connection: Connection, events: Iterable[Event]) -> None:
-    """These events were recorded, in this order; of several about one object only the last leaves something behind."""
-    # This is done for every event: rows are made of them at once, without a value in between.
-    last = {event.resource_uri: event for event in events if event.type in _LISTED}
+def learn(connection: Connection, facts: Iterable[Event | ObjectState]) -> None:
+    """These events were recorded and these states found, in this order; the last one about an object counts."""
+    last: dict[str, Row | None] = {}
     encode = _encoder.encode
-    rows: list[Row] = [
-        (uri, event.type, event.state, encode(event.parents).decode(), event.received_at)
-        for uri, event in last.items()
-        if event.action != GONE
-    ]
+    for fact in facts:
+        if type(fact) is ObjectState:
+            last[fact.uri] = (fact.uri, fact.type, fact.state, encode(fact.parents).decode(), fact.at)
+        elif isinstance(fact, Event) and fact.type in _LISTED:
+            uri = fact.resource_uri
+            gone = fact.action == GONE
+            # This is done for every event: a row is made of it at once, without a value in between.
+            last[uri] = None if gone else (uri, fact.type, fact.state, encode(fact.parents).decode(), fact.received_at)
+    rows = [row for row in last.values() if row is not None]
     _REMEMBER.run(connection, rows)
     if len(rows) < len(last):
-        _FORGET.run(connection, [(uri,) for uri, event in last.items() if event.action == GONE])
-
-
-def remember(connection: Connection, found: Sequence[ObjectState]) -> None:
-    """Each object's state, whatever was known before. No two of the same object."""
-    _REMEMBER.run(connection, [_row(each) for each in found])
+        _FORGET.run(connection, [(uri,) for uri, row in last.items() if row is None])
 
 
 def known(connection: Connection) -> list[ObjectState]:
@@ -58,10 +56,6 @@ def begin(connection: Connection, source: str) -> Watch:
 def complete(connection: Connection, until: float) -> None:
     """Everything up to then was told."""
     connection.execute(update(watches).values(complete_until=until))
-
-
-def _row(each: ObjectState) -> Row:
-    return (each.uri, each.type, each.state, _encoder.encode(each.parents).decode(), each.at)
 
 
 def _remember(given: CTE) -> Insert:

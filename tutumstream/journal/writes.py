@@ -35,6 +35,7 @@ from tutumstream.journal.interface import (
     Postponement,
     Standing,
 )
+from tutumstream.journal.objects import ObjectState
 from tutumstream.journal.schema import dead_letters, deliveries, events, malformed, opens, standings
 from tutumstream.journal.settling import SettleIncidents, incident_rows
 from tutumstream.journal.trouble import trouble
@@ -51,7 +52,7 @@ class Write:
         events, deliveries, malformed: rows to add.
         change: what to do with rows that are there already: statements that each take `rows`.
         act: the same for what is too rare to be done in bulk.
-        told: events of objects whose last known states these are from now on.
+        facts: what changes the last known states of objects, in order.
     """
 
     events: Sequence[Row] = ()
@@ -60,7 +61,7 @@ class Write:
     change: tuple[Bulk | SettleIncidents, ...] = ()
     rows: Sequence[Row] = ()
     act: Callable[[Connection], object] | None = None
-    told: Sequence[Event] = ()
+    facts: Sequence[Event | ObjectState] = ()
 
 
 Outcome = Exception | None
@@ -104,7 +105,7 @@ def apply(connection: Connection, writes: Sequence[Write]) -> None:
     """
     _INSERT_EVENTS.run(connection, [row for write in writes for row in write.events])
     _INSERT_DELIVERIES.run(connection, [row for write in writes for row in write.deliveries])
-    learn(connection, [event for write in writes for event in write.told])
+    learn(connection, [fact for write in writes for fact in write.facts])
     for change, same in groupby((write for write in writes if write.change or write.act), attrgetter("change")):
         rows: list[Row] = []
         for write in same:
