@@ -54,7 +54,7 @@ def test_a_server_that_is_not_there_at_the_start_pages_once_and_is_found_when_it
 ) -> None:
     tutum.kill()
     service = serve()
-    service.wait_for_line("the stream can't be reached: it refused the connection")
+    service.wait_for_line(f"the stream can't be reached: ws://127.0.0.1:{tutum.port}: it refused the connection")
     assert pages(told, 1) == ["trigger"]
     status, ready = service.probe()
     assert status == 503

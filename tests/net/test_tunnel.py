@@ -125,9 +125,12 @@ class TunnelTests(SynchronousTestCase):
         self.assertIn("did not answer in HTTP", self.refusal(b"x" * 20_000))
         self.assertIn("closed the connection before", self.refusal(b"HTTP/1.1 200", close=True))
 
-    def test_a_proxy_that_cannot_be_reached_is_told_like_any_host(self) -> None:
+    def test_a_proxy_that_cannot_be_reached_is_named(self) -> None:
         problem = self.failureResultOf(self.exchange("http://sink.example/"), ExchangeError).value
-        self.assertEqual(str(problem), "http://sink.example: it refused the connection")
+        self.assertEqual(
+            str(problem),
+            "http://sink.example: http://proxy.example:8080: the proxy can't be reached, it refused the connection",
+        )
 
     def test_a_proxy_that_hangs_ends_in_time_and_is_let_go(self) -> None:
         self.proxy(Says(b""))

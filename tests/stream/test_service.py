@@ -338,7 +338,7 @@ class AServerThatIsAway(ListeningCase):
         rig = self.start()
         rig.refuse()
         self.assertEqual(rig.told, [("stream", "error")])
-        self.assertEqual(rig.events[0].message, "it refused the connection")
+        self.assertEqual(rig.events[0].message, "ws://tutum.example: it refused the connection")
 
     def test_is_tried_ever_more_rarely_up_to_a_minute(self) -> None:
         rig = self.start()
@@ -379,7 +379,7 @@ class AServerThatIsAway(ListeningCase):
         rig.server_factory.refuse_with = 503
         rig.accept()
         self.assertEqual(rig.told, [("stream", "error")])
-        self.assertEqual(rig.events[0].message, "the server answered 503")
+        self.assertEqual(rig.events[0].message, "ws://tutum.example: the server answered 503")
         self.assertEqual(rig.waits, 1.0)
 
     def test_whose_certificate_is_refused_before_the_upgrade_is_dialled_again(self) -> None:
@@ -395,7 +395,7 @@ class AServerThatIsAway(ListeningCase):
         rig.accept_silently()
         rig.reactor.advance(15.0)
         rig.break_off(ConnectionAborted())
-        self.assertEqual(rig.events[0].message, "it did not answer the upgrade in time")
+        self.assertEqual(rig.events[0].message, "ws://tutum.example: it did not answer the upgrade in time")
 
     def test_that_answers_the_upgrade_with_something_else_is_told_in_words(self) -> None:
         rig = self.start()
@@ -670,4 +670,13 @@ class AProxy(SynchronousTestCase):
         rig.accept_silently()
         rig.client.dataReceived(b"HTTP/1.1 407 Who are you\r\n\r\n")
         rig.break_off(ConnectionAborted())
-        self.assertTrue(rig.events[0].message.startswith("the proxy answered 407: it wants credentials"))
+        self.assertIn("ws://tutum.example: the proxy answered 407: it wants credentials", rig.events[0].message)
+
+    def test_that_can_not_be_reached_is_named(self) -> None:
+        rig = Rig(proxy=Proxy("proxy.example", 3128, "Basic cHJveHk="))
+        rig.service.startService()
+        rig.refuse()
+        self.assertEqual(
+            rig.events[0].message,
+            "ws://tutum.example: the proxy proxy.example:3128 can't be reached, it refused the connection",
+        )

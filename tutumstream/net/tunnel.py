@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from tutumstream.errors import ExchangeError
 from tutumstream.net.proxy import Proxy
+from tutumstream.net.tls import EXPECTED_TROUBLE, words
 
 _HEAD_LIMIT = 16384
 """Bytes of the proxy's answer before the tunnel begins."""
@@ -60,7 +61,11 @@ class TunnelEndpoint:
     async def _connect(self, inner: IProtocolFactory) -> IProtocol:
         asking = Factory.forProtocol(lambda: _Asking(self._request(), self._refused, inner))
         asking.noisy = False
-        protocol: Any = await self._way.connect(asking)
+        try:
+            protocol: Any = await self._way.connect(asking)
+        except EXPECTED_TROUBLE as problem:
+            # The name that is looked for is not to blame.
+            raise self._refused(f"can't be reached, {words(problem)}") from problem
         opened: IProtocol = await protocol.opened
         return opened
 
@@ -110,11 +115,11 @@ class _Asking(Protocol):
             self._fail(f"{gone} before it answered")
 
     def _answered(self, head: bytes, rest: bytes) -> None:
-        words = head.split(b"\r\n", 1)[0].split(b" ", 2)
-        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        parts = head.split(b"\r\n", 1)[0].split(b" ", 2)
+        if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
             self._fail("did not answer in HTTP")
             return
-        status = int(words[1])
+        status = int(parts[1])
         if not 200 <= status < 300:
             self._fail(refusal(status))
             return

@@ -6,6 +6,7 @@ the reactor that the factory was given.
 
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import txaio
 from autobahn.twisted.websocket import WebSocketClientFactory, connectWS
@@ -72,6 +73,8 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
         )
         self.proxy_authorization = proxy.authorization if proxy else None
         self.clock = reactor
+        parts = urlsplit(url)
+        self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self.handlers = handlers
         self._pause = pause
         self._current: StreamProtocol | None = None
@@ -135,10 +138,12 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
             self.handlers.closed(code, reason if code != 1006 else lost or reason)
         else:
             status = _status(protocol)
-            self.handlers.failed(f"the server answered {status}" if status else lost or reason, status)
+            self._failed(f"the server answered {status}" if status else lost or reason, status)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self.handlers.failed(words(reason), 0)
+        proxy = self.proxy
+        by = f"the proxy {proxy['host']}:{proxy['port']} can't be reached, " if proxy else ""
+        self._failed(by + words(reason), 0)
         ReconnectingClientFactory.clientConnectionFailed(self, connector, reason)
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
@@ -148,6 +153,10 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
         if self.continueTrying:
             self.delay = self._pause()
         ReconnectingClientFactory.retry(self, connector)
+
+    def _failed(self, problem: str, status: int) -> None:
+        # Where it was looked for is the first thing to check.
+        self.handlers.failed(f"{self._where}: {problem}", status)
 
 
 def _accept_compression(response: Any) -> Any:
