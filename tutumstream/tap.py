@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
@@ -22,7 +22,7 @@ from twisted.python.logfile import LogFile
 
 from tutumstream import __version__
 from tutumstream.errors import SettingsError, TutumstreamError
-from tutumstream.logs import LineObserver
+from tutumstream.logs import LineObserver, Output
 from tutumstream.service import Tutumstream
 from tutumstream.settings import Settings, read
 
@@ -128,8 +128,9 @@ def _fatal(reactor: Any) -> Callable[[Failure], None]:
 
         def leave() -> None:
             # twistd knows no other way to a status than to be left with one.
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(AttributeError, OSError, ValueError):
+                    stream.flush()
             os._exit(1)
 
         atexit.register(leave)
@@ -143,11 +144,7 @@ def _observer(settings: Settings, twistd: Any) -> ILogObserver | None:
     if twistd is None or twistd.get("syslog") or twistd.get("logger"):
         return None
     name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
-    out: TextIO | LogFile = sys.stdout if name == "-" else LogFile.fromFullPath(name)
-    terminal = name == "-" and sys.stdout.isatty()
-
-    def write(line: str) -> None:
-        out.write(line)
-        out.flush()
-
-    return LineObserver(write, settings.log_format or ("console" if terminal else "json"), settings.log_level)
+    out: Any = sys.stdout if name == "-" else LogFile.fromFullPath(name)
+    terminal = name == "-" and out is not None and out.isatty()
+    log_format = settings.log_format or ("console" if terminal else "json")
+    return LineObserver(Output(out).write, log_format, settings.log_level)

@@ -1,7 +1,7 @@
 from typing import Any
 
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.contracts_journal import an_event, to
@@ -45,6 +45,22 @@ class HousekeepingTests(SynchronousTestCase):
         self.journal.open()
         self.clock.advance(INTERVAL)
         self.assertEqual(self.history(), [])
+
+    def test_that_it_can_not_be_done_is_told_once_and_so_is_the_end_of_that(self) -> None:
+        self.journal.close()
+        self.housekeeping.start()
+        with capturedLogs() as logs:
+            self.clock.pump([INTERVAL] * 3)
+            self.journal.open()
+            self.clock.pump([INTERVAL] * 2)
+        told = [(event["log_level"].name, formatEvent(event)) for event in logs]
+        self.assertEqual(
+            told,
+            [
+                ("warn", "the journal can't be pruned, so it grows: journal in memory: is not open"),
+                ("info", "the journal is pruned again"),
+            ],
+        )
 
     def test_nothing_is_pruned_once_it_is_stopped(self) -> None:
         self.journal.record(an_event(received_at=0.0), [])

@@ -7,7 +7,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from tutumstream.errors import JournalError
 from tutumstream.journal.interface import IJournal, Limits, Pruned
 
 INTERVAL: Final = 60.0
@@ -32,6 +34,7 @@ class Housekeeping:
         self._now = now
         self._loop = LoopingCall(self._prune)
         self._loop.clock = clock
+        self._failing = False
 
     def start(self) -> None:
         """Begin, a minute from now."""
@@ -43,11 +46,20 @@ class Housekeeping:
             self._loop.stop()
 
     def _prune(self) -> Deferred[None]:
-        pruned = self._journal.prune(self._now(), self._limits).addCallback(self._report)
-        # Trouble with the disk is told by the journal itself; the next minute is another chance.
-        return pruned.addErrback(lambda failure: self.log.debug("not pruned: {problem}", problem=failure.value))
+        return self._journal.prune(self._now(), self._limits).addCallback(self._report).addErrback(self._not_pruned)
+
+    def _not_pruned(self, failure: Failure) -> None:
+        """The next minute is another chance; but if it goes on, the disk fills up."""
+        if not failure.check(JournalError):
+            self.log.failure("a bug: the journal can't be pruned", failure)
+        elif self._loop.running and not self._failing:
+            self._failing = True
+            self.log.warn("the journal can't be pruned, so it grows: {problem}", problem=failure.value)
 
     def _report(self, pruned: Pruned) -> None:
+        if self._failing:
+            self._failing = False
+            self.log.info("the journal is pruned again")
         if pruned.overflow:
             self.log.error(
                 "more than {limit} deliveries wait: {count} of them went to the dead letters",
