@@ -16,9 +16,10 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from tutumstream.errors import JournalError
+from tutumstream.journal.place import Place
 from tutumstream.journal.reads import last_seqs
 from tutumstream.journal.trouble import FULL, in_words
-from tutumstream.journal.upgrade import check_revision, driver, upgrade
+from tutumstream.journal.upgrade import back_up, check_revision, driver, upgrade
 
 BUSY_TIMEOUT: Final = 2
 """Seconds to wait for another program that holds the file for a moment: an operator who looks into it."""
@@ -42,11 +43,30 @@ class OpenFile:
         event_seq, delivery_seq: the last that were given out.
     """
 
-    path: Path
+    place: Place
     connection: Connection
     event_seq: int
     delivery_seq: int
     _held: ExitStack
+
+    @property
+    def path(self) -> Path:
+        """Of the journal."""
+        return self.place.path
+
+    def rescue(self) -> Path | None:
+        """Write all of it to where it was, or beside what is there now; None where nothing is wrong with the place.
+
+        Raises:
+            OSError, sqlite3.Error: that can't be done.
+        """
+        if self.place.is_ours:
+            return None
+        path = self.path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy = path.with_name(f"{path.name}.rescued") if path.exists() else path
+        back_up(self.connection, copy)
+        return copy
 
     def close(self) -> None:
         """Let go of the file, then of the lock."""
@@ -96,7 +116,7 @@ def open_file(url: URL) -> OpenFile:
             raise
         except Exception as problem:
             raise JournalError(str(path), in_words(problem)) from problem
-        return OpenFile(path, connection, event_seq, delivery_seq, held.pop_all())
+        return OpenFile(Place(path), connection, event_seq, delivery_seq, held.pop_all())
 
 
 def _make_folder(path: Path) -> None:

@@ -5,6 +5,7 @@ One connection, because SQLite before 3.51.3 can damage a write-ahead log that t
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from os import PathLike, fspath
 from typing import Any, Final, TypeVar
@@ -36,6 +37,7 @@ from tutumstream.journal.interface import (
 )
 from tutumstream.journal.objects import ObjectState, Watch
 from tutumstream.journal.opening import OpenFile, file_of, open_file
+from tutumstream.journal.place import PlaceWatch
 from tutumstream.journal.pruning import bury_overflow, forget_history, give_back
 from tutumstream.journal.trouble import in_words
 from tutumstream.journal.worker import Worker
@@ -59,6 +61,7 @@ class _Session:
         self.event_seq = file.event_seq
         self.delivery_seq = file.delivery_seq
         self.group = GroupCommit[Write](str(file.path), partial(writes.commit, file.connection), worker, clock)
+        self.watch = PlaceWatch(file.place, worker, clock)
         # Counting takes a walk over the backlog, so it is done only when so many might be pending.
         self._settled_at_least = 0
 
@@ -98,7 +101,10 @@ class SqlJournal:
     @property
     def health(self) -> Health:
         """How it is right now."""
-        return Health(_NOT_OPEN) if self._session is None else self._session.group.health
+        if self._session is None:
+            return Health(_NOT_OPEN)
+        health = self._session.group.health
+        return health if not health.ok else replace(health, problem=self._session.watch.problem)
 
     def open(self) -> Deferred[None]:
         """See `IJournal`."""
@@ -241,11 +247,24 @@ class SqlJournal:
         session, self._session = self._session, None
         if session is None:
             return
+        session.watch.stop()
         await session.group.drain()
         try:
+            await self._rescue(session.file)
             await self._worker.run(session.file.close)
         finally:
             self._worker.stop()
+
+    async def _rescue(self, file: OpenFile) -> None:
+        """Where somebody took the file away, not all is lost as long as we have it."""
+        try:
+            copy = await self._worker.run(file.rescue)
+        except Exception as problem:
+            words = in_words(problem)
+            self.log.error("Journal {place} was taken away and {problem}: it is lost", place=file.path, problem=words)
+        else:
+            if copy is not None:
+                self.log.error("Journal {place} was taken away; {copy} is what was in it", place=file.path, copy=copy)
 
     def _ask(self, write: Write) -> Deferred[None]:
         if self._session is None:

@@ -61,7 +61,7 @@ def upgrade(connection: Connection, path: Path, revision: str | None, migrations
             connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (head,))
         return
     copy = path.with_name(f"{path.name}.revision-{revision}")
-    _back_up(connection, copy)
+    back_up(connection, copy)
     _migrate(connection, migrations)
     _log.info("Journal {path} upgraded to revision {head}; {copy} is how it was", path=path, head=head, copy=copy)
 
@@ -71,10 +71,12 @@ def driver(connection: Connection) -> sqlite3.Connection:
     return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
-def _back_up(connection: Connection, copy: Path) -> None:
+def back_up(connection: Connection, copy: Path) -> None:
     """Copy the whole journal; the name is taken only when the copy is complete."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     unfinished.unlink(missing_ok=True)
+    # SQLite would make it readable by everybody.
+    unfinished.touch(mode=0o600)
     target = sqlite3.connect(unfinished)
     try:
         driver(connection).backup(target)
