@@ -84,7 +84,7 @@ def makeService(options: Options) -> IService:
 
     settings = options.settings
     fatal = _fatal(reactor)
-    _stop_at_sigterm(reactor)
+    _obey_signals(reactor)
     # The journal's thread must not keep the reactor waiting for the interpreter: Python's own 5 ms are an eternity.
     sys.setswitchinterval(SWITCH_INTERVAL)
     # What was imported stays for ever: the collector need not look at it again and again.
@@ -98,14 +98,38 @@ def _settle_memory() -> None:
     gc.set_threshold(YOUNG_OBJECTS, 50, 50)
 
 
-def _stop_at_sigterm(reactor: Any) -> None:
-    """A stop on request is a success: twistd's own handler would end the process by the signal, not with 0."""
+def _obey_signals(reactor: Any) -> None:
+    """A stop on request is a success: twistd's own handler would end the process by the signal, not with 0.
+
+    SIGHUP says that the terminal is gone, and then it ends like that, too. To who has none it says, by custom, to read
+    the settings anew; that they are read only once is no reason to die. `nohup` goes on meaning what it means.
+    """
 
     def install() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: reactor.callFromThread(_stop, reactor))
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            then = _hang_up if _has_terminal() else _stay
+            signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(then, reactor))
 
     reactor.callWhenRunning(install)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _hang_up(reactor: Any) -> None:
+    _log.info("the terminal was closed: stopping")
+    _stop(reactor)
+
+
+def _stay(_: Any) -> None:
+    _log.warn("SIGHUP changes nothing: settings are read once, at the start. Restart the service to change them")
 
 
 def _stop(reactor: Any) -> None:

@@ -149,6 +149,8 @@ class RunningService:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Without a terminal, wherever the tests are run.
+            start_new_session=True,
         )
         self._readers = [
             threading.Thread(target=self._read, args=(stream, lines), daemon=True)

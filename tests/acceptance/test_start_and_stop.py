@@ -1,13 +1,15 @@
 """How it begins, how it refuses to begin, and how it ends."""
 
 import os
+import pty
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance.early import Stopping
 from tests.acceptance.running_destinations import PAGERDUTY_KEY, PAGERDUTY_V1, SLACK, RunningDestinations
-from tests.acceptance.service import RunningService, Serve, container, message, until
+from tests.acceptance.service import TWISTD, RunningService, Serve, container, listening, message, until
 from tests.running_tutum import RunningTutum
 
 pytestmark = pytest.mark.acceptance
@@ -38,6 +40,27 @@ def test_a_polite_stop_pages_and_ends_with_status_0(
     assert told.accepted(PAGERDUTY_V1)[1]["description"] == "Tutum Stream connection closed."
     assert service.errors == []
     assert tutum.state()["clients"] == 0
+
+
+def test_a_hang_up_ends_it_politely_where_it_has_a_terminal_and_is_only_told_where_it_has_none(
+    serve: Serve, told: RunningDestinations, tutum: RunningTutum, tmp_path: Path
+) -> None:
+    service = serve()
+    service.wait_until_connected()
+    os.kill(service.pid, signal.SIGHUP)
+    service.wait_for_line("SIGHUP changes nothing")
+    assert service.terminate() == 0
+    told.forget()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **listening(tutum), **told.environment()}
+        options = ["tutumstream", "--listen", "none", "--state-dir", str(tmp_path / "state")]
+        os.execve(TWISTD, [str(TWISTD), "-n", "--pidfile=", *options], environment)
+    told.wait_for(PAGERDUTY_V1, 1)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert [one["event_type"] for one in told.accepted(PAGERDUTY_V1)] == ["resolve", "trigger"]
 
 
 def test_a_stop_waits_ten_seconds_for_what_is_in_flight_and_leaves_the_rest_for_the_next_start(
