@@ -57,9 +57,11 @@ MAY_IMPORT: Final = {
     "status": ("delivery.state", "stream.connection"),
     # And those who lend a hand: the office in the service, and the command, which asks it or does it itself.
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
-    "cli": ("errors", "event", "journal", "operators", "settings"),
+    "cli": ("errors", "event", "gateway.users", "journal", "operators", "settings"),
     # The gateway is a Tutum of its own, on the other side of the wire.
-    "gateway": ("errors", "event"),
+    "gateway": ("errors", "event", "listening", "status.systemd", "twistd"),
+    # What both doors want of twistd.
+    "twistd": ("errors", "logs"),
     "testing": ("gateway.platform",),
     # What puts it together.
     "destination_settings": (
@@ -90,18 +92,19 @@ MAY_IMPORT: Final = {
         "listening",
         "status",
         "stream",
+        "twistd",
     ),
-    "tap": ("assembly", "errors", "logs", "service", "settings"),
+    "tap": ("assembly", "errors", "service", "settings", "twistd"),
 }
 """What of `tutumstream` each of its modules and packages may import, by dotted prefix.
 
 Two are left out on purpose: `assembly` knows everybody but `tap`, and `__main__` nobody.
 """
 
+DOORS: Final = ["gateway.tap", "tap"]
+"""One for each plugin."""
+
 BEHIND_KLEIN: Final = {
-    "gateway.rest",
-    "gateway.site",
-    "gateway.service",
     "operators.api",
     "status.pages",
     "source",
@@ -201,7 +204,7 @@ def test_twistd_imports_nothing_but_a_service_maker_for_the_plugin() -> None:
 
 
 def test_only_the_door_names_the_global_reactor() -> None:
-    assert [name for name, path in MODULES.items() if "twisted.internet.reactor" in imported(path)] == ["tap"]
+    assert [name for name, path in MODULES.items() if "twisted.internet.reactor" in imported(path)] == DOORS
 
 
 def test_no_import_installs_a_reactor() -> None:

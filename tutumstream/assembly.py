@@ -70,7 +70,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
 
     systemd = Systemd(sdnotify.SystemdNotifier().notify, reactor, settings.environment)
     journal = SqlJournal(str(state_dir / "journal.sqlite3"), ThreadWorker(reactor), reactor)
-    board = Board(lambda: journal.health.problem, systemd.show)
+    board = Board(lambda: journal.health.problem, lambda snapshot: systemd.say(str(snapshot)))
     resources = Resources(api, origin.api_url, origin.credentials.authorization, reactor)
     incidents = Incidents()
 

@@ -78,17 +78,23 @@ class ListenError(TutumstreamError):
 
     Attributes:
         problem: what the system says, with the place.
+        what: can't be served, in words.
+        choice: what to choose instead, and how.
     """
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(
+        self,
+        problem: str,
+        what: str = "the probes",
+        choice: str = "another place, or none, with --listen (TUTUMSTREAM_LISTEN)",
+    ) -> None:
+        super().__init__(problem, what, choice)
         self.problem = problem
+        self.what = what
+        self.choice = choice
 
     def __str__(self) -> str:
-        return (
-            f"the probes can't be served ({self.problem}): end what is there, "
-            "or choose another place, or none, with --listen (TUTUMSTREAM_LISTEN)"
-        )
+        return f"{self.what} can't be served ({self.problem}): end what is there, or choose {self.choice}"
 
 
 class ExchangeError(TutumstreamError):

@@ -6,7 +6,7 @@ finish what is in flight, and the journal closes last.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import CancelledError, Deferred
@@ -25,6 +25,7 @@ from tutumstream.journal.interface import IJournal
 from tutumstream.status.board import Board
 from tutumstream.status.systemd import Systemd
 from tutumstream.stream.service import StreamService
+from tutumstream.twistd import send_logs
 
 WRITING_GRACE: Final = 5.0
 """Seconds that the disk has for what the stream brought last. When it refuses, the journal tries once more at its end,
@@ -75,10 +76,7 @@ class Tutumstream(Service):
 
     def setServiceParent(self, parent: IService) -> None:
         super().setServiceParent(parent)
-        if self._observer is not None:
-            # twistd asks its application for an observer before it writes its first line.
-            application: Any = parent
-            application.setComponent(ILogObserver, self._observer)
+        send_logs(parent, self._observer)
 
     def startService(self) -> None:
         super().startService()

@@ -18,7 +18,7 @@ from tutumstream.stream.credentials import Credentials, of_user
 
 if TYPE_CHECKING:
     # Where the Tutum is somebody else's, nothing of the gateway needs to be in memory.
-    from tutumstream.gateway.access import Access
+    from tutumstream.gateway.gate import Gate
     from tutumstream.gateway.service import GatewayService
 
 
@@ -48,12 +48,13 @@ def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -
         return Source(settings.stream_url, settings.api_url, settings.credentials)
     from tutumstream.gateway.access import Access
     from tutumstream.gateway.access import Credentials as Account
+    from tutumstream.gateway.gate import Gate
 
     endpoint, port = _free_port(reactor)
     # Known to this process only, and new each time.
     user, key = "tutumstream", secrets.token_urlsafe(24)
     make = _scenario if settings.source == "demo" else _docker
-    gateway = make(settings, reactor, endpoint, Access([Account(user, key)]), fatal)
+    gateway = make(settings, reactor, endpoint, Gate(Access([Account(user, key)]), reactor), fatal)
     gateway.started.addErrback(fatal)
     return Source(f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), gateway)
 
@@ -69,22 +70,22 @@ def _free_port(reactor: Any) -> tuple[IStreamServerEndpoint, int]:
 
 
 def _scenario(
-    _: Settings, reactor: Any, endpoint: IStreamServerEndpoint, access: Access, __: Callable[[Failure], None]
+    _: Settings, reactor: Any, endpoint: IStreamServerEndpoint, gate: Gate, __: Callable[[Failure], None]
 ) -> GatewayService:
     from tutumstream.gateway.scenario.platform import ScenarioPlatform
     from tutumstream.gateway.service import GatewayService
 
     platform = ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
-    gateway = GatewayService(reactor, endpoint, platform, access)
+    gateway = GatewayService(reactor, endpoint, platform, gate)
     platform.on_interrupt = gateway.interrupt
     return gateway
 
 
 def _docker(
-    settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, access: Access, fatal: Callable[[Failure], None]
+    settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, gate: Gate, fatal: Callable[[Failure], None]
 ) -> GatewayService:
     from tutumstream.gateway.docker.platform import docker_platform
     from tutumstream.gateway.service import GatewayService
 
     platform = docker_platform(reactor, settings.docker_host, jitter=random.random)
-    return GatewayService(reactor, endpoint, platform, access, lambda problem: fatal(Failure(problem)))
+    return GatewayService(reactor, endpoint, platform, gate, lambda problem: fatal(Failure(problem)))

@@ -1,30 +1,22 @@
 """The plugin's door: argv and environment become settings, settings become the service.
 
-The only module that touches the global reactor, and the only one that knows twistd.
+With the gateway's own door (`gateway/tap.py`) the only module that touches the global reactor.
 """
 
-import atexit
 import gc
 import os
-import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import ReactorNotRunning
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import Logger
 from twisted.python import usage
-from twisted.python.failure import Failure
-from twisted.python.logfile import LogFile
 
 from tutumstream import __version__
-from tutumstream.errors import SettingsError, TutumstreamError
-from tutumstream.logs import LineObserver, Output
+from tutumstream.errors import SettingsError
 from tutumstream.service import Tutumstream
 from tutumstream.settings import Settings, read
+from tutumstream.twistd import ends_with_1, obey_signals, observer, refuse
 
 _log = Logger("tutumstream")
 
@@ -71,9 +63,7 @@ class Options(usage.Options):
         try:
             self.settings = read(self, os.environ, lambda text: serverFromString(reactor, text))
         except SettingsError as problem:
-            for mistake in problem.mistakes:
-                sys.stderr.write(f"tutumstream: {mistake}\n")
-            sys.exit(1)
+            refuse("tutumstream", problem)
 
 
 def makeService(options: Options) -> IService:
@@ -83,92 +73,21 @@ def makeService(options: Options) -> IService:
     from tutumstream.assembly import assemble
 
     settings = options.settings
-    fatal = _fatal(reactor)
-    _obey_signals(reactor)
+    fatal = ends_with_1(reactor)
+    obey_signals(reactor, _stay)
     # The journal's thread must not keep the reactor waiting for the interpreter: Python's own 5 ms are an eternity.
     sys.setswitchinterval(SWITCH_INTERVAL)
     # What was imported stays for ever: the collector need not look at it again and again.
     reactor.callWhenRunning(_settle_memory)
-    return Tutumstream(assemble(settings, reactor, fatal), fatal, _observer(settings, options.parent))
+    lines = observer(options.parent, settings.log_format, settings.log_level)
+    return Tutumstream(assemble(settings, reactor, fatal), fatal, lines)
+
+
+def _stay() -> None:
+    _log.warn("SIGHUP changes nothing: settings are read once, at the start. Restart the service to change them")
 
 
 def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 50, 50)
-
-
-def _obey_signals(reactor: Any) -> None:
-    """A stop on request is a success: twistd's own handler would end the process by the signal, not with 0.
-
-    SIGHUP says that the terminal is gone, and then it ends like that, too. To who has none it says, by custom, to read
-    the settings anew; that they are read only once is no reason to die. `nohup` goes on meaning what it means.
-    """
-
-    def install() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: reactor.callFromThread(_stop, reactor))
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            then = _hang_up if _has_terminal() else _stay
-            signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(then, reactor))
-
-    reactor.callWhenRunning(install)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
-    except OSError:
-        return False
-    return True
-
-
-def _hang_up(reactor: Any) -> None:
-    _log.info("the terminal was closed: stopping")
-    _stop(reactor)
-
-
-def _stay(_: Any) -> None:
-    _log.warn("SIGHUP changes nothing: settings are read once, at the start. Restart the service to change them")
-
-
-def _stop(reactor: Any) -> None:
-    def stop() -> None:
-        with suppress(ReactorNotRunning):
-            reactor.stop()
-
-    # Not before it runs, but then at once.
-    reactor.callWhenRunning(stop)
-
-
-def _fatal(reactor: Any) -> Callable[[Failure], None]:
-    """Ends the process with status 1, politely: what has begun is stopped first."""
-
-    def fatal(failure: Failure) -> None:
-        if failure.check(TutumstreamError):
-            _log.critical("can't begin: {reason}", reason=failure.value)
-        else:
-            _log.failure("can't begin, and that is a bug", failure)
-
-        def leave() -> None:
-            # twistd knows no other way to a status than to be left with one.
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(AttributeError, OSError, ValueError):
-                    stream.flush()
-            os._exit(1)
-
-        atexit.register(leave)
-        _stop(reactor)
-
-    return fatal
-
-
-def _observer(settings: Settings, twistd: Any) -> ILogObserver | None:
-    """Our lines where twistd would write its own; None where its options ask for something else."""
-    if twistd is None or twistd.get("syslog") or twistd.get("logger"):
-        return None
-    name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
-    out: Any = sys.stdout if name == "-" else LogFile.fromFullPath(name)
-    terminal = name == "-" and out is not None and out.isatty()
-    log_format = settings.log_format or ("console" if terminal else "json")
-    return LineObserver(Output(out).write, log_format, settings.log_level)

@@ -1,7 +1,8 @@
 """Fakes, shipped: for our own tests and for the authors of notifiers and platforms.
 
 To run a Tutum of your own in a test, put a `ScriptedPlatform` behind
-`tutumstream.gateway.service.GatewayService(reactor, endpoint, platform, Access([Credentials("alice", "k3y")]))`.
+`tutumstream.gateway.service.GatewayService(reactor, endpoint, platform, gate)`, with
+`gate = Gate(Access([Credentials("alice", "k3y")]), reactor)`.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from tutumstream.gateway.platform import Change, IPlatform, Listener, Resource
+from tutumstream.gateway.platform import Change, ILogReader, ILogs, IPlatform, Listener, Order, Resource, Taken
 
 
 @implementer(IPlatform)
@@ -21,11 +22,17 @@ class ScriptedPlatform:
 
     Attributes:
         running: between `start` and `stop`.
+        orders: what it was asked to do, in order.
+        performing: what comes of an order; by default it is taken at once.
+        readings: of logs, in the order in which they began.
     """
 
     def __init__(self, starting: Deferred[None] | None = None) -> None:
         self.synced = False
         self.running = False
+        self.orders: list[Order] = []
+        self.performing: Callable[[Order], Deferred[Taken]] = self._taken
+        self.readings: list[ScriptedLogs] = []
         self._starting = succeed(None) if starting is None else starting
         self._resources: dict[str, dict[str, Resource]] = {}
         self._listeners: list[Listener] = []
@@ -74,3 +81,42 @@ class ScriptedPlatform:
     def get(self, kind: str, uuid: str) -> Resource | None:
         """One object."""
         return self._resources.get(kind, {}).get(uuid)
+
+    def perform(self, order: Order) -> Deferred[Taken]:
+        """Note the order; `performing` decides what comes of it."""
+        self.orders.append(order)
+        return self.performing(order)
+
+    def _taken(self, order: Order) -> Deferred[Taken]:
+        return succeed(Taken(self._resources[order.kind][order.uuid], "/api/v1/action/5c/"))
+
+    def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
+        """A reading that the test brings lines to; None for what was not put."""
+        if self.get(kind, uuid) is None:
+            return None
+        reading = ScriptedLogs(tail, follow, reader)
+        self.readings.append(reading)
+        return reading
+
+
+@implementer(ILogs)
+class ScriptedLogs:
+    """One reading of logs: give lines to its `reader`."""
+
+    def __init__(self, tail: int, follow: bool, reader: ILogReader) -> None:
+        self.tail = tail
+        self.follow = follow
+        self.reader = reader
+        self.state = "running"
+
+    def pause(self) -> None:
+        """Noted."""
+        self.state = "paused"
+
+    def resume(self) -> None:
+        """Noted."""
+        self.state = "running"
+
+    def close(self) -> None:
+        """Noted."""
+        self.state = "closed"

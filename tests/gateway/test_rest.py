@@ -4,6 +4,7 @@ from typing import Any
 
 import treq
 from treq.testing import RequestTraversalAgent
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +13,10 @@ from twisted.web.iweb import IResponse
 
 from tests.gateway.wire import ACCESS
 from tutumstream.gateway.failures import FAILURES, WINDOW
+from tutumstream.gateway.gate import Gate
+from tutumstream.gateway.platform import OrderError, Taken
 from tutumstream.gateway.rest import RestResource
+from tutumstream.gateway.settings import Permission
 from tutumstream.testing import ScriptedPlatform
 
 STACK = {"uuid": "5a", "resource_uri": "/api/v1/stack/5a/", "name": "shop", "state": "Running"}
@@ -22,6 +26,8 @@ GOOD = {b"authorization": b"ApiKey alice:k3y"}
 
 
 class RestCase(SynchronousTestCase):
+    allow: frozenset[Permission] = frozenset()
+
     def setUp(self) -> None:
         self.platform = ScriptedPlatform()
         self.successResultOf(self.platform.start())
@@ -29,7 +35,7 @@ class RestCase(SynchronousTestCase):
         self.platform.put("service", SERVICE)
         self.platform.put("region", REGION)
         self.clock = Clock()
-        self.agent = RequestTraversalAgent(RestResource(self.platform, ACCESS, self.clock))
+        self.agent = RequestTraversalAgent(RestResource(self.platform, Gate(ACCESS, self.clock), self.allow))
 
     def ask(self, path: str, headers: dict[bytes, bytes] = GOOD, method: bytes = b"GET") -> tuple[IResponse, bytes]:
         asked = self.agent.request(
@@ -103,6 +109,78 @@ class TestLookUps(RestCase):
         self.assertEqual((response.code, body), (200, b""))
 
 
+class TestOrders(RestCase):
+    allow: frozenset[Permission] = frozenset({"control"})
+
+    def order(self, method: bytes, path: str) -> tuple[IResponse, Any]:
+        response, body = self.ask(path, method=method)
+        return response, json.loads(body)
+
+    def test_an_order_is_taken_with_202_and_names_its_action(self) -> None:
+        response, body = self.order(b"POST", "/api/v1/stack/5a/redeploy/?reuse_volumes=True")
+        self.assertEqual((response.code, body), (202, STACK))
+        self.assertEqual(response.headers.getRawHeaders("X-Tutum-Action-URI"), ["/api/v1/action/5c/"])
+        self.assertEqual(
+            [(one.verb, one.kind, one.uuid) for one in self.platform.orders], [("redeploy", "stack", "5a")]
+        )
+
+    def test_docker_clouds_clients_hear_it_in_their_own_words(self) -> None:
+        response, body = self.order(b"DELETE", "/api/app/v1/team/stack/5a/")
+        self.assertEqual(body["resource_uri"], "/api/app/v1/team/stack/5a/")
+        self.assertEqual(response.headers.getRawHeaders("X-DockerCloud-Action-URI"), ["/api/audit/v1/action/5c/"])
+        self.assertEqual(self.platform.orders[0].verb, "terminate")
+
+    def test_what_the_state_does_not_allow_or_is_not_there_is_never_asked(self) -> None:
+        for method, path, code in (
+            (b"POST", "/api/v1/stack/5a/start/", 409),
+            (b"POST", "/api/v1/stack/5b/stop/", 404),
+            (b"POST", "/api/v1/container/5a/exec/", 405),
+            (b"POST", "/api/v1/", 404),
+        ):
+            response, body = self.order(method, path)
+            self.assertEqual((response.code, list(body)), (code, ["error"]), path)
+        self.assertEqual(self.platform.orders, [])
+
+    def test_a_refusal_of_the_platform_is_told(self) -> None:
+        self.platform.performing = lambda _: fail(OrderError(503, "the engine is away"))
+        response, body = self.order(b"POST", "/api/v1/stack/5a/stop/")
+        self.assertEqual((response.code, body), (503, {"error": "the engine is away"}))
+
+    def test_an_answer_that_takes_its_time_comes_when_it_is_known(self) -> None:
+        taking: Deferred[Taken] = Deferred()
+        self.platform.performing = lambda _: taking
+        asked = self.agent.request(
+            b"POST", b"http://x/api/v1/stack/5a/stop/", Headers({b"authorization": ["ApiKey alice:k3y"]})
+        )
+        self.agent.flush()
+        self.assertNoResult(asked)
+        taking.callback(Taken(STACK, "/api/v1/action/5c/"))
+        self.agent.flush()
+        self.assertEqual(self.successResultOf(asked).code, 202)
+
+    def test_a_bug_is_500_and_logged(self) -> None:
+        self.platform.performing = lambda _: fail(ZeroDivisionError())
+        self.assertEqual(self.order(b"POST", "/api/v1/stack/5a/stop/")[0].code, 500)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_another_sites_page_can_change_nothing(self) -> None:
+        response, _ = self.ask("/api/v1/stack/5a/stop/", {**GOOD, b"origin": b"https://evil.example"}, b"POST")
+        self.assertEqual((response.code, self.platform.orders), (403, []))
+
+
+class TestDockerCloud(RestCase):
+    def test_lists_and_objects_are_in_its_own_form(self) -> None:
+        _, body = self.get("/api/app/v1/service/?stack=/api/app/v1/stack/5a/&limit=1")
+        self.assertEqual([one["stack"] for one in body["objects"]], ["/api/app/v1/stack/5a/"])
+        self.platform.put("service", {**SERVICE, "uuid": "a2"})
+        self.assertEqual(
+            self.get("/api/app/v1/team/service/?limit=1")[1]["meta"]["next"],
+            "/api/app/v1/team/service/?limit=1&offset=1",
+        )
+        self.assertEqual(self.get("/api/infra/v1/region/demo/here/")[1]["provider"], "/api/infra/v1/provider/demo/")
+        self.assertEqual(self.get("/api/infra/v1/stack/")[0], 404)
+
+
 class TestErrors(RestCase):
     def test_what_is_not_there_is_404(self) -> None:
         for path in ("/api/v1/stack/5b/", "/api/v1/nothing/", "/api/v1/nothing/5a/", "/api/v1/", "/", "/api/app/v1/x/"):
@@ -111,7 +189,6 @@ class TestErrors(RestCase):
 
     def test_a_path_that_is_not_utf_8_is_400(self) -> None:
         self.assertEqual(self.ask("/api/v1/stack/%ff/")[0].code, 400)
-        self.assertEqual(self.ask("/api/v1/stack/", {**GOOD, b"host": b"\xff"})[0].code, 400)
 
     def test_a_number_that_is_none_is_400(self) -> None:
         self.assertEqual(
@@ -163,7 +240,7 @@ class TestAuthentication(RestCase):
     def test_after_many_failures_within_a_minute_it_is_429_until_the_minute_is_over(self) -> None:
         bad = {b"authorization": b"ApiKey alice:wrong"}
         codes = [self.ask("/api/v1/auth/", bad)[0].code for _ in range(FAILURES)]
-        self.assertEqual(codes, [401] * (FAILURES - 1) + [429])
+        self.assertEqual(codes, [401] * FAILURES)
         response, _ = self.ask("/api/v1/auth/", GOOD)
         self.assertEqual(response.code, 429)
         self.assertEqual(response.headers.getRawHeaders(b"retry-after"), [b"60"])

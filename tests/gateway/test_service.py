@@ -4,16 +4,19 @@ import txaio
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.wire import ACCESS, CLOSE, GOOD, Wire
 from tutumstream.errors import DockerError
+from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import Change
 from tutumstream.gateway.service import GatewayService
 from tutumstream.testing import ScriptedPlatform
 
+GATE = Gate(ACCESS, Clock())
 CHANGE = Change(type="node", action="update", state="Deployed", resource_uri="/api/v1/node/n/")
 
 
@@ -33,7 +36,7 @@ class TestGatewayService(SynchronousTestCase):
 
     def serve(self, platform: ScriptedPlatform) -> GatewayService:
         endpoint = TCP4ServerEndpoint(self.reactor, 0)
-        service = GatewayService(self.reactor, endpoint, platform, ACCESS, self.failures.append)
+        service = GatewayService(self.reactor, endpoint, platform, GATE, self.failures.append)
         service.startService()
         return service
 
@@ -77,7 +80,7 @@ class TestGatewayService(SynchronousTestCase):
 
     def test_stopping_a_service_that_never_started_is_harmless(self) -> None:
         endpoint = TCP4ServerEndpoint(self.reactor, 0)
-        service = GatewayService(self.reactor, endpoint, ScriptedPlatform(), ACCESS)
+        service = GatewayService(self.reactor, endpoint, ScriptedPlatform(), GATE)
         self.successResultOf(service.stopService())
 
     def test_a_platform_that_cannot_start_is_logged_and_reported_and_the_gateway_stays(self) -> None:
@@ -96,14 +99,14 @@ class TestGatewayService(SynchronousTestCase):
 
     def test_without_anybody_to_report_to_the_log_is_enough(self) -> None:
         platform = ScriptedPlatform(fail(DockerError("x", "y")))
-        service = GatewayService(self.reactor, TCP4ServerEndpoint(self.reactor, 0), platform, ACCESS)
+        service = GatewayService(self.reactor, TCP4ServerEndpoint(self.reactor, 0), platform, GATE)
         with capturedLogs() as logs:
             service.startService()
         self.assertEqual(len([log for log in logs if log["log_level"] is LogLevel.error]), 1)
 
     def test_a_port_that_is_taken_fails_the_start_and_leaves_the_platform_alone(self) -> None:
         platform = ScriptedPlatform()
-        service = GatewayService(self.reactor, BusyEndpoint(), platform, ACCESS)
+        service = GatewayService(self.reactor, BusyEndpoint(), platform, GATE)
         service.startService()
         self.failureResultOf(service.started, CannotListenError)
         self.assertFalse(platform.running)

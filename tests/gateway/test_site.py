@@ -30,8 +30,15 @@ class TestSite(SiteCase):
         self.assertIn(b"connect with a WebSocket client", answer)
 
     def test_an_upgrade_elsewhere_is_answered_by_the_rest_api(self) -> None:
-        self.assertIn(" 401 ", Wire(self.site).upgrade("/api/audit/v1/events"))
-        self.assertIn(" 404 ", Wire(self.site).upgrade("/api/audit/v1/events", GOOD))
+        self.assertIn(" 401 ", Wire(self.site).upgrade("/api/v1/stack/"))
+        self.assertIn(" 404 ", Wire(self.site).upgrade("/api/v2/events", GOOD))
+
+    def test_the_probes_need_no_credentials_and_tell_nothing(self) -> None:
+        self.assertIn(b" 200 ", self.ask("GET /healthz HTTP/1.1", "Host: x"))
+        self.assertIn(b'{"ready":true,"reasons":[]}', self.ask("GET /readyz HTTP/1.1", "Host: x"))
+        self.platform.synced = False
+        answer = self.ask("GET /readyz/ HTTP/1.1", "Host: x")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
 
     def test_a_line_without_a_colon_is_dropped_on_the_streams_path_only(self) -> None:
         lines = ("Host: x", GOOD, "User-Agent")
@@ -46,7 +53,7 @@ class TestSite(SiteCase):
             broken = self.ask(
                 "GET /v1/events?user=alice&token=s3cret HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: x"
             )
-        self.assertIn(b" 404 ", answer)
+        self.assertIn(b" 400 ", answer)
         self.assertIn(b" 400 ", broken)
         self.assertNotIn("s3cret", repr(logs))
         self.assertNotIn("k3y", repr(logs))

@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 
 from tests.gateway.wire import CLOSE, GOOD, PING, PONG, SiteCase, Wire
+from tutumstream.gateway.failures import FAILURES
 from tutumstream.gateway.platform import Change
 from tutumstream.gateway.streaming import CLOSE_DELAY, MESSAGE_LIMIT, PING_INTERVAL, PING_TIMEOUT, encode
+from tutumstream.gateway.upgrade import LONG_CLOSE_DELAY
 from tutumstream.testing import ScriptedPlatform
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "tutum" / "events"
@@ -67,9 +69,31 @@ class TestAdmission(StreamCase):
         self.clock.advance(CLOSE_DELAY)
         self.assertEqual(self.stream.clients, 0)
 
+    def test_another_sites_page_gets_nothing_with_a_browsers_credentials(self) -> None:
+        for origin in ("https://evil.example", "null", "http://stream.tutum.co.evil.example", "http://[", ""):
+            wire = Wire(self.site)
+            self.assertIn(" 101 ", wire.upgrade("/v1/events", f"Origin: {origin}", GOOD), origin)
+            self.assertEqual(wire.messages(), [UNAUTHORIZED], origin)
+
+    def test_who_knows_the_key_itself_may_come_from_any_page(self) -> None:
+        wire = Wire(self.site)
+        wire.upgrade("/v1/events?user=alice&token=k3y", "Origin: https://dashboard.example")
+        self.assertEqual(wire.messages(), [{"type": "auth"}])
+
+    def test_after_too_many_failures_the_close_comes_much_later(self) -> None:
+        for _ in range(FAILURES):
+            Wire(self.site).upgrade("/v1/events", "Authorization: ApiKey alice:wrong")
+        wire = Wire(self.site)
+        wire.upgrade("/v1/events", GOOD)
+        self.assertEqual(wire.messages(), [UNAUTHORIZED])
+        self.clock.advance(LONG_CLOSE_DELAY - 0.1)
+        self.assertEqual(wire.frames(), [])
+        self.clock.advance(0.1)
+        self.assertEqual([opcode for opcode, _ in wire.frames()], [CLOSE])
+
     def test_another_stream_of_tutums_is_said_not_to_be_there(self) -> None:
         wire = Wire(self.site)
-        self.assertIn(" 101 ", wire.upgrade("/v1/container/c1/logs/?tail=3", GOOD))
+        self.assertIn(" 101 ", wire.upgrade("/v1/container/c1/exec/?command=sh", GOOD))
         self.assertEqual(wire.messages(), [{"type": "error", "data": {"errorMessage": "NOT_FOUND"}}])
 
     def test_the_paths_of_other_streams_tell_nothing_without_credentials(self) -> None:
@@ -78,7 +102,7 @@ class TestAdmission(StreamCase):
         self.assertEqual(wire.messages(), [UNAUTHORIZED])
 
     def test_old_clients_handshakes_are_tolerated(self) -> None:
-        for header in ("User-Agent", "Origin: http://stream.tutum.co:443", "Origin: anything", "Origin: null"):
+        for header in ("User-Agent", "Origin: http://stream.tutum.co:443", "Origin: https://stream.tutum.co"):
             wire = Wire(self.site)
             self.assertIn(" 101 ", wire.upgrade("/v1/events", header, GOOD), header)
             self.assertEqual(wire.messages(), [{"type": "auth"}], header)

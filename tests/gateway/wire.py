@@ -11,7 +11,9 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.gateway.access import Access, Credentials
+from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
+from tutumstream.gateway.settings import Permission
 from tutumstream.gateway.site import GatewaySite
 from tutumstream.gateway.streaming import StreamFactory
 
@@ -80,12 +82,12 @@ class Wire:
 class SiteCase(SynchronousTestCase):
     """A site over a platform, on a clock of its own."""
 
-    def serve(self, platform: IPlatform, **options: Any) -> None:
+    def serve(self, platform: IPlatform, allow: frozenset[Permission] = frozenset(), **options: Any) -> None:
         """Make the site; Autobahn's timers follow the same clock as everything else."""
         self.clock = Clock()
         self.addCleanup(setattr, txaio.config, "loop", txaio.config.loop)
         self.stream = StreamFactory(self.clock, **options)
-        self.site = GatewaySite(self.clock, platform, ACCESS, self.stream)
+        self.site = GatewaySite(self.clock, platform, Gate(ACCESS, self.clock), self.stream, allow)
 
     def join(self) -> Wire:
         """A client that has been greeted."""

@@ -39,7 +39,7 @@ class Systemds(SynchronousTestCase):
 
     def test_status_is_one_line_and_sent_once_per_change(self) -> None:
         systemd = self.make()
-        board = Board(lambda: "", systemd.show)
+        board = Board(lambda: "", lambda snapshot: systemd.say(str(snapshot)))
         board.stream_is(Connected(1.0))
         board.destination_is("slack", Ok())
         board.destination_is("slack", Failing(1.0, "500\noops"))

@@ -11,6 +11,7 @@ import click
 
 from tutumstream import __version__
 from tutumstream.cli.dead_letters import dead_letters
+from tutumstream.cli.gateway_user import gateway_user
 from tutumstream.errors import TutumstreamError
 
 
@@ -51,3 +52,4 @@ def main() -> None:
 
 
 main.add_command(dead_letters)
+main.add_command(gateway_user)

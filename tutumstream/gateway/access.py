@@ -1,4 +1,4 @@
-"""Who may connect: every way in which Tutum's clients ever sent credentials, read and checked. Pure.
+"""Who may connect: every way in which Tutum's clients ever sent credentials, read and checked.
 
 The forms are those of protocol A2, taken from what the clients really put on the wire; stream and REST API take the
 same ones.
@@ -6,14 +6,27 @@ same ones.
 
 import base64
 import binascii
-import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from tutumstream.gateway.users import HashedKey, dummy
 
 AUTH_PARAMETERS: Final = frozenset({b"user", b"token", b"sid", b"auth"})
 """Query parameters that hold credentials: never logged, never repeated in an answer."""
+
+KEY_LIMIT: Final = 1024
+"""Bytes of a key; longer ones are not even hashed."""
+
+WRONG_REMEMBERED: Final = 1024
+
+Elsewhere = Callable[..., Deferred[Any]]
+"""Calls a function with its arguments, somewhere, and gives the result."""
 
 Query = Mapping[bytes, Sequence[bytes]]
 """A parsed query: percent signs and pluses decoded, all values of each name in order."""
@@ -81,28 +94,74 @@ def _split(pair: bytes) -> Presented | None:
     return Presented(user, key) if colon else None
 
 
-def _digest(user: bytes, key: bytes) -> bytes:
-    """One length for all pairs, so that a comparison takes the same time for all."""
-    return hashlib.sha256(b"%d:%b:%b" % (len(user), user, key)).digest()
-
-
 class Access:
     """The accounts that may connect.
 
+    A hashed key takes its time to check, so what was right once is remembered, by a digest that only this process can
+    make; and what was wrong lately, because clients of 2015 come back with it a thousand times a second.
+
     Args:
         users: several keys of one user are several entries. None at all: nobody may connect.
+        hashed: accounts of which only a hash is known.
+        elsewhere: runs what takes long, and gives its result; at once by default, in a thread where nothing may wait.
     """
 
-    def __init__(self, users: Sequence[Credentials]) -> None:
-        self._known = [(one.user, _digest(one.user.encode(), one.key.encode())) for one in users]
+    def __init__(
+        self,
+        users: Sequence[Credentials] = (),
+        hashed: Sequence[HashedKey] = (),
+        elsewhere: Elsewhere = maybeDeferred,
+    ) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._users = users
+        self._elsewhere = elsewhere
+        self.replace(hashed)
+
+    def replace(self, hashed: Sequence[HashedKey]) -> None:
+        """Other hashed accounts from now on; who is connected stays."""
+        self._hashed = tuple(hashed)
+        self._right = {self._digest(one.user.encode(), one.key.encode()): one.user for one in self._users}
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
 
     def granted(self, shown: Presented | None) -> str | None:
-        """The user's name where the credentials are right, None otherwise; takes the same time either way."""
+        """The user's name where the credentials are known to be right, None otherwise; the same time either way."""
         if shown is None:
             return None
-        digest = _digest(shown.user, shown.key)
+        digest = self._digest(shown.user, shown.key)
         found = None
-        for user, known in self._known:
+        for known, user in self._right.items():
             if hmac.compare_digest(digest, known):
                 found = user
         return found
+
+    def doubtful(self, shown: Presented | None) -> bool:
+        """Only `checked` can tell whether these are right: nobody has shown them lately."""
+        if shown is None or not self._hashed or len(shown.key) > KEY_LIMIT:
+            return False
+        return self._digest(shown.user, shown.key) not in self._wrong
+
+    def checked(self, shown: Presented) -> Deferred[str | None]:
+        """The user's name where the credentials are right, None otherwise. Takes as long for a user who is unknown."""
+        return Deferred.fromCoroutine(self._check(shown))
+
+    async def _check(self, shown: Presented) -> str | None:
+        asked = self._hashed
+        candidates = [one for one in asked if hmac.compare_digest(one.user.encode(), shown.user)] or [dummy()]
+        found = None
+        for one in candidates:
+            if await self._elsewhere(one.matches, shown.key):
+                found = one.user
+        if asked is not self._hashed:
+            return None
+        digest = self._digest(shown.user, shown.key)
+        if found is not None:
+            self._right[digest] = found
+        else:
+            self._wrong[digest] = None
+            while len(self._wrong) > WRONG_REMEMBERED:
+                self._wrong.popitem(last=False)
+        return found
+
+    def _digest(self, user: bytes, key: bytes) -> bytes:
+        """One length for all pairs, so that a comparison takes the same time for all."""
+        return hmac.digest(self._secret, b"%d:%b:%b" % (len(user), user, key), "sha256")

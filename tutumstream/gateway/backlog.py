@@ -22,6 +22,7 @@ class Backlog:
         pong: answers a ping.
         full: called once more than `limit` bytes wait; nothing is sent after that.
         limit: bytes of payload.
+        flow: called with True when the transport is full and with False when it has drained.
     """
 
     def __init__(
@@ -30,15 +31,18 @@ class Backlog:
         pong: Callable[[bytes], object],
         full: Callable[[], object],
         limit: int,
+        flow: Callable[[bool], object] = bool,
     ) -> None:
         self._send = send
         self._pong = pong
         self._full = full
         self._limit = limit
+        self._flow = flow
         self._waiting: deque[PreparedMessage] = deque()
         self._size = 0
         self._paused = False
         self._ended = False
+        self._then: Callable[[], object] | None = None
         self._ping: bytes | None = None
 
     def put(self, message: PreparedMessage) -> None:
@@ -52,6 +56,13 @@ class Backlog:
             self.stopProducing()
             self._full()
 
+    def when_empty(self, then: Callable[[], object]) -> None:
+        """Call this once, when all that was put has been sent; at once where nothing waits."""
+        if self._waiting:
+            self._then = then
+        else:
+            then()
+
     def answer(self, ping: bytes) -> None:
         """Answer a ping. Of several that came while the transport was full only the newest is (RFC 6455, 5.5.3)."""
         if self._paused:
@@ -64,10 +75,14 @@ class Backlog:
             message = self._waiting.popleft()
             self._size -= len(message.payload)
             self._send(message)
+        if not self._waiting and self._then is not None:
+            then, self._then = self._then, None
+            then()
 
     def pauseProducing(self) -> None:
         """The transport is full."""
         self._paused = True
+        self._flow(True)
 
     def resumeProducing(self) -> None:
         """The transport has drained."""
@@ -76,10 +91,13 @@ class Backlog:
             ping, self._ping = self._ping, None
             self._pong(ping)
         self._flush()
+        if not self._paused:
+            self._flow(False)
 
     def stopProducing(self) -> None:
         """The transport is gone."""
         self._ended = True
+        self._then = None
         self._waiting.clear()
         self._size = 0
         self._ping = None

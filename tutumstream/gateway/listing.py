@@ -27,8 +27,12 @@ COLLECTIONS: Final = (
     "tag",
     "image",
     "registry",
+    "repository",
 )
 """The collections of Tutum's REST API (protocol B4). Where the platform knows nothing of one, it is empty."""
+
+NAMED: Final = frozenset({"provider", "region", "nodetype", "az", "image", "registry", "tag", "repository"})
+"""The collections whose objects have a name instead of a uuid, possibly of several parts."""
 
 FILTERS: Final[Mapping[str, frozenset[str]]] = {
     "stack": frozenset({"uuid", "uuid__startswith", "name", "state"}),
@@ -75,15 +79,19 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     objects: Sequence[Mapping[str, Any]]
 
 
-def page(kind: str, resources: Sequence[Resource], query: Parameters, find: Find) -> Page:
-    """The page of a collection that a query asks for; raises `BadNumberError`."""
+def page(kind: str, resources: Sequence[Resource], query: Parameters, find: Find, place: str = "") -> Page:
+    """The page of a collection that a query asks for; raises `BadNumberError`.
+
+    Args:
+        place: the collection's path, Tutum's own by default.
+    """
     filters = {name: query[name] for name in sorted(FILTERS.get(kind, frozenset()) & query.keys())}
     limit = min(_number(query, "limit", DEFAULT_LIMIT) or LIMIT_CAP, LIMIT_CAP)
     offset = _number(query, "offset", 0)
     matching = [one for one in resources if all(_matches(one, name, wanted, find) for name, wanted in filters.items())]
 
     def path(start: int) -> str:
-        return f"/api/v1/{kind}/?" + urlencode({"limit": limit, "offset": start} | filters)
+        return f"{place or f'/api/v1/{kind}/'}?" + urlencode({"limit": limit, "offset": start} | filters)
 
     return Page(
         meta=Meta(

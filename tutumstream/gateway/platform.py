@@ -4,11 +4,13 @@ The scenario (scripted) and Docker (real) are two of them; the server half knows
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
+
+from tutumstream.errors import TutumstreamError
 
 KINDS: Final = ("stack", "service", "container", "nodecluster", "node", "action")
 """The objects that have events; each is a REST collection of the same name."""
@@ -25,6 +27,91 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     resource_uri: str
     parents: tuple[str, ...] = ()
+
+
+Verb = Literal["start", "stop", "redeploy", "scale", "terminate"]
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a client wants done.
+
+    Attributes:
+        target: containers that a service is to have, with `scale`; None for as many as it is to have already.
+        method, path, body, address, user_agent: of the request, for the action that comes of it.
+    """
+
+    verb: Verb
+    kind: str
+    uuid: str
+    target: int | None = None
+    method: str = "POST"
+    path: str = ""
+    body: str = ""
+    address: str = ""
+    user_agent: str = ""
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What came of an order: the object as it is now, and the URI of the action under which it is being done."""
+
+    resource: Resource
+    action: str
+
+
+class OrderError(TutumstreamError):
+    """An order is not carried out.
+
+    Attributes:
+        status: HTTP's number for the reason: 400, 404, 405, 409 or 503.
+        problem: in words.
+    """
+
+    def __init__(self, status: int, problem: str) -> None:
+        super().__init__(status, problem)
+        self.status = status
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of what a container wrote, its newline included.
+
+    Attributes:
+        text: never longer than what Docker keeps in one piece, 16 KiB or a little more.
+        stream: `stdout` or `stderr`.
+        timestamp: seconds since 1970, whole ones (protocol A8).
+        source: the container's name.
+    """
+
+    text: str
+    stream: str
+    timestamp: int
+    source: str
+
+
+class ILogReader(Interface):
+    """Who reads logs."""
+
+    def line(line: LogLine) -> None:
+        """Take the next; must not raise."""
+
+    def ended() -> None:
+        """No more will come. Not called after `close` of the reading."""
+
+
+class ILogs(Interface):
+    """A reading of logs that is under way."""
+
+    def pause() -> None:
+        """Bring nothing for now."""
+
+    def resume() -> None:
+        """Go on."""
+
+    def close() -> None:
+        """End it; harmless when it ended."""
 
 
 Listener = Callable[[Change], None]
@@ -49,3 +136,11 @@ class IPlatform(Interface):
 
     def get(kind: str, uuid: str) -> Resource | None:
         """One object, None where there is none."""
+
+    def perform(order: Order) -> Deferred[Taken]:
+        """Do something. Fires once it has begun; what becomes of it is told as changes, of the action too.
+        Fails with `OrderError`. The object's state allows it: that was checked."""
+
+    def logs(kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
+        """Read what a container, or the containers of a service, wrote: the last `tail` pieces, and with `follow` what
+        comes from then on. None where there is no such object or nothing can be read of it."""

@@ -10,8 +10,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tutumstream.errors import TutumstreamError
-from tutumstream.gateway.access import Access
+from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
+from tutumstream.gateway.settings import Permission
 from tutumstream.gateway.site import GatewaySite
 from tutumstream.gateway.streaming import StreamFactory
 
@@ -27,8 +28,9 @@ class GatewayService(Service):
         reactor: for time.
         endpoint: where to listen.
         platform: started and stopped together with the service.
-        access: who may connect.
+        gate: who may connect.
         on_failure: called once if the platform can't start, after that was logged; the gateway goes on answering 503.
+        allow: what is served beyond looking.
 
     Attributes:
         started: fires with the port as soon as clients may connect; fails where that can't be.
@@ -41,15 +43,16 @@ class GatewayService(Service):
         reactor: IReactorTime,
         endpoint: IStreamServerEndpoint,
         platform: IPlatform,
-        access: Access,
+        gate: Gate,
         on_failure: Callable[[Exception], object] | None = None,
+        allow: frozenset[Permission] = frozenset(),
     ) -> None:
         self.started: Deferred[IListeningPort] = Deferred()
         self._endpoint = endpoint
         self._platform = platform
         self._on_failure = on_failure
         self._stream = StreamFactory(reactor)
-        self._site = GatewaySite(reactor, platform, access, self._stream)
+        self._site = GatewaySite(reactor, platform, gate, self._stream, allow)
         self._port: IListeningPort | None = None
         self._start: Deferred[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None

@@ -1,20 +1,22 @@
-"""One port for both of Tutum's APIs: the Stream under `/v1/`, everything else to the REST API."""
+"""One port: the Stream API under `/v1/`, the REST API under `/api/v1/`, and Docker Cloud's forms of both."""
 
 from typing import Final, cast
 
-from autobahn.twisted.resource import WebSocketResource
-from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.logger import Logger
 from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tutumstream.gateway.access import Access, presented
+from tutumstream.gateway.answering import answered
+from tutumstream.gateway.dialect import STREAMS, is_tutum_stream, segments
+from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
-from tutumstream.gateway.rest import RestResource, failed
-from tutumstream.gateway.streaming import Admission, StreamFactory
+from tutumstream.gateway.rest import RestResource
+from tutumstream.gateway.settings import Permission
+from tutumstream.gateway.streaming import StreamFactory
+from tutumstream.gateway.upgrade import UpgradeResource, is_upgrade
 
 IDLE_TIMEOUT: Final = 60.0
 """Seconds after which an HTTP connection without a request is closed. Streams are not touched by it."""
@@ -32,7 +34,7 @@ class Channel(HTTPChannel):
 
     def headerReceived(self, line: bytes) -> bool:
         """Take one header line; False where the request was refused."""
-        if b":" not in line and _segments(self._path)[:1] == [b"v1"]:
+        if b":" not in line and is_tutum_stream(segments(self._path)):
             return True
         taken: bool = super().headerReceived(line)
         return taken
@@ -49,75 +51,38 @@ class SmallRequest(Request):
             super().handleContentChunk(data)
 
 
-def _segments(path: bytes) -> list[bytes]:
-    return [segment for segment in path.partition(b"?")[0].split(b"/") if segment]
+class Probes:
+    """`/healthz` and `/readyz`, for whoever keeps it running. Without credentials, so they tell nothing else."""
 
+    def __init__(self, platform: IPlatform) -> None:
+        self._platform = platform
 
-class Door:
-    """What Autobahn's resource takes for a factory: makes the one protocol whose request was judged already."""
-
-    def __init__(self, factory: StreamFactory, admission: Admission, user: str) -> None:
-        self._factory = factory
-        self._admission = admission
-        self._user = user
-
-    def buildProtocol(self, address: IAddress | None) -> Protocol:
-        """The protocol for this connection."""
-        return self._factory.admit(address, self._admission, self._user)
-
-
-class StreamResource(Resource):
-    """Everything under `/v1/`: always a WebSocket, whatever the credentials and the path (protocol A3)."""
-
-    isLeaf = True
-
-    def __init__(self, factory: StreamFactory, access: Access) -> None:
-        super().__init__()
-        self._factory = factory
-        self._access = access
-
-    def render(self, request: Request) -> bytes | int:
-        """Judge the request, then hand its connection over to Autobahn."""
-        upgrades = request.getHeader(b"upgrade") or b""
-        if b"websocket" not in [one.strip().lower() for one in upgrades.split(b",")]:
-            request.setResponseCode(426, b"Upgrade Required")
-            request.setHeader(b"upgrade", b"websocket")
-            return self._without_upgrade(request)
-        user = self._access.granted(presented(request.getHeader(b"authorization"), request.args or {}))
-        if user is None:
-            admission = Admission.UNAUTHORIZED
-        elif _segments(request.path) == [b"v1", b"events"]:
-            admission = Admission.GRANTED
-        else:
-            admission = Admission.NO_SUCH_STREAM
-        # Autobahn logs what it dislikes about a request: it shall not see credentials. Origins are not checked, as
-        # old clients send invented ones (protocol A10); there are no cookies that a foreign page could make use of.
-        request.uri = b"/v1/events"
-        request.requestHeaders.removeHeader(b"authorization")
-        request.requestHeaders.removeHeader(b"origin")
-        taken: bytes | int = WebSocketResource(Door(self._factory, admission, user or "")).render(request)
-        return taken
-
-    def _without_upgrade(self, request: Request) -> bytes:
-        reply = failed(request, 426, "this is the Stream API: connect with a WebSocket client")
-        request.setResponseCode(426, b"Upgrade Required")
-        return reply
+    def answer(self, request: Request, name: bytes) -> bytes:
+        """200 where all is well, 503 while the objects are not known."""
+        if name == b"readyz" and not self._platform.synced:
+            request.setResponseCode(503)
+            return answered(request, {"ready": False, "reasons": ["the objects are not known yet"]})
+        return answered(request, {"status": "ok"} if name == b"healthz" else {"ready": True, "reasons": []})
 
 
 class RootResource(Resource):
-    """Chooses the API by the path's first segment."""
+    """Chooses: an upgrade anywhere and all of Tutum's stream paths, the probes, or the REST API."""
 
     isLeaf = True
 
-    def __init__(self, stream: StreamResource, rest: RestResource) -> None:
+    def __init__(self, upgrades: UpgradeResource, rest: RestResource, probes: Probes) -> None:
         super().__init__()
-        self._stream = stream
+        self._upgrades = upgrades
         self._rest = rest
+        self._probes = probes
 
     def render(self, request: Request) -> bytes | int:
         """Pass the request on."""
-        if _segments(request.path)[:1] == [b"v1"]:
-            return self._stream.render(request)
+        path = segments(request.path)
+        if is_tutum_stream(path) or (is_upgrade(request) and path[-1:] and path[-1].decode("latin-1") in STREAMS):
+            return self._upgrades.render(request)
+        if len(path) == 1 and path[0] in (b"healthz", b"readyz"):
+            return self._probes.answer(request, path[0])
         return self._rest.render(request)
 
 
@@ -127,16 +92,26 @@ class GatewaySite(Site):
     Args:
         clock: for time-outs and delays; the reactor.
         platform: has the objects; not started here.
-        access: who may connect.
+        gate: who may connect.
         stream: the Stream's clients.
+        allow: what is served beyond looking.
     """
 
     _logger = Logger()
     noisy = False
     protocol = Channel  # type: ignore[assignment]  # Twisted's has a wrapper that can also become HTTP/2
 
-    def __init__(self, clock: IReactorTime, platform: IPlatform, access: Access, stream: StreamFactory) -> None:
-        root = RootResource(StreamResource(stream, access), RestResource(platform, access, clock))
+    def __init__(
+        self,
+        clock: IReactorTime,
+        platform: IPlatform,
+        gate: Gate,
+        stream: StreamFactory,
+        allow: frozenset[Permission] = frozenset(),
+    ) -> None:
+        root = RootResource(
+            UpgradeResource(stream, gate, platform, allow), RestResource(platform, gate, allow), Probes(platform)
+        )
         super().__init__(root, SmallRequest, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
         self.stream = stream
 

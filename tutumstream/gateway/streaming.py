@@ -1,13 +1,16 @@
 """The Stream API's server side: one feed of changes to any number of WebSocket clients.
 
-Every message is framed once for all clients. The handshake always succeeds (protocol A3): who may not listen hears so
-in an `error` message and is closed a little later, because clients of 2015 reconnect at once and without end.
+Every message is framed once for all clients of a dialect. On Tutum's paths the handshake always succeeds (protocol A3):
+who may not listen hears so in an `error` message and is closed a little later, because clients of 2015 reconnect at
+once and without end.
 """
 
 import json
+import time
 from collections.abc import Callable
-from enum import Enum
-from typing import Any, Final, cast
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Protocol, cast
+from uuid import uuid4
 
 import txaio
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -19,6 +22,7 @@ from twisted.internet.interfaces import IAddress, IConsumer, IReactorTime
 from twisted.logger import Logger
 
 from tutumstream.gateway.backlog import Backlog
+from tutumstream.gateway.dialect import TUTUM, Dialect
 from tutumstream.gateway.platform import Change
 
 CLOSE_DELAY: Final = 1.5
@@ -30,51 +34,84 @@ MESSAGE_LIMIT: Final = 64 * 1024
 """Bytes of one message from a client; they have nothing to say."""
 
 BACKLOG_LIMIT: Final = 4 * 1024 * 1024
+SESSIONS_LIMIT: Final = 2000
+"""Stream connections at one time, of all kinds: far beyond any team, and short of what ends a process."""
+
 GOING_AWAY: Final = 1001
 NORMAL: Final = 1000
 
 
-class Admission(Enum):
-    """How a connection is received."""
+def encode(change: Change, dialect: Dialect = TUTUM, uuid: str = "", at: float = 0.0) -> bytes:
+    """One event as the wire has it: all five keys, in the order of the documentation's example (protocol A5).
 
-    GRANTED = "auth"
-    UNAUTHORIZED = "UNAUTHORIZED"
-    NO_SUCH_STREAM = "NOT_FOUND"
+    Args:
+        uuid, at: the event's own, and when it is told; Docker Cloud's clients get both.
+    """
+    body: dict[str, Any] = {
+        "type": change.type,
+        "action": change.action,
+        "parents": [dialect.uri(parent) for parent in change.parents],
+        "resource_uri": dialect.uri(change.resource_uri),
+        "state": change.state,
+    }
+    if dialect.cloud:
+        body["uuid"] = uuid
+        body["datetime"] = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return json.dumps(body).encode()
 
-    def greeting(self) -> bytes:
-        """The first message, in the form that the clients look for (protocol A3, A4)."""
-        if self is Admission.GRANTED:
-            return b'{"type": "auth"}'
-        return json.dumps({"type": "error", "data": {"errorMessage": self.value}}).encode()
+
+class Filter(NamedTuple):
+    """What Docker Cloud's clients may ask for (protocol A12); Tutum's get everything. Empty means any."""
+
+    type: str = ""
+    object: str = ""
+    parents: frozenset[str] = frozenset()
+
+    def __call__(self, change: Change, dialect: Dialect) -> bool:
+        return (
+            self.type in ("", change.type)
+            and self.object in ("", change.resource_uri, dialect.uri(change.resource_uri))
+            and (not self.parents or not self.parents.isdisjoint(map(dialect.uri, change.parents)))
+        )
 
 
-def encode(change: Change) -> bytes:
-    """One event as the wire has it: all five keys, in the order of the documentation's example (protocol A5)."""
-    return json.dumps(
-        {
-            "type": change.type,
-            "action": change.action,
-            "parents": list(change.parents),
-            "resource_uri": change.resource_uri,
-            "state": change.state,
-        }
-    ).encode()
+EVERYTHING: Final = Filter()
+
+
+def refusal(why: str) -> bytes:
+    """An error in the form that the clients look for (protocol A3)."""
+    return json.dumps({"type": "error", "data": {"errorMessage": why}}).encode()
+
+
+class Visit(Protocol):
+    """What a client came for."""
+
+    def opened(self, client: "StreamProtocol") -> None:
+        """The handshake is done."""
+
+    def paused(self, is_paused: bool) -> None:
+        """The client can take no more for now, or again."""
+
+    def closed(self) -> None:
+        """The client is gone; only after `opened`."""
 
 
 class StreamProtocol(WebSocketServerProtocol):
-    """One client of the stream."""
+    """One client, whatever it came for."""
 
     # Not `log`: Autobahn uses that name itself.
     _logger = Logger()
 
     factory: "StreamFactory"
-    admission = Admission.UNAUTHORIZED
+    visit: Visit
     user = ""
 
     def connectionMade(self) -> None:
         """Take the transport over from the HTTP channel, which watched its buffer until now."""
         super().connectionMade()
-        self._backlog = Backlog(self._write, self.sendPong, self._evict, self.factory.backlog_limit)
+        self._backlog = Backlog(
+            self._write, self.sendPong, self._evict, self.factory.backlog_limit, lambda full: self.visit.paused(full)
+        )
         transport = cast(IConsumer, self.transport)
         transport.unregisterProducer()
         transport.registerProducer(self._backlog, True)
@@ -83,7 +120,7 @@ class StreamProtocol(WebSocketServerProtocol):
         """Accept, with no subprotocol: none was ever spoken here (protocol A10)."""
 
     def onOpen(self) -> None:
-        """Greet; from then on a client hears every change."""
+        """Let it have what it came for."""
         self.factory.opened(self)
 
     def onPing(self, payload: bytes) -> None:
@@ -105,6 +142,10 @@ class StreamProtocol(WebSocketServerProtocol):
             self._backlog.stopProducing()
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
+    def end(self, code: int, reason: str) -> None:
+        """Say goodbye once everything has been sent."""
+        self._backlog.when_empty(lambda: self.say_goodbye(code, reason))
+
     def _write(self, message: PreparedMessage) -> None:
         # Autobahn does not check this for prepared messages; nothing may follow a close frame (RFC 6455, 5.5.1).
         if self.state == self.STATE_OPEN:
@@ -124,19 +165,23 @@ class StreamFactory(WebSocketServerFactory):
         clock: for all delays. Autobahn's own timers follow `txaio.config.loop`, one for the whole process, which is
             set to this.
         backlog_limit: bytes that may wait for one client before it is cut off.
+        now: seconds since 1970.
     """
 
     _logger = Logger()
     protocol: Callable[[], StreamProtocol] = StreamProtocol  # type: ignore[assignment]  # see `admit`
 
-    def __init__(self, clock: IReactorTime, backlog_limit: int = BACKLOG_LIMIT) -> None:
+    def __init__(
+        self, clock: IReactorTime, backlog_limit: int = BACKLOG_LIMIT, now: Callable[[], float] = time.time
+    ) -> None:
         loop: Any = txaio
         loop.config.loop = clock
         super().__init__(reactor=clock, server="")
         self.backlog_limit = backlog_limit
         self._clock = clock
-        self._clients: dict[StreamProtocol, None] = {}
-        self._refused: dict[StreamProtocol, None] = {}
+        self._now = now
+        self._sessions: dict[StreamProtocol, None] = {}
+        self._listeners: dict[StreamProtocol, Listening] = {}
         self._ending = False
         self.setProtocolOptions(
             maxMessagePayloadSize=MESSAGE_LIMIT,
@@ -147,33 +192,43 @@ class StreamFactory(WebSocketServerFactory):
             perMessageCompressionAccept=_deflate,
         )
 
-    def admit(self, address: IAddress | None, admission: Admission, user: str) -> StreamProtocol:
+    def admit(self, address: IAddress | None, visit: Visit, user: str) -> StreamProtocol:
         """A protocol for a connection whose request was read and judged already."""
         protocol = cast(StreamProtocol, self.buildProtocol(address))
-        protocol.admission = admission
+        protocol.visit = visit
         protocol.user = user
         return protocol
 
+    def listening(self, dialect: Dialect = TUTUM, wants: Filter = EVERYTHING) -> Visit:
+        """The events, from now on."""
+        return Listening(self, dialect, wants)
+
+    def refusing(self, why: str, delay: float = CLOSE_DELAY) -> Visit:
+        """An error, and the close a little later."""
+        return Refusing(self, self._clock, why, delay)
+
     def opened(self, client: StreamProtocol) -> None:
         """The handshake is done."""
-        client.put(self.prepareMessage(client.admission.greeting()))
-        if self._ending:
-            client.say_goodbye(GOING_AWAY, "the gateway is stopping")
-        elif client.admission is Admission.GRANTED:
-            self._logger.info("Stream client {user} connected from {peer}", user=client.user, peer=client.peer)
-            self._clients[client] = None
-        else:
-            self._logger.info(
-                "Stream client at {peer} refused: {why}", peer=client.peer, why=client.admission.value.lower()
+        self._sessions[client] = None
+        if len(self._sessions) > SESSIONS_LIMIT:
+            self._logger.warn(
+                "More than {limit} stream clients; {peer} was cut off", limit=SESSIONS_LIMIT, peer=client.peer
             )
-            self._refused[client] = None
-            self._clock.callLater(CLOSE_DELAY, client.say_goodbye, NORMAL, client.admission.value)
+            client.dropConnection(abort=True)
+        elif self._ending:
+            client.visit.opened(client)
+            client.say_goodbye(GOING_AWAY, "the gateway is stopping")
+        else:
+            client.visit.opened(client)
 
     def closed(self, client: StreamProtocol, code: int | None, reason: str | None) -> None:
         """The connection is gone, or never got through its handshake."""
-        self._refused.pop(client, None)
-        if client in self._clients:
-            del self._clients[client]
+        if client not in self._sessions:
+            return
+        del self._sessions[client]
+        client.visit.closed()
+        if client in self._listeners:
+            del self._listeners[client]
             self._logger.info(
                 "Stream client {user} at {peer} left ({code}: {reason})",
                 user=client.user,
@@ -182,31 +237,83 @@ class StreamFactory(WebSocketServerFactory):
                 reason=reason,
             )
 
+    def join(self, client: StreamProtocol, listening: "Listening") -> None:
+        """It hears every change from now on."""
+        self._logger.info("Stream client {user} connected from {peer}", user=client.user, peer=client.peer)
+        self._listeners[client] = listening
+
     def tell(self, change: Change) -> None:
-        """Tell one change to every client."""
-        if not self._clients:
-            return
-        message = self.prepareMessage(encode(change))
-        for client in tuple(self._clients):
+        """Tell one change to every client who wants it."""
+        uuid, now = str(uuid4()), self._now()
+        messages: dict[Dialect, PreparedMessage] = {}
+        for client, listening in tuple(self._listeners.items()):
+            if not listening.wants(change, listening.dialect):
+                continue
+            message = messages.get(listening.dialect)
+            if message is None:
+                message = messages[listening.dialect] = self.prepareMessage(
+                    encode(change, listening.dialect, uuid, now)
+                )
             client.put(message)
 
     @property
     def clients(self) -> int:
         """How many listen."""
-        return len(self._clients)
+        return len(self._listeners)
 
     def interrupt(self, reason: str) -> None:
         """Close every client once; they may come back at once."""
-        for client in tuple(self._clients):
+        for client in tuple(self._listeners):
             client.say_goodbye(GOING_AWAY, reason)
 
     def end(self) -> Deferred[list[None]]:
         """Close every client, now and from now on; fires when the last is gone, in a few seconds at most."""
         self._ending = True
-        sessions = [*self._clients, *self._refused]
+        sessions = tuple(self._sessions)
         for client in sessions:
             client.say_goodbye(GOING_AWAY, "the gateway is stopping")
         return gatherResults([_when_closed(client) for client in sessions])
+
+
+class Listening(NamedTuple):
+    """Events, in one dialect."""
+
+    factory: StreamFactory
+    dialect: Dialect
+    wants: Filter
+
+    def opened(self, client: StreamProtocol) -> None:
+        """Greet, and tell everything from then on."""
+        # Docker Cloud's clients, too, wait for it or pass over it.
+        client.put(self.factory.prepareMessage(b'{"type": "auth"}'))
+        self.factory.join(client, self)
+
+    def paused(self, is_paused: bool) -> None:
+        """Changes are not held up for anybody."""
+
+    def closed(self) -> None:
+        """Nothing to end."""
+
+
+class Refusing(NamedTuple):
+    """One error, and the end."""
+
+    factory: StreamFactory
+    clock: IReactorTime
+    why: str
+    delay: float
+
+    def opened(self, client: StreamProtocol) -> None:
+        """Say why, and close later: clients of 2015 are back at once, and without end."""
+        StreamProtocol._logger.info("Stream client at {peer} refused: {why}", peer=client.peer, why=self.why.lower())
+        client.put(self.factory.prepareMessage(refusal(self.why)))
+        self.clock.callLater(self.delay, client.say_goodbye, NORMAL, self.why)
+
+    def paused(self, is_paused: bool) -> None:
+        """There is only one message."""
+
+    def closed(self) -> None:
+        """Nothing to end."""
 
 
 def _when_closed(client: StreamProtocol) -> Deferred[None]:

@@ -37,6 +37,10 @@ class Snapshot:
             reasons.append(f"journal: {self.journal}")
         return tuple(reasons)
 
+    def __str__(self) -> str:
+        troubled = [f"{name} {state}" for name, state in self.destinations.items() if str(state) != "ok"]
+        return "; ".join([f"stream {self.stream}", *troubled])
+
 
 class Board:
     """Collects what the rooms publish.

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from tutumstream.status.board import Snapshot
-
 
 class Systemd:
     """The unit's side of `Type=notify`.
@@ -35,10 +33,8 @@ class Systemd:
         if self._interval:
             self._watchdog.start(self._interval)
 
-    def show(self, snapshot: Snapshot) -> None:
-        """One line for `systemctl status`."""
-        troubled = [f"{name} {state}" for name, state in snapshot.destinations.items() if str(state) != "ok"]
-        status = "; ".join([f"stream {snapshot.stream}", *troubled])
+    def say(self, status: str) -> None:
+        """One line for `systemctl status`; the same again is not sent."""
         if status != self._status:
             self._status = status
             self._notify("STATUS=" + status.replace("\n", " "))

@@ -8,3 +8,10 @@ tutumstream = ServiceMaker(
     "Listens to a container platform's event stream and tells the right people.",
     "tutumstream",
 )
+
+tutumgateway = ServiceMaker(
+    "tutumgateway",
+    "tutumstream.gateway.tap",
+    "Serves Tutum's Stream and REST API over a Docker Engine.",
+    "tutumgateway",
+)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -21,7 +21,17 @@ from tutumstream.gateway.docker.inspector import Inspector
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.session import EngineClient, Session
-from tutumstream.gateway.platform import Change, IPlatform, Listener, Resource
+from tutumstream.gateway.platform import (
+    Change,
+    ILogReader,
+    ILogs,
+    IPlatform,
+    Listener,
+    Order,
+    OrderError,
+    Resource,
+    Taken,
+)
 
 PING_INTERVAL: Final = 10.0
 PING_TIMEOUT: Final = 5.0
@@ -110,6 +120,12 @@ class DockerPlatform:
 
     def list(self, kind: str) -> Sequence[Resource]:
         return list_resources(self._registry, kind)
+
+    def perform(self, order: Order) -> Deferred[Taken]:  # noqa: ARG002  (the interface's)
+        return fail(OrderError(405, "this version only looks at Docker"))
+
+    def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:  # noqa: ARG002
+        return None
 
     def reached(self, engine: Engine) -> None:
         if engine.swarm and not self._registry.node.engine.swarm:

@@ -3,11 +3,23 @@
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from tutumstream.gateway.platform import Change, IPlatform, Listener, Resource
+from tutumstream.gateway.platform import (
+    Change,
+    ILogReader,
+    ILogs,
+    IPlatform,
+    Listener,
+    Order,
+    OrderError,
+    Resource,
+    Taken,
+)
+from tutumstream.gateway.scenario.chatter import Chatter
+from tutumstream.gateway.scenario.objects import Container, Service
 from tutumstream.gateway.scenario.places import PLACES
 from tutumstream.gateway.scenario.shapes import resource
 from tutumstream.gateway.scenario.story import Story
@@ -71,6 +83,17 @@ class ScenarioPlatform:
         """One object."""
         one = self._world.find(kind, uuid)
         return resource(one, self._world) if one is not None else PLACES.get(f"/api/v1/{kind}/{uuid}/")
+
+    def perform(self, order: Order) -> Deferred[Taken]:  # noqa: ARG002  (the interface's)
+        """The story is written: nobody changes it."""
+        return fail(OrderError(405, "this is a scripted day: it can be watched, not changed"))
+
+    def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
+        """What the containers would have written."""
+        one = self._world.find(kind, uuid)
+        if not isinstance(one, Container | Service):
+            return None
+        return Chatter(self._clock, self._world, one, tail, follow, reader)
 
     def _step(self) -> None:
         self._next = self._clock.callLater(next(self._steps), self._step)

@@ -1,0 +1,305 @@
+"""Options and environment of the gateway become one frozen value, read and checked in one go: every mistake at once."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from tutumstream import listening
+from tutumstream.errors import DockerError, SettingsError
+from tutumstream.gateway.access import Credentials
+from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
+from tutumstream.gateway.exposure import Exposure, exposure
+from tutumstream.gateway.gate import ANY_ORIGIN, host_of
+from tutumstream.gateway.users import HashedKey, read_users
+
+LISTEN: Final = "tcp:8780:interface=127.0.0.1"
+TOKEN: Final = "TUTUM_TOKEN"  # noqa: S105  (the variable's name)
+
+LogFormat = Literal["console", "json"]
+LogLevel = Literal["debug", "info", "warn", "error"]
+Permission = Literal["logs", "control"]
+PERMISSIONS: Final = ("logs", "control")
+
+_NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)=(?P<url>.*)", re.DOTALL)
+
+
+def _lower(value: object) -> object:
+    return {"warning": "warn"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+def _switch(value: object) -> object:
+    words = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    if isinstance(value, bool):
+        return value
+    raise ValueError("on or off")
+
+
+Switch = Annotated[bool, BeforeValidator(_switch)]
+
+
+class Variables(BaseModel):
+    """The environment, typed. An empty variable counts as not set."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    TUTUMGATEWAY_LISTEN: str = LISTEN
+    TUTUMGATEWAY_USERS: str = ""
+    TUTUMGATEWAY_STATE_DIR: str = ""
+    STATE_DIRECTORY: str = ""
+    TUTUMGATEWAY_QUERY_AUTH: Switch = True
+    TUTUMGATEWAY_WITHOUT_TLS: Switch = False
+    TUTUMGATEWAY_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
+    TUTUMGATEWAY_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
+    DOCKER_HOST: str = DEFAULT_HOST
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """An engine to show; the name is part of all its objects' identities."""
+
+    name: str
+    url: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway is to do.
+
+    Attributes:
+        listen: a Twisted endpoint string.
+        scenario: the scripted platform instead of Docker.
+        engines: none with the scenario, else one at least.
+        users: accounts of the environment; `hashed` those of `users_file`.
+        allow: what is served beyond looking.
+        origins: hosts whose pages may use a browser's credentials.
+        state_dir: what is known stays here over a restart.
+    """
+
+    listen: str
+    scenario: bool
+    engines: tuple[Engine, ...]
+    users: tuple[Credentials, ...]
+    hashed: tuple[HashedKey, ...]
+    users_file: str
+    allow: frozenset[Permission]
+    query_auth: bool
+    origins: tuple[str, ...]
+    state_dir: Path
+    log_format: LogFormat | None
+    log_level: LogLevel
+
+
+def _from_disk(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+def read(
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    parse_endpoint: Callable[[str], object],
+    read_text: Callable[[str], str] = _from_disk,
+) -> Settings:
+    """Make settings of options and environment; an option beats its variable.
+
+    Args:
+        options: as `tap.Options` parsed them.
+        environment: variables.
+        parse_endpoint: checks a Twisted endpoint string; raises ValueError.
+        read_text: reads the users' file and secrets' files; raises OSError.
+
+    Raises:
+        SettingsError: with every mistake.
+    """
+    mistakes: list[str] = []
+    typed = {name: option for name, option in _OPTIONS.items() if options.get(option)}
+    known = {name: value for name, value in environment.items() if value.strip()}
+    known.update({name: _text(options[option]) for name, option in typed.items()})
+    engines = _engines(options, known, mistakes)
+    users = _users(known, read_text, mistakes)
+    hashed = _hashed(known.get("TUTUMGATEWAY_USERS", ""), read_text, mistakes)
+    if not users and not hashed and not mistakes:
+        mistakes.append(
+            "nobody may connect: name a file with --users (`tutumstream gateway-user NAME` makes its lines), "
+            "or set TUTUM_USERNAME and TUTUM_TOKEN"
+        )
+    try:
+        variables = Variables.model_validate(known)
+    except ValidationError as problem:
+        mistakes += [f"{error['loc'][0]}: {_words(error)}" for error in problem.errors(include_url=False)]
+        # What is wrong was told; the rest is looked at all the same.
+        variables = Variables()
+    _check_listen(
+        known.get("TUTUMGATEWAY_LISTEN", LISTEN), variables.TUTUMGATEWAY_WITHOUT_TLS, parse_endpoint, mistakes
+    )
+    allow = _allow(known.get("TUTUMGATEWAY_ALLOW", ""), mistakes)
+    origins = _origins(known.get("TUTUMGATEWAY_ORIGINS", ""), mistakes)
+    if mistakes:
+        raise SettingsError(_as_typed(mistakes, typed))
+    return Settings(
+        listen=variables.TUTUMGATEWAY_LISTEN,
+        scenario=bool(options.get("scenario")),
+        engines=engines,
+        users=users,
+        hashed=hashed,
+        users_file=variables.TUTUMGATEWAY_USERS,
+        allow=allow,
+        query_auth=variables.TUTUMGATEWAY_QUERY_AUTH,
+        origins=origins,
+        state_dir=_state_dir(variables),
+        log_format=variables.TUTUMGATEWAY_LOG_FORMAT,
+        log_level=variables.TUTUMGATEWAY_LOG_LEVEL,
+    )
+
+
+_OPTIONS: Final = {
+    "TUTUMGATEWAY_LISTEN": "listen",
+    "TUTUMGATEWAY_USERS": "users",
+    "TUTUMGATEWAY_ALLOW": "allow",
+    "TUTUMGATEWAY_STATE_DIR": "state-dir",
+    "TUTUMGATEWAY_QUERY_AUTH": "query-auth",
+    "TUTUMGATEWAY_WITHOUT_TLS": "without-tls",
+    "TUTUMGATEWAY_ORIGINS": "origin",
+    "TUTUMGATEWAY_LOG_FORMAT": "log-format",
+    "TUTUMGATEWAY_LOG_LEVEL": "log-level",
+}
+
+
+def _text(value: object) -> str:
+    """An option as its variable would be written."""
+    if isinstance(value, str):
+        return value
+    return ",".join(value) if isinstance(value, list) else "on"
+
+
+def _as_typed(mistakes: Sequence[str], typed: Mapping[str, str]) -> list[str]:
+    """Each mistake under the name that was typed: the option where there is one."""
+    return [
+        f"--{typed[name]}{separator}{rest}" if name in typed else mistake
+        for mistake in mistakes
+        for name, separator, rest in [mistake.partition(":")]
+    ]
+
+
+def _engines(options: Mapping[str, Any], known: Mapping[str, str], mistakes: list[str]) -> tuple[Engine, ...]:
+    named = options.get("engine") or []
+    if options.get("scenario"):
+        if named:
+            mistakes.append("--scenario and --engine: choose one")
+        return ()
+    if not named:
+        found = [("DOCKER_HOST", Engine("local", known.get("DOCKER_HOST", DEFAULT_HOST)))]
+    else:
+        found = [("--engine", _engine(text)) for text in named]
+    for place, engine in found:
+        try:
+            parse_docker_host(engine.url)
+        except DockerError as problem:
+            mistakes.append(f"{place}: {problem}")
+    if len(found) > 1:
+        mistakes.append("--engine: this version can show one engine only")
+    return tuple(engine for _, engine in found)
+
+
+def _engine(text: str) -> Engine:
+    parts = _NAMED.fullmatch(text)
+    return Engine(parts["name"], parts["url"]) if parts else Engine("local", text)
+
+
+def _users(known: Mapping[str, str], read_text: Callable[[str], str], mistakes: list[str]) -> tuple[Credentials, ...]:
+    user, token, path = known.get("TUTUM_USERNAME"), known.get(TOKEN), known.get(f"{TOKEN}_FILE")
+    if token is not None and path is not None:
+        mistakes.append(f"{TOKEN} and {TOKEN}_FILE: set only one of them")
+        return ()
+    if path is not None:
+        try:
+            token = read_text(path).strip()
+        except (OSError, UnicodeDecodeError) as problem:
+            mistakes.append(f"{TOKEN}_FILE: {path} can't be read: {_reason(problem)}")
+            return ()
+        if not token:
+            mistakes.append(f"{TOKEN}_FILE: {path} is empty")
+            return ()
+    if user is None and token is None:
+        return ()
+    if user is None or token is None:
+        mistakes.append(f"TUTUM_USERNAME and {TOKEN}: set both or none")
+        return ()
+    if ":" in user:
+        mistakes.append("TUTUM_USERNAME: a user's name has no colon")
+        return ()
+    return (Credentials(user, token),)
+
+
+def read_hashed(path: str, read_text: Callable[[str], str] = _from_disk) -> tuple[HashedKey, ...]:
+    """The accounts of a users' file; raises `SettingsError`."""
+    mistakes: list[str] = []
+    found = _hashed(path, read_text, mistakes)
+    if mistakes:
+        raise SettingsError([mistake.partition(": ")[2] for mistake in mistakes])
+    return found
+
+
+def _hashed(path: str, read_text: Callable[[str], str], mistakes: list[str]) -> tuple[HashedKey, ...]:
+    if not path:
+        return ()
+    try:
+        found, wrong = read_users(read_text(path))
+    except (OSError, UnicodeDecodeError) as problem:
+        mistakes.append(f"TUTUMGATEWAY_USERS: {path} can't be read: {_reason(problem)}")
+        return ()
+    mistakes += [f"TUTUMGATEWAY_USERS: {path}, {mistake}" for mistake in wrong]
+    if not found and not wrong:
+        mistakes.append(
+            f"TUTUMGATEWAY_USERS: {path} names nobody; add the line that `tutumstream gateway-user NAME` prints"
+        )
+    return tuple(found)
+
+
+def _check_listen(listen: str, without_tls: bool, parse_endpoint: Callable[[str], object], mistakes: list[str]) -> None:
+    if wrong := listening.problem_with(listen, parse_endpoint):
+        mistakes.append(f"TUTUMGATEWAY_LISTEN: {wrong}")
+        return
+    if exposure(listen) is Exposure.READABLE and not without_tls:
+        mistakes.append(
+            "TUTUMGATEWAY_LISTEN: API keys would cross the network unencrypted: use an ssl: endpoint, or an interface "
+            "of this machine only (interface=127.0.0.1), or say --without-tls (TUTUMGATEWAY_WITHOUT_TLS=on) where "
+            "something in front of it encrypts"
+        )
+
+
+def _allow(text: str, mistakes: list[str]) -> frozenset[Permission]:
+    words = [word for word in re.split(r"[,\s]+", text.lower()) if word]
+    unknown = sorted(set(words) - set(PERMISSIONS))
+    if unknown:
+        mistakes.append(f"TUTUMGATEWAY_ALLOW: {', '.join(unknown)}: there is only logs, and control")
+    return frozenset(one for one in PERMISSIONS if one in words)
+
+
+def _origins(text: str, mistakes: list[str]) -> tuple[str, ...]:
+    found = []
+    for word in (word for word in re.split(r"[,\s]+", text) if word):
+        host = word if word == ANY_ORIGIN else host_of(word if "//" in word else f"//{word}")
+        if host is None:
+            mistakes.append(f"TUTUMGATEWAY_ORIGINS: {word!r} is no host; tutum.example.com and https://x:8443 are")
+        else:
+            found.append(host)
+    return tuple(found)
+
+
+def _state_dir(variables: Variables) -> Path:
+    # systemd gives a colon-separated list where a unit has several (systemd.exec).
+    chosen = variables.TUTUMGATEWAY_STATE_DIR or variables.STATE_DIRECTORY.split(":")[0]
+    return Path(chosen) if chosen else Path(platformdirs.user_state_path("tutumgateway"))
+
+
+def _reason(problem: OSError | UnicodeDecodeError) -> str:
+    return problem.strerror or "an input/output error" if isinstance(problem, OSError) else "it is not UTF-8 text"
+
+
+def _words(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
