@@ -3,16 +3,20 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 
 from tutumstream.errors import DockerError
-from tutumstream.gateway.docker.facts import Container, Engine
-from tutumstream.gateway.docker.hints import read_hint
+from tutumstream.gateway.docker.facts import Container, Engine, Membership
+from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 from tutumstream.gateway.docker.reading import read_labels
 from tutumstream.gateway.docker.registry import Registry
+from tutumstream.gateway.docker.resources import get_resource
+from tutumstream.gateway.docker.swarm.census import Census
+from tutumstream.gateway.docker.swarm.facts import Swarm
+from tutumstream.gateway.docker.swarm.reading import read_machines, read_services, read_tasks
 from tutumstream.gateway.docker.transport import Feed
 from tutumstream.gateway.platform import Change
 
@@ -24,6 +28,8 @@ START = 1_790_000_000
 """A time before all captures."""
 
 ENDPOINT = "test"
+NODE = "ox5cnp4emm9rvd291q6whrcul"
+CLUSTER = "egzc9watb1i0p95oqdy3rpcck"
 
 
 def container_id(number: int) -> str:
@@ -106,18 +112,36 @@ class Truth:
             self.containers[own] = msgspec.structs.replace(known, error="exec: not found", exit_code=127)
 
 
+class Answers:
+    """The answers of a manager that were recorded: of each, only what had changed."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, object]] = {"nodes": {}, "tasks": {}, "services": {}}
+
+    def take(self, changed: dict[str, list[Any]]) -> Swarm:
+        """The whole answer."""
+        for kind, rows in self._rows.items():
+            rows.update({row["ID"]: row for row in changed.get(kind, ())})
+            for own in changed.get(f"no {kind}", ()):
+                del rows[own]
+        nodes, tasks, services = (json.dumps(list(rows.values())).encode() for rows in self._rows.values())
+        return Swarm(machines=read_machines(nodes), tasks=read_tasks(tasks), services=read_services(services))
+
+
 class Told:
     """A registry that is fed a stream, and looks at the truth as often as it asks for it."""
 
     def __init__(self, truth: Truth | None = None) -> None:
         self.truth = truth or Truth()
         self.registry = Registry(ENDPOINT, START)
+        self.census = Census(self.registry)
+        self.answers = Answers()
         self.changes: list[Change] = []
 
     def hear(self, line: bytes, *, look: bool = True) -> None:
         """One line; the truth is what it was made before."""
         hint = read_hint(line)
-        if hint is not None:
+        if hint is not None and not isinstance(hint, SwarmHint):
             heard = self.registry.hint(hint, hint.at / SECOND)
             self.changes += heard.changes
             if heard.look and look:
@@ -147,11 +171,27 @@ class Told:
         return lines
 
     def name(self, change: Change) -> str:
-        own = change.resource_uri.split("/")[-2]
-        known = self.registry.find(own)
-        groups = self.registry.groups
-        one = known.container if known else groups.services.get(own) or groups.stacks.get(own)
-        return one.name if one else ENDPOINT
+        kind, own = change.resource_uri.split("/")[-3:-1]
+        shown = get_resource(self.registry, kind, own) or {}
+        return str(shown.get("action") or shown.get("name") or shown.get("nickname"))
+
+    def count(self, swarm: Swarm, at: float) -> None:
+        """What a swarm's managers say, asked just before."""
+        self.changes += self.census.take(swarm, at - 0.01, at)
+
+    def join(self, node: str = NODE, cluster: str = CLUSTER, at: float = START) -> None:
+        """The engine is a manager of a swarm from now on."""
+        member = Membership(state="active", node=node, manager=True, cluster=cluster, cluster_name="default")
+        self.changes += self.registry.describe_engine(Engine(hostname="vm", swarm=member), at)
+
+    def replay_story(self) -> None:
+        """A swarm's day: its events, and what its managers answered in between."""
+        for line in (CORPUS / "31-swarm-story.jsonl").read_bytes().splitlines():
+            found = json.loads(line)
+            if "event" in found:
+                self.replay(iter([json.dumps(found["event"]).encode()]))
+            else:
+                self.count(self.answers.take(found), found["at"])
 
 
 def capture(name: str) -> Iterator[bytes]:
@@ -174,7 +214,8 @@ class FakeEngine:
         self.feeds: list[Feed] = []
         self.unreadable: set[str] = set()
         self.waiting: list[Deferred[None]] = []
-        self.swarm = False
+        self.membership: Membership | None = None
+        self.swarms = Swarm()
         self.closed = False
 
     def negotiate(self) -> Deferred[str]:
@@ -186,7 +227,10 @@ class FakeEngine:
         return self._answer("ping", lambda: None)
 
     def info(self) -> Deferred[Engine]:
-        return self._answer("info", lambda: Engine(hostname="vm", version="20.10.24", swarm=self.swarm))
+        return self._answer("info", lambda: Engine(hostname="vm", version="20.10.24", swarm=self.membership))
+
+    def swarm(self) -> Deferred[Swarm]:
+        return self._answer("swarm", lambda: self.swarms)
 
     def containers(self) -> Deferred[list[str]]:
         return self._answer("containers", lambda: list(self.truth.containers))

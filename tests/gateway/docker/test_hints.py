@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import CORPUS, START, container_id, event
-from tutumstream.gateway.docker.hints import read_hint
+from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 
 
 class ReadHintTests(SynchronousTestCase):
@@ -42,10 +42,14 @@ class ReadHintTests(SynchronousTestCase):
         self.assertIsNone(read_hint(event("connect", 9, kind="network", container=container_id(4))))
         self.assertIsNone(read_hint(event("disconnect", 9, kind="network", container="../secrets")))
 
+    def test_services_and_nodes_are_a_reason_to_ask_the_swarm(self) -> None:
+        for kind in ("service", "node"):
+            self.assertEqual(read_hint(event("remove", kind=kind)), SwarmHint())
+
     def test_what_changes_no_state_is_no_hint(self) -> None:
         for action in ("exec_create: sh", "exec_die", "health_status: healthy", "attach", "top", "pause", "oom"):
             self.assertIsNone(read_hint(event(action)))
-        for kind in ("image", "volume", "daemon", "service"):
+        for kind in ("image", "volume", "daemon", "secret"):
             self.assertIsNone(read_hint(event("create", kind=kind)))
 
     def test_an_id_that_is_none_is_no_hint(self) -> None:

@@ -6,6 +6,7 @@ from zope.interface.verify import verifyObject
 
 from tests.gateway.docker.model import START, FakeEngine, compose, container, container_id, event
 from tutumstream.errors import DockerError
+from tutumstream.gateway.docker.facts import Membership
 from tutumstream.gateway.docker.platform import LONGEST_PAUSE, DockerPlatform, docker_platform, pause_before
 from tutumstream.gateway.docker.transport import Feed
 from tutumstream.gateway.platform import Change, IPlatform
@@ -384,8 +385,8 @@ class PlatformTests(SynchronousTestCase):
         self.pass_time(2)
         self.assertEqual(self.told(), ["node update Deployed"])
 
-    def test_part_of_a_swarm_is_taken_as_an_engine(self) -> None:
-        self.engine.swarm = True
+    def test_a_worker_of_a_swarm_is_taken_as_an_engine(self) -> None:
+        self.engine.membership = Membership(state="active", node="n" * 25)
         self.start()
         self.assertEqual(len(self.platform.list("node")), 1)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import CORPUS, container_id
-from tutumstream.gateway.docker.facts import Binding, Port
+from tutumstream.gateway.docker.facts import Binding, Membership, Port
 from tutumstream.gateway.docker.reading import (
     ITEMS_LIMIT,
     TEXT_LIMIT,
@@ -137,7 +137,17 @@ class ReadOthersTests(SynchronousTestCase):
     def test_the_engine_is_read(self) -> None:
         engine = read_engine((CORPUS / "30-api-info.json").read_bytes())
         self.assertEqual((engine.hostname, engine.version, engine.graphdriver), ("vm", "20.10.24+dfsg1", "overlay2"))
-        self.assertEqual((engine.execdriver, engine.cpus, engine.memory, engine.swarm), ("runc", 2, 24105, True))
+        self.assertEqual((engine.execdriver, engine.cpus, engine.memory), ("runc", 2, 24105))
+        self.assertEqual(
+            engine.swarm,
+            Membership(
+                state="active",
+                node="kdfle5rzs70sgzid28bk4cbv0",
+                manager=True,
+                cluster="eskksbbi9h525rt9gbg1at75u",
+                cluster_name="default",
+            ),
+        )
 
     def test_an_engine_that_says_nothing_is_an_engine(self) -> None:
         self.assertEqual(read_engine(b"{}").cpus, 0)

@@ -44,6 +44,7 @@ class CapturesTests(SynchronousTestCase):
                 *self.stopped("web"),
                 "container update Running web",
                 "service update Running web",
+                "action create Success Container Restart",
                 *self.stopped("web"),
                 "container delete Terminated web",
                 "service delete Terminated web",
@@ -447,7 +448,7 @@ class RegistryTests(SynchronousTestCase):
             (change.type, change.action, change.state, change.parents), ("node", "update", "Unreachable", ())
         )
         self.assertEqual(registry.reach("Unreachable"), [])
-        registry.describe_engine(Engine(hostname="vm"))
+        registry.describe_engine(Engine(hostname="vm"), START)
         registry.seen_alive(START + 50)
         self.assertEqual((registry.node.engine.hostname, registry.node.last_seen), ("vm", START + 50))
 

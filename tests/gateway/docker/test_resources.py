@@ -32,7 +32,7 @@ DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [1-9]\d? [A-Z][a-z]{2} \d{4} 
 class ResourcesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.told = Told()
-        self.told.registry.describe_engine(Engine(hostname="vm", version="20.10.24", cpus=2, memory=1024))
+        self.told.registry.describe_engine(Engine(hostname="vm", version="20.10.24", cpus=2, memory=1024), START)
         fixture = read_container((CORPUS / "30-api-container-inspect.json").read_bytes())
         self.put(fixture, container(2, "shop_web_2", "exited", labels=compose("web"), exit_code=137, finished=SECOND))
         self.put(container(3, "solo"))

@@ -1,4 +1,4 @@
-"""The Docker client. It knows one verb, GET, and five paths; nobody else's text ever becomes part of one.
+"""The Docker client. It knows one verb, GET, and eight paths; nobody else's text ever becomes part of one.
 
 Docker's socket is as good as root, so what can't be asked for can't be abused: no archive, no logs, no attach (which is
 a GET that writes), no secrets.
@@ -23,6 +23,8 @@ from tutumstream.gateway.docker.address import parse_docker_host
 from tutumstream.gateway.docker.explain import NOT_DOCKER, explain, was_cancelled
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.reading import container_id, read_container, read_engine, read_ids
+from tutumstream.gateway.docker.swarm.facts import Swarm
+from tutumstream.gateway.docker.swarm.reading import read_machines, read_services, read_tasks
 from tutumstream.gateway.docker.transport import Agents, Feed, read_body, unix_agents
 
 T = TypeVar("T")
@@ -39,14 +41,21 @@ _SMALL: Final = 64 * 1024
 _OBJECT: Final = 16 * 1024 * 1024
 _LIST: Final = 64 * 1024 * 1024
 
-_ALLOWED = re.compile(r"/_ping|/v1\.\d{1,3}/(?:info|events|containers/json|containers/[0-9a-f]{64}/json)(?:\?.*)?")
+_ALLOWED = re.compile(
+    r"/_ping|/v1\.\d{1,3}/(?:info|events|nodes|tasks|services|containers/json|containers/[0-9a-f]{64}/json)(?:\?.*)?"
+)
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})", re.ASCII)
 
 # Both are lines of JSON; from API 1.52 on an engine offers other forms to clients that don't say what they want.
 _HEADERS: Final = Headers({"Accept": ["application/x-ndjson, application/json"], "User-Agent": ["tutumstream"]})
 
 # Podman < 4.4 loses `die` where `event` is filtered, and labels hide whole types: only types are asked for.
-_EVENTS: Final = urlencode({"filters": json.dumps({"type": ["container", "network"]})})
+_EVENTS: Final = urlencode({"filters": json.dumps({"type": ["container", "network", "service", "node"]})})
+
+
+_PROXY: Final = (
+    "; a proxy in between must allow PING, INFO, EVENTS and CONTAINERS, and for a swarm also SERVICES, TASKS and NODES"
+)
 
 
 class _Answer(NamedTuple):
@@ -88,6 +97,10 @@ class DockerClient:
         """One container, None where there is none of this id (64 hex digits)."""
         return Deferred.fromCoroutine(self._inspect(container))
 
+    def swarm(self) -> Deferred[Swarm]:
+        """All that the managers of a swarm know of it. Fails where this engine is none of them."""
+        return Deferred.fromCoroutine(self._swarm())
+
     def events(self, feed: Feed) -> Deferred[None]:
         """Open the event stream; fires when its head has come. From then on nothing is missing in the feed."""
         return Deferred.fromCoroutine(self._events(feed))
@@ -118,6 +131,12 @@ class DockerClient:
         path = self._path(f"/containers/{container}/json")
         answer = await self._get(self._agents.requests, path, _OBJECT, HEAD_TIMEOUT)
         return None if answer.code == 404 else self._decoded(answer, read_container)
+
+    async def _swarm(self) -> Swarm:
+        # One after the other, services last: whatever happens in between then looks like something on its way.
+        machines = await self._read("/nodes", _LIST, read_machines)
+        tasks = await self._read("/tasks", _LIST, read_tasks)
+        return Swarm(machines=machines, tasks=tasks, services=await self._read("/services", _LIST, read_services))
 
     async def _events(self, feed: Feed) -> None:
         path = self._path("/events?" + _EVENTS)
@@ -163,7 +182,7 @@ class DockerClient:
 
     def _unexpected(self, answer: _Answer) -> DockerError:
         said = escaped(answer.body[:200].decode("utf-8", "replace"), 200)
-        advice = "; a proxy in between must allow PING, INFO, EVENTS and CONTAINERS" if answer.code == 403 else ""
+        advice = _PROXY if answer.code == 403 else ""
         return DockerError(self.host, f"it answers with HTTP status {answer.code}: {said}{advice}")
 
     def _path(self, path: str) -> str:

@@ -84,8 +84,25 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     options: Options = Options()
 
 
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine's part in a swarm.
+
+    Attributes:
+        state: `active`; `pending`, `error` or `locked` while that is not settled.
+        node: the swarm's id of this engine.
+        manager: it can be asked about the whole swarm.
+        cluster: the swarm's id; "" where only a manager would know, or the managers have no leader now.
+    """
+
+    state: str
+    node: str = ""
+    manager: bool = False
+    cluster: str = ""
+    cluster_name: str = ""
+
+
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/info` says about the machine. `memory` is in MB; `swarm`: it is part of one."""
+    """What `/info` says about the machine. `memory` is in MB; `swarm` is None where it belongs to none."""
 
     hostname: str = ""
     version: str = ""
@@ -93,7 +110,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     execdriver: str = ""
     cpus: int = 0
     memory: int = 0
-    swarm: bool = False
+    swarm: Membership | None = None
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):

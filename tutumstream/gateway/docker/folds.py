@@ -18,7 +18,11 @@ SCALING: Final = "Scaling"
 REDEPLOYING: Final = "Redeploying"
 TERMINATING: Final = "Terminating"
 TERMINATED: Final = "Terminated"
+NOT_RUNNING: Final = "Not running"
+DEPLOYING: Final = "Deploying"
 DEPLOYED: Final = "Deployed"
+PARTLY_DEPLOYED: Final = "Partly deployed"
+EMPTY: Final = "Empty cluster"
 UNREACHABLE: Final = "Unreachable"
 STACK_NOT_RUNNING: Final = "Not Running"
 """With a capital R for stacks, and for stacks only (protocol A6)."""
@@ -101,6 +105,8 @@ def stack_state(services: Collection[str]) -> str:
         return STACK_NOT_RUNNING
     if REDEPLOYING in states:
         return REDEPLOYING
+    if states == {NOT_RUNNING}:
+        return STACK_NOT_RUNNING
     for whole in ({RUNNING}, {STOPPED}, {TERMINATED}):
         if states == whole:
             return whole.pop()
@@ -112,3 +118,11 @@ def stack_state(services: Collection[str]) -> str:
         if states <= allowed:
             return settling
     return PARTLY_RUNNING
+
+
+def cluster_state(nodes: Collection[str]) -> str:
+    """The state of a node cluster from those of its nodes."""
+    states = set(nodes)
+    if not states:
+        return EMPTY
+    return states.pop() if len(states) == 1 and states <= {DEPLOYED, DEPLOYING} else PARTLY_DEPLOYED

@@ -1,6 +1,7 @@
 """Services and stacks: what containers make together, and the changes of it. Pure.
 
-They exist as long as a container belongs to them, and are shown for a while after that.
+They exist as long as a container belongs to them or a swarm's managers list them, and are shown for a while after
+that.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,14 +11,36 @@ import msgspec
 
 from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.identity import Place, resource_uri
+from tutumstream.gateway.docker.swarm.facts import Ordered
+from tutumstream.gateway.docker.swarm.folds import Count
 from tutumstream.gateway.platform import Change
 
 
 class Member(msgspec.Struct, frozen=True):
-    """What a service needs to know of one of its containers; `replaced` while Compose exchanges it."""
+    """What a service needs to know of one of its containers.
+
+    Attributes:
+        replaced: Compose exchanges it just now.
+        past: it has ended for good, and another one takes its place.
+    """
 
     state: str
     replaced: bool = False
+    past: bool = False
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a swarm's managers say about a service: its state, and how much of it runs.
+
+    Attributes:
+        service: None once they don't list it any more.
+        problem: why not all of it runs.
+    """
+
+    state: str
+    service: Ordered | None = None
+    count: Count = Count(0, 0)
+    problem: str = ""
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +82,7 @@ class Groups:
     def __init__(self) -> None:
         self.services: Final[dict[str, Service]] = {}
         self.stacks: Final[dict[str, Stack]] = {}
+        self.orders: Final[dict[str, Orders]] = {}
         self._members: Final[dict[str, dict[str, Member]]] = {}
         self._services_of: Final[dict[str, dict[str, None]]] = {}
 
@@ -74,11 +98,14 @@ class Groups:
         """Put a container's newest state where it belongs. Tells of the service and the stack if they are new by that:
         the stack comes before its first service, and a service before its first container."""
         self._members.setdefault(place.service, {})[container] = member
+        known = self.services.get(place.service)
+        if known is None or known.destroyed:
+            yield from self._raise(place, now)
+
+    def _raise(self, place: Place, now: float) -> Iterator[Change]:
+        known = self.services.get(place.service)
         if place.stack is not None:
             self._services_of.setdefault(place.stack, {})[place.service] = None
-        known = self.services.get(place.service)
-        if known is not None and not known.destroyed:
-            return
         service = Service(
             uuid=place.service,
             name=place.service_name,
@@ -92,6 +119,24 @@ class Groups:
             type="service", action="create", state=service.state, resource_uri=service.uri, parents=service.parents
         )
 
+    def order(self, place: Place, orders: Orders, now: float) -> Iterator[Change]:
+        """Take what a swarm's managers say about a service, but for its state: that is left to `decide`, once all of
+        its containers are known. Tells of it, and of its stack, if they are new by that."""
+        known = self.services.get(place.service)
+        new = known is None or bool(known.destroyed)
+        # However fast it was, nothing runs at once.
+        begun = folds.STARTING if orders.state in _BEGUN else orders.state
+        state = begun if known is None or known.destroyed else known.state
+        self._members.setdefault(place.service, {})
+        self.orders[place.service] = msgspec.structs.replace(orders, state=state)
+        if new:
+            yield from self._raise(place, now)
+
+    def decide(self, service: str, state: str, now: float) -> Iterator[Change]:
+        """The state that its managers say it is in."""
+        self.orders[service] = msgspec.structs.replace(self.orders[service], state=state)
+        yield from self.settle(service, now)
+
     def remove(self, service: str, container: str) -> None:
         """The container belongs there no more; `settle` draws the conclusions."""
         self._members.get(service, {}).pop(container, None)
@@ -99,10 +144,14 @@ class Groups:
     def settle(self, service: str, now: float) -> Iterator[Change]:
         """Fold a service and its stack again, and tell what changed by it."""
         known = self.services[service]
-        gone = not self._members[service]
-        state = self._fold_service(service)
+        if known.destroyed:
+            return
+        orders = self.orders.get(service)
+        gone = not self._members[service] and (orders is None or orders.service is None)
+        state = folds.TERMINATED if gone else self._fold_service(service)
         if gone:
             del self._members[service]
+            self.orders.pop(service, None)
             if known.stack is not None:
                 del self._services_of[known.stack][service]
         if state != known.state or gone:
@@ -145,7 +194,10 @@ class Groups:
             yield Change(type="stack", action="delete" if gone else "update", state=state, resource_uri=known.uri)
 
     def _fold_service(self, uuid: str) -> str:
-        members = self._members[uuid].values()
+        if uuid in self.orders:
+            return self.orders[uuid].state
+        everybody = self._members[uuid].values()
+        members = [member for member in everybody if not member.past] or everybody
         return folds.service_state(
             [member.state for member in members if not member.replaced],
             [member.state for member in members if member.replaced],
@@ -153,6 +205,9 @@ class Groups:
 
     def _fold_stack(self, uuid: str) -> str:
         return folds.stack_state([self.services[service].state for service in self._services_of[uuid]])
+
+
+_BEGUN: Final = frozenset({folds.RUNNING, folds.PARTLY_RUNNING, folds.NOT_RUNNING, folds.SCALING})
 
 
 def _outdated(rows: Iterable[Service | Stack], before: float) -> list[str]:

@@ -23,6 +23,9 @@ _ACTIONS: Final = frozenset(
 _NOT_LABELS: Final = frozenset({"name", "image", "exitCode", "signal", "execID", "oldName"})
 
 
+_SWARM_KINDS: Final = frozenset({"service", "node"})
+
+
 class _Actor(msgspec.Struct):
     id: str = msgspec.field(name="ID", default="")
     attributes: dict[str, Any] | None = msgspec.field(name="Attributes", default=None)
@@ -39,8 +42,13 @@ class _Line(msgspec.Struct):
 _line = msgspec.json.Decoder(_Line)
 
 
-def read_hint(line: bytes) -> Hint | None:
-    """The hint in a line of the stream, None where it concerns no container's state.
+class SwarmHint(msgspec.Struct, frozen=True):
+    """Something happened to a service or a node of the swarm: ask its managers. What is said of it may be years old:
+    a manager that restarts tells its whole log again."""
+
+
+def read_hint(line: bytes) -> Hint | SwarmHint | None:
+    """The hint in a line of the stream, None where it concerns nothing that is shown.
 
     Raises:
         ValueError: the line is no event.
@@ -56,6 +64,8 @@ def read_hint(line: bytes) -> Hint | None:
         # A container that can't be started sends neither `start` nor `die`: its network lets go of it, that is all.
         own = container_id(attributes.get("container"))
         return Hint(container=own, action="disconnect", at=at) if own and event.action == "disconnect" else None
+    if event.type in _SWARM_KINDS:
+        return SwarmHint()
     own = container_id(event.actor.id)
     action = _SYNONYMS.get(event.action, event.action)
     if event.type != "container" or own is None or action not in _ACTIONS:

@@ -17,6 +17,8 @@ from tutumstream.gateway.docker.facts import Container
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "tutumstream/docker")
 
 _COMPOSE: Final = "com.docker.compose."
+_SWARM: Final = "com.docker.swarm."
+_NAMESPACE_LABEL: Final = "com.docker.stack.namespace"
 
 # Whatever is a name of one of these may be shown on one line.
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
@@ -25,6 +27,8 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 _RENAMED = re.compile(r"[0-9a-f]{12}_(?=.)")
 
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+
+_SWARM_ID = re.compile(r"[0-9a-z]{25}")
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +60,40 @@ def resource_uri(kind: str, uuid: str) -> str:
     return f"/api/v1/{kind}/{uuid}/"
 
 
-def place_of(container: Container, endpoint: str) -> Place:
+def swarm_place(service: str, name: str, stack: str, cluster: str) -> Place:
+    """The place of a swarm's service and its containers.
+
+    Args:
+        service: its id.
+        stack: the name of its stack, "" where it has none.
+        cluster: the id of the swarm; of one whose managers can't be asked, the name of the endpoint.
+    """
+    return Place(
+        service=derived("service", "swarm", service),
+        service_name=name,
+        stack=derived("stack", "swarm", cluster, stack) if stack else None,
+        stack_name=stack,
+    )
+
+
+def is_task(labels: Mapping[str, str]) -> bool:
+    """A swarm made it."""
+    return _SWARM_ID.fullmatch(labels.get(_SWARM + "service.id", "")) is not None
+
+
+def place_of(container: Container, endpoint: str, cluster: str = "") -> Place:
     """The service and the stack of a container.
 
-    A Compose project is a stack, and each of its services a service. Everything else is a service of its own, named as
-    the container; `docker compose run` too, but within its project.
+    A Compose project is a stack, and each of its services a service; those of a swarm are what they are. Everything
+    else is a service of its own, named as the container; `docker compose run` too, but within its project.
+
+    Args:
+        cluster: the id of the swarm, "" where it is not known.
     """
+    if is_task(container.labels):
+        service = container.labels[_SWARM + "service.id"]
+        name = _named(container.labels, _SWARM + "service.name") or service
+        return swarm_place(service, name, _named(container.labels, _NAMESPACE_LABEL), cluster or endpoint)
     project = _label(container.labels, "project")
     service = _label(container.labels, "service")
     stack = derived("stack", "compose", endpoint, project) if project else None
@@ -92,7 +124,11 @@ def is_intermediate(image: str, labels: Mapping[str, str]) -> bool:
 
 
 def _label(labels: Mapping[str, str], name: str) -> str:
-    value = labels.get(_COMPOSE + name, "")
+    return _named(labels, _COMPOSE + name)
+
+
+def _named(labels: Mapping[str, str], name: str) -> str:
+    value = labels.get(name, "")
     return value if _NAME.fullmatch(value) else ""
 
 

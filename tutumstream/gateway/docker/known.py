@@ -1,12 +1,13 @@
-"""What is kept about each container and about the engine."""
+"""What is kept about each container."""
 
 from typing import NamedTuple
 
 import msgspec
 
-from tutumstream.gateway.docker.facts import Container, Engine, Hint
+from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.facts import Container, Hint
 from tutumstream.gateway.docker.groups import Member
-from tutumstream.gateway.docker.identity import Place, is_being_replaced, resource_uri
+from tutumstream.gateway.docker.identity import Place, is_being_replaced, is_task, resource_uri
 
 
 class Death(NamedTuple):
@@ -30,6 +31,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         deadline: if it still runs then, it was not being stopped.
         death: its last `die`, as the stream told it.
         destroyed: when it was seen to be gone; 0 while it is there.
+        machine: the swarm's id of the node that it is on; "" for the engine itself.
     """
 
     uuid: str
@@ -40,6 +42,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float = 0.0
     death: Death | None = None
     destroyed: float = 0.0
+    machine: str = ""
 
     @property
     def uri(self) -> str:
@@ -48,18 +51,6 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def member(self) -> Member:
         """What its service needs to know."""
-        return Member(self.state, is_being_replaced(self.container))
-
-
-class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine. Times are seconds since 1970."""
-
-    uuid: str
-    engine: Engine
-    state: str
-    created: float
-    last_seen: float
-
-    @property
-    def uri(self) -> str:
-        return resource_uri("node", self.uuid)
+        # A swarm never starts a task again: it makes another one.
+        past = is_task(self.container.labels) and self.state not in (folds.STARTING, folds.RUNNING)
+        return Member(self.state, is_being_replaced(self.container), past)

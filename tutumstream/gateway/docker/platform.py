@@ -16,11 +16,13 @@ from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.address import DEFAULT_HOST
 from tutumstream.gateway.docker.client import unix_client
 from tutumstream.gateway.docker.facts import Container, Engine
-from tutumstream.gateway.docker.hints import read_hint
+from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 from tutumstream.gateway.docker.inspector import Inspector
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.session import EngineClient, Session
+from tutumstream.gateway.docker.swarm.census import Census
+from tutumstream.gateway.docker.swarm.facts import Swarm
 from tutumstream.gateway.platform import (
     Change,
     ILogReader,
@@ -57,7 +59,7 @@ def pause_before(failures: int, jitter: Callable[[], float]) -> float:
 
 @implementer(IPlatform)
 class DockerPlatform:
-    """One standalone engine.
+    """One engine, alone or in a swarm; of a manager, the whole swarm.
 
     Args:
         clock: for all waiting, and for all times: seconds since 1970.
@@ -84,6 +86,7 @@ class DockerPlatform:
         self._jitter = jitter
         self._pings = (ping_interval, ping_timeout)
         self._registry = Registry(name, clock.seconds())
+        self._census = Census(self._registry)
         self._inspector = Inspector(client.inspect, self._observe)
         self._listeners: dict[int, Listener] = {}
         self._subscriptions = 0
@@ -128,15 +131,26 @@ class DockerPlatform:
         return None
 
     def reached(self, engine: Engine) -> None:
-        if engine.swarm and not self._registry.node.engine.swarm:
-            self.log.info("{host} is part of a swarm; only its own containers are shown", host=self._client.host)
-        self._registry.describe_engine(engine)
+        member = engine.swarm
+        if member is not None and member.state == "active" and not member.manager and not self.synced:
+            self.log.info(
+                "{host} is a worker of a swarm: only its own containers are shown, one of the managers knows all",
+                host=self._client.host,
+            )
+        self.described(engine)
         self._drop_doubt()
         self.answered()
         changes = self._registry.reach(folds.DEPLOYED)
         if changes:
             self.log.info("Docker Engine {host} is back", host=self._client.host)
         self._tell(changes)
+
+    def described(self, engine: Engine) -> None:
+        self._news(self._registry.describe_engine(engine, self._clock.seconds()))
+
+    def counted(self, swarm: Swarm, asked: float) -> bool:
+        self._news(self._census.take(swarm, asked, self._clock.seconds()))
+        return self._census.busy
 
     def expected(self) -> Iterable[str]:
         return self._registry.alive()
@@ -155,11 +169,19 @@ class DockerPlatform:
         except ValueError as problem:
             self.log.debug("A line of the stream is no event: {problem}", problem=escaped(str(problem), 200))
             return
-        if hint is not None:
+        if isinstance(hint, SwarmHint):
+            self._look_at_swarm()
+        elif hint is not None:
             heard = self._registry.hint(hint, self._clock.seconds())
             self._tell(heard.changes)
             if heard.look:
                 self._inspector.mark(hint.container)
+            if self._registry.is_task(hint.container):
+                self._look_at_swarm()
+
+    def _look_at_swarm(self) -> None:
+        if self._session is not None:
+            self._session.swarm.hint()
 
     def answered(self) -> None:
         self._registry.seen_alive(self._clock.seconds())
@@ -234,8 +256,10 @@ class DockerPlatform:
             self._session.mend()
 
     def _observe(self, container: str, seen: Container | None) -> None:
-        changes = self._registry.observe(container, seen, self._clock.seconds())
-        # What is there at the start is no news.
+        self._news(self._registry.observe(container, seen, self._clock.seconds()))
+
+    def _news(self, changes: Sequence[Change]) -> None:
+        # What is there at the start is none.
         if self.synced:
             self._tell(changes)
 

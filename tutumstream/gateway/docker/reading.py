@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tutumstream.gateway.docker.facts import Binding, Container, Engine, Options, Port
+from tutumstream.gateway.docker.facts import Binding, Container, Engine, Membership, Options, Port
 
 TEXT_LIMIT: Final = 4096
 """Characters of any text that are kept."""
@@ -24,11 +24,12 @@ ITEMS_LIMIT: Final = 256
 NAME_LIMIT: Final = 255
 
 _ID = re.compile(r"[0-9a-f]{64}")
+_SWARM_ID = re.compile(r"[0-9a-z]{25}")
 _WHEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _RESTART: Final = {"on-failure": "ON_FAILURE", "always": "ALWAYS", "unless-stopped": "ALWAYS"}
 _SIGNALS: Final = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "WINCH": 28}
-_MEGABYTE: Final = 1024 * 1024
+MEGABYTE: Final = 1024 * 1024
 
 Json = Mapping[Any, Any]
 
@@ -54,8 +55,8 @@ def read_engine(raw: bytes) -> Engine:
         graphdriver=text(info.get("Driver"), NAME_LIMIT),
         execdriver=text(info.get("DefaultRuntime"), NAME_LIMIT),
         cpus=integer(info.get("NCPU")) or 0,
-        memory=(integer(info.get("MemTotal")) or 0) // _MEGABYTE,
-        swarm=mapping(info.get("Swarm")).get("LocalNodeState") == "active",
+        memory=(integer(info.get("MemTotal")) or 0) // MEGABYTE,
+        swarm=_membership(mapping(info.get("Swarm"))),
     )
 
 
@@ -98,6 +99,11 @@ def read_labels(value: object) -> dict[str, str]:
 def container_id(value: object) -> str | None:
     """The value if it is a container's full id; nothing else may become part of a request's path."""
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def swarm_id(value: object) -> str | None:
+    """The value if it is the id of a swarm, or of one of its services, tasks and nodes."""
+    return value if isinstance(value, str) and _SWARM_ID.fullmatch(value) else None
 
 
 def text(value: object, limit: int = TEXT_LIMIT) -> str:
@@ -150,6 +156,19 @@ def _top(raw: bytes) -> Json:
     return found
 
 
+def _membership(swarm: Json) -> Membership | None:
+    state, cluster = text(swarm.get("LocalNodeState"), NAME_LIMIT), mapping(swarm.get("Cluster"))
+    if state in ("", "inactive"):
+        return None
+    return Membership(
+        state=state,
+        node=swarm_id(swarm.get("NodeID")) or "",
+        manager=state == "active" and swarm.get("ControlAvailable") is True,
+        cluster=swarm_id(cluster.get("ID")) or "",
+        cluster_name=text(mapping(cluster.get("Spec")).get("Name"), NAME_LIMIT),
+    )
+
+
 def _exit_code(state: Json, finished: int) -> int | None:
     # Docker says 0 where nothing ended yet. A container that could not be started has a code and no times; of one that
     # ended at once FinishedAt may be earlier than StartedAt.
@@ -181,13 +200,13 @@ def _options(config: Json, host: Json, attached: list[Json], mounts: list[Any]) 
         working_dir=text(config.get("WorkingDir")),
         cgroup_parent=text(host.get("CgroupParent")),
         mac_address=_first(attached, "MacAddress"),
-        cap_add=_texts(host.get("CapAdd")),
-        cap_drop=_texts(host.get("CapDrop")),
-        devices=_texts(mapping(device).get("PathOnHost") for device in sequence(host.get("Devices"))),
-        dns=_texts(host.get("Dns")),
-        dns_search=_texts(host.get("DnsSearch")),
-        extra_hosts=_texts(host.get("ExtraHosts")),
-        security_opt=_texts(host.get("SecurityOpt")),
+        cap_add=texts(host.get("CapAdd")),
+        cap_drop=texts(host.get("CapDrop")),
+        devices=texts(mapping(device).get("PathOnHost") for device in sequence(host.get("Devices"))),
+        dns=texts(host.get("Dns")),
+        dns_search=texts(host.get("DnsSearch")),
+        extra_hosts=texts(host.get("ExtraHosts")),
+        security_opt=texts(host.get("SecurityOpt")),
         bindings=tuple(_binding(mapping(mount)) for mount in mounts),
     )
 
@@ -215,18 +234,18 @@ def _ports(exposed: Json, published: Json) -> tuple[Port, ...]:
     return tuple(found.values())
 
 
-def _texts(values: object) -> tuple[str, ...]:
+def texts(values: object) -> tuple[str, ...]:
     rows = values if isinstance(values, Iterable) and not isinstance(values, str) else ()
     return tuple([text(row) for row in rows if isinstance(row, str)][:ITEMS_LIMIT])
 
 
 def _command(value: object) -> str:
-    return text(value) if isinstance(value, str) else text(shlex.join(_texts(value)))
+    return text(value) if isinstance(value, str) else text(shlex.join(texts(value)))
 
 
 def _megabytes(value: object) -> int | None:
     size = integer(value)
-    return size // _MEGABYTE if size is not None and size > 0 else None
+    return size // MEGABYTE if size is not None and size > 0 else None
 
 
 def _first(rows: list[Json], key: str) -> str | None:

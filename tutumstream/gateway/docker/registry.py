@@ -13,10 +13,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.actions import RESTART, Actions
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Groups
-from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, place_of, resource_uri
-from tutumstream.gateway.docker.known import Death, Known, Node
+from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
+from tutumstream.gateway.docker.known import Death, Known
+from tutumstream.gateway.docker.nodes import Node, Nodes
 from tutumstream.gateway.platform import Change
 
 TERMINATED_AGE: Final = 3600.0
@@ -45,7 +47,8 @@ class Heard(NamedTuple):
 
 
 class Registry:
-    """The containers of one engine, its services and stacks, and itself as a node.
+    """The containers of one engine, its services and stacks, and itself as a node; of a swarm's manager, also those of
+    the other nodes (`swarm.census` feeds them in).
 
     All times of arguments are seconds since 1970.
     """
@@ -53,24 +56,37 @@ class Registry:
     def __init__(self, endpoint: str, now: float) -> None:
         self.endpoint: Final = endpoint
         self.groups: Final = Groups()
+        self.actions: Final = Actions()
+        self.nodes: Final = Nodes(endpoint, now)
         self.containers: Final[dict[str, Known]] = {}
-        self.node = Node(
-            uuid=derived("node", endpoint), engine=Engine(), state=folds.DEPLOYED, created=now, last_seen=now
-        )
         self._by_uuid: Final[dict[str, str]] = {}
         self._gone: Final[dict[str, None]] = {}
         self._checks: Final[list[tuple[float, str]]] = []
+
+    @property
+    def node(self) -> Node:
+        """The engine."""
+        return self.nodes.own
 
     def find(self, uuid: str) -> Known | None:
         """A container by the uuid that Tutum's clients know it by."""
         return self.containers.get(self._by_uuid.get(uuid, ""))
 
     def alive(self) -> list[str]:
-        """The ids of the containers that are not known to be gone."""
-        return [key for key, known in self.containers.items() if not known.destroyed]
+        """The ids of the engine's own containers that are not known to be gone."""
+        return [key for key, known in self.containers.items() if not known.destroyed and not known.machine]
+
+    def is_task(self, key: str) -> bool:
+        """Whether a swarm made this container."""
+        known = self.containers.get(key)
+        return known is not None and is_task(known.container.labels)
 
     def hint(self, hint: Hint, now: float) -> Heard:
         """Take a line of the stream."""
+        changes, look = self._hint(hint, now)
+        return Heard(list(self.actions.follow(changes, now)), look)
+
+    def _hint(self, hint: Hint, now: float) -> Heard:
         known = self.containers.get(hint.container)
         if known is not None and known.destroyed:
             return Heard([], False)
@@ -84,10 +100,19 @@ class Registry:
         if hint.action == "die" and (known.death is None or known.death.at < hint.at):
             death = Death.told(hint, known.container)
             self.containers[hint.container] = msgspec.structs.replace(known, death=death)
+        if hint.action == "restart":
+            return Heard(list(self.actions.done(RESTART, known.uri, hint.at)), True)
         return Heard([], hint.action in _LOOK)
 
-    def observe(self, key: str, seen: Container | None, now: float) -> list[Change]:
-        """Take the truth about a container: None where there is none of this id."""
+    def observe(self, key: str, seen: Container | None, now: float, machine: str = "") -> list[Change]:
+        """Take the truth about a container: None where there is none of this id.
+
+        Args:
+            machine: the node of the swarm that it is on; "" for the engine itself.
+        """
+        return list(self.actions.follow(self._observe(key, seen, now, machine), now))
+
+    def _observe(self, key: str, seen: Container | None, now: float, machine: str) -> list[Change]:
         known = self.containers.get(key)
         if known is not None and known.destroyed:
             if seen is None:
@@ -97,21 +122,30 @@ class Registry:
             known = None
         if seen is None:
             return list(self._vanish(known, now)) if known is not None else []
-        return [] if is_intermediate(seen.image, seen.labels) else list(self._update(known, seen, now))
+        return [] if is_intermediate(seen.image, seen.labels) else list(self._update(known, seen, now, machine))
 
-    def describe_engine(self, engine: Engine) -> None:
-        self.node = msgspec.structs.replace(self.node, engine=engine)
+    def describe_engine(self, engine: Engine, now: float) -> list[Change]:
+        """Take what the engine says of itself; what only its swarm told is gone when it leaves that."""
+        changes = list(self.nodes.describe(engine, now))
+        return changes if self.nodes.cluster is not None else [*self.forget_swarm(now), *changes]
+
+    def forget_swarm(self, now: float) -> list[Change]:
+        """Nobody tells about a swarm any more."""
+        changes: list[Change] = []
+        for key in [key for key, known in self.containers.items() if known.machine and not known.destroyed]:
+            changes += self.observe(key, None, now)
+        for service in list(self.groups.orders):
+            del self.groups.orders[service]
+            changes += self.actions.follow(self.groups.settle(service, now), now)
+        return changes
 
     def seen_alive(self, now: float) -> None:
         """The engine answered."""
-        self.node = msgspec.structs.replace(self.node, last_seen=now)
+        self.nodes.own = msgspec.structs.replace(self.node, last_seen=now)
 
     def reach(self, state: str) -> list[Change]:
-        """The engine can be reached (`Deployed`) or can't (`Unreachable`); nothing else changes by that."""
-        if self.node.state == state:
-            return []
-        self.node = msgspec.structs.replace(self.node, state=state)
-        return [Change(type="node", action="update", state=state, resource_uri=self.node.uri)]
+        """The engine can be reached (`Deployed`) or can't (`Unreachable`); no container changes by that."""
+        return list(self.nodes.reach(state))
 
     def overdue(self, now: float) -> list[str]:
         """The containers that are to be looked at again without any hint."""
@@ -119,7 +153,7 @@ class Registry:
         while self._checks and self._checks[0][0] <= now:
             _, key = heapq.heappop(self._checks)
             known = self.containers.get(key)
-            if known is not None and known.state in (*_UNSETTLED, folds.STOPPING):
+            if known is not None and not known.machine and known.state in (*_UNSETTLED, folds.STOPPING):
                 due[key] = None
         return list(due)
 
@@ -132,11 +166,22 @@ class Registry:
                 break
             del self._gone[key], self.containers[key], self._by_uuid[known.uuid]
         self.groups.purge(now - TERMINATED_AGE)
+        self.nodes.purge(now - TERMINATED_AGE)
 
-    def parents(self, place: Place) -> tuple[str, ...]:
+    def parents(self, known: Known) -> tuple[str, ...]:
         """A container's parents in the order of the one real event that was kept (protocol A5, A7)."""
+        node, place = self.nodes.at(known.machine), known.place
         stack = (resource_uri("stack", place.stack),) if place.stack else ()
-        return (resource_uri("service", place.service), self.node.uri, *stack)
+        return (resource_uri("service", place.service), node.uri, *stack, *self.nodes.parents(node))
+
+    def _place(self, container: Container) -> Place:
+        place = place_of(container, self.endpoint, self.nodes.cluster.id if self.nodes.cluster else "")
+        service = self.groups.services.get(place.service)
+        if service is None or service.destroyed or place.service not in self.groups.orders:
+            return place
+        # Whatever its labels say.
+        stack = self.groups.stacks[service.stack].name if service.stack else ""
+        return msgspec.structs.replace(place, stack=service.stack, stack_name=stack)
 
     def _kill(self, known: Known, hint: Hint, now: float) -> Iterator[Change]:
         """`kill` is not death: a process may ignore what it was sent, so this state ends at a deadline."""
@@ -153,21 +198,26 @@ class Registry:
         self.containers[container.id] = known
         yield from self._tell(known, folds.STOPPING, now)
 
-    def _welcome(self, container: Container, now: float) -> Iterator[Change]:
-        place = place_of(container, self.endpoint)
-        known = Known(uuid=derived("container", container.id), container=container, place=place, state="")
+    def _welcome(self, container: Container, now: float, machine: str = "") -> Iterator[Change]:
+        known = Known(
+            uuid=derived("container", container.id),
+            container=container,
+            place=self._place(container),
+            state="",
+            machine=machine,
+        )
         self._by_uuid[known.uuid] = container.id
         yield from self._tell(known, folds.STARTING, now)
 
-    def _update(self, known: Known | None, seen: Container, now: float) -> Iterator[Change]:
+    def _update(self, known: Known | None, seen: Container, now: float, machine: str = "") -> Iterator[Change]:
         if known is None:
-            yield from self._welcome(msgspec.structs.replace(seen, started=0), now)
+            yield from self._welcome(msgspec.structs.replace(seen, started=0), now, machine)
             known = self.containers[seen.id]
         state = folds.container_state(seen, now)
         if state == folds.RUNNING and known.killed > seen.started and now < known.deadline:
             state = folds.STOPPING
         steps = folds.path(known.state, known.container.started, seen, state)
-        moved, known = known, msgspec.structs.replace(known, container=seen, place=place_of(seen, self.endpoint))
+        moved, known = known, msgspec.structs.replace(known, container=seen, place=self._place(seen))
         yield from self._move(moved, known, now)
         for step in steps:
             yield from self._tell(self.containers[seen.id], step, now)
@@ -178,7 +228,7 @@ class Registry:
         if (old.place, old.member) == (new.place, new.member):
             return
         yield from self.groups.place(new.place, new.container.id, new.member, now)
-        if old.place == new.place:
+        if old.place.service == new.place.service:
             yield from self.groups.settle(new.place.service, now)
             return
         yield self._change(new, "update")
@@ -229,5 +279,5 @@ class Registry:
             action=action,
             state=known.state,
             resource_uri=known.uri,
-            parents=self.parents(known.place),
+            parents=self.parents(known),
         )

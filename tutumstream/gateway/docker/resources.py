@@ -11,11 +11,14 @@ from typing import Any, Final
 import msgspec
 
 from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.actions import Action
 from tutumstream.gateway.docker.facts import Container, Options, Port
-from tutumstream.gateway.docker.groups import Service, Stack
+from tutumstream.gateway.docker.groups import Orders, Service, Stack
 from tutumstream.gateway.docker.identity import resource_uri
 from tutumstream.gateway.docker.known import Known
+from tutumstream.gateway.docker.nodes import Cluster, Node
 from tutumstream.gateway.docker.registry import Registry
+from tutumstream.gateway.docker.swarm.facts import GLOBAL, Ordered
 from tutumstream.gateway.platform import Resource
 
 _SIGNALS: Final = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
@@ -41,7 +44,12 @@ def list_resources(registry: Registry, kind: str) -> list[Resource]:
         return [_service(registry, one) for one in sorted(groups.services.values(), key=_age)]
     if kind == "stack":
         return [_stack(registry, one) for one in sorted(groups.stacks.values(), key=_age)]
-    return [_node(registry)] if kind == "node" else []
+    if kind == "node":
+        nodes = (*registry.nodes.all(), *registry.nodes.gone.values())
+        return [_node(registry, one) for one in sorted(nodes, key=lambda one: (one.created, one.uuid))]
+    if kind == "nodecluster":
+        return [_cluster(registry, one) for one in _clusters(registry)]
+    return [_action(one) for one in registry.actions.known.values()] if kind == "action" else []
 
 
 def get_resource(registry: Registry, kind: str, uuid: str) -> Resource | None:
@@ -55,7 +63,13 @@ def get_resource(registry: Registry, kind: str, uuid: str) -> Resource | None:
     if kind == "stack":
         stack = registry.groups.stacks.get(uuid)
         return _stack(registry, stack) if stack else None
-    return _node(registry) if kind == "node" and uuid == registry.node.uuid else None
+    if kind == "node":
+        node = registry.nodes.find(uuid)
+        return _node(registry, node) if node else None
+    if kind == "nodecluster":
+        return next((_cluster(registry, one) for one in _clusters(registry) if one.uuid == uuid), None)
+    action = registry.actions.known.get(uuid) if kind == "action" else None
+    return _action(action) if action else None
 
 
 def _age(one: Service | Stack) -> tuple[float, str, str]:
@@ -63,7 +77,8 @@ def _age(one: Service | Stack) -> tuple[float, str, str]:
 
 
 def _container(registry: Registry, known: Known) -> Resource:
-    container, host = known.container, registry.node.engine.hostname
+    container, node = known.container, registry.nodes.at(known.machine)
+    host = node.engine.hostname
     stopped = known.state not in (folds.STARTING, folds.RUNNING, folds.STOPPING)
     exit_code = container.exit_code if stopped else None
     return {
@@ -73,7 +88,7 @@ def _container(registry: Registry, known: Known) -> Resource:
         "docker_id": container.id,
         "name": container.name,
         "state": known.state,
-        "node": registry.node.uri,
+        "node": node.uri,
         "service": resource_uri("service", known.place.service),
         "public_dns": host,
         "private_ip": container.private_ip,
@@ -97,6 +112,7 @@ def _service(registry: Registry, service: Service) -> Resource:
     host = registry.node.engine.hostname
     over = service.state in (folds.STOPPED, folds.TERMINATED)
     ports = {_port_key(port): port for one in members for port in one.container.ports}
+    orders = registry.groups.orders.get(service.uuid)
     return {
         **_options(newest or _NOTHING),
         "uuid": service.uuid,
@@ -125,7 +141,30 @@ def _service(registry: Registry, service: Service) -> Resource:
         "autoredeploy": False,
         "sequential_deployment": False,
         "deployment_strategy": "EMPTIEST_NODE",
+        **(_ordered(orders, host) if orders is not None else {}),
     }
+
+
+def _ordered(orders: Orders, host: str) -> Resource:
+    """What a swarm's managers know better about a service than its containers do."""
+    running, desired = orders.count
+    service = orders.service
+    if service is None:
+        return {"target_num_containers": 0}
+    return {
+        **_options(_as_container(service)),
+        "target_num_containers": desired,
+        "running_num_containers": running,
+        "deployed_datetime": tutum_date(service.created / 1e9),
+        "container_ports": [_port(port, host) for port in service.ports],
+        "deployment_strategy": "EVERY_NODE" if service.mode == GLOBAL else "EMPTIEST_NODE",
+        # False until all that runs is what was ordered last.
+        "synchronized": service.update is None or service.update.state in ("completed", "rollback_completed"),
+    }
+
+
+def _as_container(service: Ordered) -> Container:
+    return Container(id="", name="", image=service.image, labels=service.labels, status="", options=service.options)
 
 
 def _stack(registry: Registry, stack: Stack) -> Resource:
@@ -144,16 +183,17 @@ def _stack(registry: Registry, stack: Stack) -> Resource:
     }
 
 
-def _node(registry: Registry) -> Resource:
-    node, engine = registry.node, registry.node.engine
+def _node(registry: Registry, node: Node) -> Resource:
+    engine, cluster = node.engine, registry.nodes.parents(node)
+    containers = [known for known in registry.containers.values() if not known.destroyed]
     return {
         "uuid": node.uuid,
         "resource_uri": node.uri,
-        "external_fqdn": engine.hostname or registry.endpoint,
-        "nickname": registry.endpoint,
+        "external_fqdn": engine.hostname or node.name,
+        "nickname": node.name,
         "state": node.state,
-        # A machine of one's own belongs to no cluster, provider, region or type.
-        "node_cluster": None,
+        # A machine of one's own belongs to no provider, region or type; and to a cluster only in a swarm.
+        "node_cluster": cluster[0] if cluster else None,
         "node_type": None,
         "region": None,
         "availability_zone": None,
@@ -163,15 +203,63 @@ def _node(registry: Registry) -> Resource:
         "cpu": engine.cpus,
         "memory": engine.memory,
         "disk": 0,
-        "current_num_containers": len(registry.alive()),
+        "current_num_containers": sum(registry.nodes.at(known.machine) is node for known in containers),
         "last_seen": tutum_date(node.last_seen),
-        "public_ip": None,
+        "public_ip": node.address or None,
         "private_ips": [],
         "tunnel": None,
         "deployed_datetime": tutum_date(node.created),
-        "destroyed_datetime": None,
+        "destroyed_datetime": tutum_date(node.destroyed),
         "last_metric": None,
+        "tags": [{"name": tag} for tag in node.tags],
+    }
+
+
+def _clusters(registry: Registry) -> list[Cluster]:
+    nodes = registry.nodes
+    return [*nodes.gone_clusters.values(), *([nodes.cluster] if nodes.cluster is not None else [])]
+
+
+def _cluster(registry: Registry, cluster: Cluster) -> Resource:
+    nodes = [] if cluster.destroyed else registry.nodes.all()
+    return {
+        "uuid": cluster.uuid,
+        "resource_uri": cluster.uri,
+        "name": cluster.name,
+        "nickname": cluster.name,
+        "state": cluster.state,
+        "node_type": None,
+        "region": None,
+        "disk": 0,
+        "nodes": [node.uri for node in nodes],
+        "target_num_nodes": len(nodes),
+        "current_num_nodes": len(nodes),
+        "deployed_datetime": tutum_date(cluster.created),
+        "destroyed_datetime": tutum_date(cluster.destroyed),
         "tags": [],
+        "provider_options": {},
+    }
+
+
+def _action(action: Action) -> Resource:
+    return {
+        "uuid": action.uuid,
+        "resource_uri": action.uri,
+        "action": action.name,
+        "object": action.object,
+        "state": action.state,
+        "start_date": tutum_date(action.started),
+        "end_date": tutum_date(action.ended),
+        # Docker does not say who did it, nor from where.
+        "method": None,
+        "path": None,
+        "user_agent": None,
+        "ip": None,
+        "location": None,
+        "body": None,
+        "is_user_action": False,
+        "can_be_canceled": False,
+        "can_be_retried": False,
     }
 
 

@@ -16,6 +16,8 @@ from twisted.python.failure import Failure
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.inspector import Inspector
+from tutumstream.gateway.docker.swarm.facts import Swarm
+from tutumstream.gateway.docker.swarm.watch import SwarmWatch
 from tutumstream.gateway.docker.transport import Feed
 
 MISSES: Final = 2
@@ -35,6 +37,7 @@ class EngineClient(Protocol):
     def info(self) -> Deferred[Engine]: ...
     def containers(self) -> Deferred[list[str]]: ...
     def inspect(self, container: str) -> Deferred[Container | None]: ...
+    def swarm(self) -> Deferred[Swarm]: ...
     def events(self, feed: Feed) -> Deferred[None]: ...
     def close(self) -> Deferred[None]: ...
 
@@ -47,6 +50,12 @@ class Watcher(Protocol):
 
     def expected(self) -> Iterable[str]:
         """The ids of the containers that should be there; they are looked at as well."""
+
+    def described(self, engine: Engine) -> None:
+        """What the engine says of itself has changed: it joined a swarm, or left it."""
+
+    def counted(self, swarm: Swarm, asked: float) -> bool:
+        """What the managers of its swarm said, asked at that time; whether something moves there."""
 
     def looked(self) -> None:
         """Everything was looked at once."""
@@ -86,6 +95,7 @@ class Session:
         self._interval = interval
         self._timeout = timeout
         self._feed = Feed(self._wake, self._lose)
+        self.swarm: Final = SwarmWatch(clock, client.info, client.swarm, watcher.described, watcher.counted)
         self._open = False
         self._gap = False
         self._misses = 0
@@ -123,6 +133,7 @@ class Session:
             self._looking.cancel()
         if self._turn is not None:
             self._turn.cancel()
+        self.swarm.stop()
         self._inspector.clear()
 
     def _look(self, engine: Engine | None) -> None:
@@ -145,6 +156,7 @@ class Session:
             self._inspector.mark(container)
         try:
             await self._inspector.settled()
+            await self.swarm.look(engine)
         except CancelledError:
             return None
         self._watcher.looked()

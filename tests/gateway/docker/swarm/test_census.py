@@ -1,0 +1,371 @@
+from typing import Any
+
+import msgspec
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.gateway.docker.model import CLUSTER, NODE, START, Told
+from tests.gateway.docker.swarm.test_folds import task
+from tests.gateway.docker.test_registry import assert_no_repeats
+from tutumstream.gateway.docker.facts import Engine
+from tutumstream.gateway.docker.nodes import DOUBT
+from tutumstream.gateway.docker.resources import get_resource, list_resources
+from tutumstream.gateway.docker.swarm.census import SCALE_PATIENCE
+from tutumstream.gateway.docker.swarm.facts import Machine, Ordered, Swarm, Task, Update
+
+HERE = Machine(id=NODE, hostname="vm", state="ready")
+THERE = Machine(id="t" * 25, hostname="there", address="10.0.0.2", state="ready", labels={"zone": "a"})
+SERVICE = "s" * 25
+
+
+def web(replicas: int = 1, update: Update | None = None, **fields: str) -> Ordered:
+    return Ordered(id=SERVICE, name="web", replicas=replicas, update=update, **fields)  # type: ignore[arg-type]
+
+
+def there(slot: int = 1, state: str = "running", desired: str = "running", **fields: Any) -> Task:
+    """A task on the other node; its container has the slot for an id."""
+    facts: dict[str, Any] = {"service": SERVICE, "node": THERE.id, "container": f"{slot:064x}", **fields}
+    return task(slot, state, desired, **facts)
+
+
+class CensusTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.told = Told()
+        self.told.join()
+        self.told.count(Swarm(machines=(HERE, THERE)), START)
+        self.told.take()
+
+    def count(self, *tasks: Task, services: tuple[Ordered, ...] = (), at: float = 1.0) -> list[str]:
+        swarm = Swarm(machines=(HERE, THERE), tasks=tasks, services=services)
+        self.told.count(swarm, START + at)
+        return self.told.take()
+
+    def update(self, state: str, started: int = 1, message: str = "") -> Update:
+        return Update(state=state, started=started * 10**9, message=message)
+
+
+class StoryTests(SynchronousTestCase):
+    """A real swarm's day: a stack of three services, scaled, updated with broken images, drained, removed."""
+
+    def setUp(self) -> None:
+        self.told = Told()
+        self.told.join()
+        self.told.take()
+        self.told.replay_story()
+
+    def of(self, name: str) -> list[str]:
+        return [line[: -len(name) - 1] for line in self.told.lines() if line.endswith(f" {name}")]
+
+    def states(self, name: str) -> list[str]:
+        return [line.split(" ", 2)[2] for line in self.of(name)]
+
+    def test_the_stack_comes_first_and_goes_last(self) -> None:
+        lines = self.told.lines("stack", "service", "container")
+        self.assertEqual(lines[0], "stack create Starting shop")
+        self.assertEqual(lines[-1], "stack delete Terminated shop")
+
+    def test_a_service_goes_through_scale_a_failed_update_its_rollback_and_a_drain(self) -> None:
+        self.assertEqual(
+            self.states("shop_web"),
+            [
+                *("Starting", "Running"),
+                *("Scaling", "Running"),
+                *("Redeploying", "Running"),
+                *("Not running", "Starting", "Running"),
+                *("Stopping", "Stopped"),
+                *("Terminating", "Terminated"),
+            ],
+        )
+
+    def test_an_update_that_is_paused_leaves_a_service_that_does_not_run(self) -> None:
+        self.assertEqual(
+            self.states("shop_db"),
+            [
+                *("Starting", "Running"),
+                *("Redeploying", "Not running"),
+                *("Redeploying", "Running"),
+                *("Redeploying", "Running"),
+                *("Not running", "Starting", "Running"),
+                *("Terminating", "Terminated"),
+            ],
+        )
+
+    def test_a_task_that_is_killed_is_replaced_and_a_global_service_stops_with_its_nodes(self) -> None:
+        states = ["Starting", "Running", "Not running", "Running", "Stopping", "Stopped", "Starting", "Running"]
+        self.assertEqual(self.states("shop_cache"), [*states, "Terminating", "Terminated"])
+
+    def test_what_nobody_can_run_and_what_ran_to_its_end(self) -> None:
+        self.assertEqual(self.states("pend"), ["Starting", "Not running", "Terminated"])
+        self.assertEqual(self.states("job"), ["Starting", "Running", "Stopped", "Terminating"])
+
+    def test_what_was_done_is_told_with_its_outcome(self) -> None:
+        actions = [line.removeprefix("action ") for line in self.told.lines("action")]
+        self.assertEqual(
+            actions,
+            [
+                *("create In progress Service Scale", "update Success Service Scale"),
+                *("create In progress Service Redeploy", "update Failed Service Redeploy"),
+                *("create In progress Service Rollback", "update Success Service Rollback"),
+                *("create In progress Service Redeploy", "update Failed Service Redeploy"),
+                *("create In progress Service Rollback", "update Success Service Rollback"),
+                *("create In progress Service Redeploy", "update Success Service Redeploy"),
+                *("create In progress Service Scale", "update Success Service Scale"),
+            ],
+        )
+
+    def test_an_action_begins_before_what_it_does_and_ends_after_it(self) -> None:
+        lines = self.told.lines("action", "service", "stack")
+        scaled = lines.index("action create In progress Service Scale")
+        self.assertEqual(
+            lines[scaled : scaled + 6],
+            [
+                "action create In progress Service Scale",
+                "service update Scaling shop_web",
+                "stack update Starting shop",
+                "service update Running shop_web",
+                "stack update Running shop",
+                "action update Success Service Scale",
+            ],
+        )
+
+    def test_nothing_is_told_twice(self) -> None:
+        assert_no_repeats(self, self.told)
+
+    def test_parents_are_whole(self) -> None:
+        for change in self.told.changes:
+            kinds = [uri.split("/")[3] for uri in change.parents]
+            if change.type == "container" and "shop" in self.told.name(change):
+                self.assertEqual(kinds, ["service", "node", "stack", "nodecluster"])
+            if change.type == "action":
+                self.assertEqual(kinds, ["service"])
+
+    def test_what_is_shown_is_what_was_told_last(self) -> None:
+        last = {change.resource_uri: change for change in self.told.changes}
+        for uri, change in last.items():
+            kind, uuid = uri.split("/")[3:5]
+            shown = get_resource(self.told.registry, kind, uuid)
+            self.assertEqual(shown and shown["state"], change.state)
+
+
+class NodesTests(CensusTests):
+    def test_a_node_that_joins_is_deploying_first(self) -> None:
+        new = msgspec.structs.replace(THERE, id="u" * 25, hostname="new")
+        self.told.count(Swarm(machines=(HERE, THERE, new)), START)
+        self.assertEqual(
+            self.told.take(),
+            [
+                "node create Deploying new",
+                "nodecluster update Partly deployed default",
+                "node update Deployed new",
+                "nodecluster update Deployed default",
+            ],
+        )
+
+    def test_a_node_that_is_lost_and_comes_back(self) -> None:
+        for state, told in (("down", "Unreachable"), ("ready", "Deployed")):
+            lost = msgspec.structs.replace(THERE, state=state)
+            self.told.count(Swarm(machines=(HERE, lost)), START)
+            self.assertEqual(self.told.take()[0], f"node update {told} there")
+
+    def test_after_a_managers_restart_nobody_knows_for_a_moment_and_that_is_no_news(self) -> None:
+        unsure = msgspec.structs.replace(THERE, state="unknown")
+        for at, news in ((0.0, []), (DOUBT - 1, []), (DOUBT, ["node update Unreachable there"])):
+            self.told.count(Swarm(machines=(HERE, unsure)), START + 1 + at)
+            self.assertEqual(self.told.take("node"), news)
+
+    def test_a_node_that_is_removed_is_deleted_and_shown_for_a_while(self) -> None:
+        self.told.count(Swarm(machines=(HERE,)), START)
+        self.assertEqual(self.told.take("node"), ["node delete Terminated there"])
+        states = {str(one["nickname"]): one["state"] for one in list_resources(self.told.registry, "node")}
+        self.assertEqual(states, {"test": "Deployed", "there": "Terminated"})
+        self.told.registry.purge(START + 1e6)
+        self.assertEqual(len(list_resources(self.told.registry, "node")), 1)
+
+    def test_a_drained_node_is_still_there(self) -> None:
+        drained = msgspec.structs.replace(THERE, availability="drain")
+        self.told.count(Swarm(machines=(HERE, drained)), START)
+        self.assertEqual(self.told.take(), [])
+
+    def test_nodes_and_their_cluster_are_shown(self) -> None:
+        (cluster,) = list_resources(self.told.registry, "nodecluster")
+        nodes = {str(one["nickname"]): one for one in list_resources(self.told.registry, "node")}
+        self.assertEqual(cluster["nodes"], [nodes["test"]["resource_uri"], nodes["there"]["resource_uri"]])
+        self.assertEqual(nodes["there"]["node_cluster"], cluster["resource_uri"])
+        self.assertEqual((nodes["there"]["public_ip"], nodes["there"]["tags"]), ("10.0.0.2", [{"name": "zone=a"}]))
+        self.assertEqual((cluster["state"], cluster["current_num_nodes"]), ("Deployed", 2))
+
+    def test_an_engine_that_is_lost_takes_its_node_along_and_nothing_else(self) -> None:
+        self.told.changes += self.told.registry.reach("Unreachable")
+        self.assertEqual(
+            self.told.take(), ["node update Unreachable test", "nodecluster update Partly deployed default"]
+        )
+
+    def test_leaving_the_swarm_ends_what_only_the_swarm_told(self) -> None:
+        self.count(there(), services=(web(),))
+        self.told.changes += self.told.registry.describe_engine(Engine(hostname="vm"), START + 9)
+        ends = [line for line in self.told.take() if " delete " in line]
+        self.assertEqual(len(ends), 5)
+        self.assertEqual([line.split()[0] for line in ends], ["container", "service", "node", "nodecluster", "node"])
+        self.assertEqual(self.count(there(), services=(web(),)), [])
+
+    def test_joining_later_makes_another_node_of_the_engine(self) -> None:
+        told = Told()
+        told.registry.describe_engine(Engine(hostname="vm"), START)
+        told.join()
+        self.assertEqual(
+            told.take(),
+            ["node delete Terminated test", "node create Deployed test", "nodecluster create Deployed default"],
+        )
+
+    def test_a_manager_without_a_leader_stays_what_it_was(self) -> None:
+        for cluster in ("", CLUSTER):
+            self.told.join(cluster=cluster)
+        self.assertEqual(self.told.take(), [])
+
+
+class ElsewhereTests(CensusTests):
+    def test_a_container_on_another_node_is_told_from_its_task(self) -> None:
+        self.assertEqual(self.count(services=(web(),)), ["service create Starting web"])
+        starting = self.count(there(state="starting"), services=(web(),))
+        self.assertEqual([line.split(" web.")[0] for line in starting], ["container create Starting"])
+        running = self.count(there(), services=(web(),))
+        self.assertEqual(running[0][:24], "container update Running")
+        self.assertEqual(running[1:], ["service update Running web"])
+        (one,) = list_resources(self.told.registry, "container")
+        nodes = {str(node["nickname"]): node for node in list_resources(self.told.registry, "node")}
+        self.assertEqual((one["node"], one["public_dns"]), (nodes["there"]["resource_uri"], "there"))
+        self.assertEqual(nodes["there"]["current_num_containers"], 1)
+
+    def test_how_it_ended_is_known_too(self) -> None:
+        self.count(there(), services=(web(),))
+        failed = there(state="failed", desired="shutdown", exit_code=6, error="task: non-zero exit (6)")
+        lines = self.count(failed, there(state="starting", container=f"{2:064x}"), services=(web(),))
+        self.assertIn("service update Not running web", lines)
+        one = next(one for one in list_resources(self.told.registry, "container") if one["state"] == "Stopped")
+        self.assertEqual((one["exit_code"], one["exit_code_msg"]), (6, "task: non-zero exit (6)"))
+
+    def test_a_task_that_is_forgotten_ends_its_container(self) -> None:
+        self.count(there(), services=(web(),))
+        self.assertIn("container delete", self.count(services=(web(),))[0])
+
+    def test_its_engine_is_never_asked_for_it(self) -> None:
+        self.count(there(state="starting"), services=(web(),))
+        self.assertEqual((self.told.registry.alive(), self.told.registry.overdue(START + 1e6)), ([], []))
+
+    def test_on_a_node_that_is_lost_it_keeps_its_state(self) -> None:
+        self.count(there(), services=(web(),))
+        lost = msgspec.structs.replace(THERE, state="down")
+        swarm = Swarm(machines=(HERE, lost), tasks=(there(desired="shutdown"),), services=(web(),))
+        self.told.count(swarm, START + 2)
+        self.assertEqual([line for line in self.told.take() if line.startswith("container")], [])
+
+
+class ServicesTests(CensusTests):
+    def test_a_service_that_runs_at_first_sight_has_started_before(self) -> None:
+        lines = self.count(there(), services=(web(stack="shop"),))
+        self.assertEqual(lines[:2], ["stack create Starting shop", "service create Starting web"])
+        self.assertEqual(lines[-2:], ["service update Running web", "stack update Running shop"])
+
+    def test_the_same_answer_is_no_news(self) -> None:
+        self.count(there(), services=(web(update=self.update("completed")),))
+        self.assertEqual(self.count(there(), services=(web(update=self.update("completed")),)), [])
+
+    def test_removed_it_is_terminating_as_long_as_something_is_left(self) -> None:
+        self.count(there(), services=(web(),))
+        self.assertEqual(self.count(there(desired="remove")), ["service update Terminating web"])
+        self.assertEqual(self.count()[-1], "service delete Terminated web")
+        self.assertEqual(self.count(), [])
+
+    def test_a_container_of_a_service_that_is_not_listed_yet_waits_for_the_next_answer(self) -> None:
+        self.told.count(Swarm(machines=(HERE, THERE), tasks=(there(),)), START + 1)
+        self.assertNotIn("Terminating", " ".join(self.told.take()))
+        self.assertEqual(self.count(there(), services=(web(),), at=2.0), [])
+
+    def test_left_over_tasks_of_a_service_that_is_gone_are_terminating(self) -> None:
+        self.count(there(), at=1.0)
+        self.assertEqual(self.count(there(), at=2.0), [f"service update Terminating {SERVICE}"])
+
+    def test_what_was_ordered_is_shown(self) -> None:
+        self.count(there(), services=(web(3, image="busybox:1", stack="shop"),))
+        (one,) = list_resources(self.told.registry, "service")
+        self.assertEqual((one["target_num_containers"], one["running_num_containers"]), (3, 1))
+        self.assertEqual((one["image_name"], one["deployment_strategy"]), ("busybox:1", "EMPTIEST_NODE"))
+        stack = get_resource(self.told.registry, "stack", str(one["stack"]).split("/")[4])
+        self.assertEqual(stack and stack["services"], [one["resource_uri"]])
+
+    def test_what_moves_makes_it_busy(self) -> None:
+        self.count(services=(web(),))
+        self.assertTrue(self.told.census.busy)
+        self.count(there(), services=(web(),))
+        self.assertFalse(self.told.census.busy)
+
+    def test_outside_of_a_swarm_there_is_nothing_to_count(self) -> None:
+        told = Told()
+        told.count(Swarm(machines=(HERE,), services=(web(),)), START)
+        self.assertEqual(told.take(), [])
+
+
+class ActionsTests(CensusTests):
+    def actions(self, *lines: str) -> list[str]:
+        return [line.removeprefix("action ") for line in lines if line.startswith("action")]
+
+    def step(self, replicas: int = 1, update: Update | None = None, at: float = 1.0, running: int = 1) -> list[str]:
+        tasks = [there(slot + 1) for slot in range(running)]
+        service = msgspec.structs.replace(web(replicas, update), updated=int((START + at) * 1e9))
+        return self.actions(*self.count(*tasks, services=(service,), at=at))
+
+    def test_an_update_that_nobody_saw_begin_is_told_whole(self) -> None:
+        self.step()
+        told = self.step(update=self.update("completed"))
+        self.assertEqual(told, ["create In progress Service Redeploy", "update Success Service Redeploy"])
+
+    def test_a_rollback_that_nobody_saw_begin_is_told_with_the_update_that_failed(self) -> None:
+        self.step()
+        told = self.step(update=self.update("rollback_started", message="update rolled back due to failure"))
+        self.assertEqual(
+            told,
+            [
+                "create In progress Service Redeploy",
+                "update Failed Service Redeploy",
+                "create In progress Service Rollback",
+            ],
+        )
+        told = self.step(update=self.update("rollback_paused"))
+        self.assertEqual(told, ["update Failed Service Rollback"])
+
+    def test_a_rollback_by_hand_is_no_failure(self) -> None:
+        self.step()
+        started = self.update("rollback_started", message="manually requested rollback")
+        self.assertEqual(self.step(update=started), ["create In progress Service Rollback"])
+        self.assertEqual(self.step(update=self.update("rollback_completed")), ["update Success Service Rollback"])
+
+    def test_another_update_ends_the_one_before(self) -> None:
+        self.step(update=self.update("updating", 1))
+        told = self.step(update=self.update("updating", 2))
+        self.assertEqual(told, ["update Canceled Service Redeploy", "create In progress Service Redeploy"])
+
+    def test_scaled_in_vain_it_failed_after_a_while(self) -> None:
+        self.step()
+        failing = there(2, "rejected", error="no", container="")
+
+        def again(at: float) -> list[str]:
+            service = msgspec.structs.replace(web(2), updated=int((START + 1) * 1e9))
+            return self.actions(*self.count(there(), failing, services=(service,), at=at))
+
+        self.assertEqual(again(1.0), ["create In progress Service Scale"])
+        self.assertEqual(again(SCALE_PATIENCE), [])
+        self.assertEqual(again(SCALE_PATIENCE + 1), ["update Failed Service Scale"])
+
+    def test_a_service_that_is_removed_meanwhile_cancels_it(self) -> None:
+        self.step(update=self.update("updating"))
+        self.assertEqual(self.actions(*self.count()), ["update Canceled Service Redeploy"])
+
+    def test_they_are_shown(self) -> None:
+        self.step()
+        self.step(2, at=5.0, running=2)
+        (one,) = list_resources(self.told.registry, "action")
+        service = list_resources(self.told.registry, "service")[0]
+        self.assertEqual(
+            (one["action"], one["state"], one["object"]), ("Service Scale", "Success", service["resource_uri"])
+        )
+        self.assertTrue(one["start_date"] and one["end_date"])
+        self.assertEqual(get_resource(self.told.registry, "action", str(one["uuid"])), one)

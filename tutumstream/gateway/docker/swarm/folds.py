@@ -1,0 +1,151 @@
+"""States, from a swarm's words to Tutum's. Pure.
+
+A service's state follows from its tasks, place by place: a place is a slot of a replicated service, or a node of a
+global one. What ended stays listed for a while, so only the newest tasks of a place say how it is.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.facts import Container
+from tutumstream.gateway.docker.swarm.facts import GLOBAL, JOBS, Machine, Ordered, Swarm, Task
+
+_LIVE: Final = frozenset({"running", "ready"})
+_FAILED: Final = frozenset({"failed", "rejected"})
+_BEFORE: Final = frozenset({"new", "pending", "assigned", "accepted", "preparing", "ready", "starting"})
+
+REDEPLOYING: Final = frozenset({"updating", "rollback_started"})
+
+AFTERMATH: Final = 60_000_000_000
+"""Nanoseconds between a failure and the creation of what takes its place, at most; it is created at once, but clocks
+differ. What comes later has nothing to do with it."""
+
+
+class Count(NamedTuple):
+    """Places of a service where something runs, and how many there should be."""
+
+    running: int
+    desired: int
+
+
+def count(service: Ordered, tasks: Collection[Task], down: Collection[str] = ()) -> Count:
+    """How much of a service runs.
+
+    Args:
+        tasks: its tasks.
+        down: the nodes of which nobody knows whether their tasks still run.
+    """
+    if service.mode in JOBS:
+        left = sum(task.desired == "complete" and task.state != "complete" for task in tasks)
+        return Count(sum(task.state == "running" and task.node not in down for task in tasks), left)
+    wanted = {_place(task) for task in tasks if task.desired in _LIVE}
+    running = {_place(task) for task in tasks if task.state == "running" and task.node not in down}
+    desired = len(wanted) if service.mode == GLOBAL or service.replicas is None else service.replicas
+    there, superfluous = len(running & wanted), len(running - wanted)
+    # What is no longer wanted does not make up for what is missing.
+    return Count(there if there < desired else there + superfluous, desired)
+
+
+def service_state(service: Ordered, tasks: Collection[Task], down: Collection[str] = ()) -> str:
+    """The state of a service that is listed."""
+    running, desired = count(service, tasks, down)
+    if service.update is not None and service.update.state in REDEPLOYING:
+        return folds.REDEPLOYING
+    if desired == 0:
+        return folds.STOPPING if running else folds.STOPPED
+    if running == desired:
+        return folds.RUNNING
+    if running > desired:
+        return folds.SCALING
+    failing = trouble(tasks, down) is not None
+    if running == 0:
+        return folds.NOT_RUNNING if failing else folds.STARTING
+    return folds.PARTLY_RUNNING if failing else folds.SCALING
+
+
+def trouble(tasks: Collection[Task], down: Collection[str] = ()) -> Task | None:
+    """The newest task that failed, or can't begin, of a place where nothing runs; None where all is well.
+
+    A place is in trouble too while the successor of a task that failed is on its way.
+    """
+    places: dict[str | int, list[Task]] = {}
+    for task in sorted(tasks, key=lambda one: (one.created, one.id)):
+        if task.desired != "remove":
+            places.setdefault(_place(task), []).append(task)
+    found: Task | None = None
+    for line in places.values():
+        if any(task.state == "running" and task.node not in down for task in line):
+            continue
+        failed = _failure(line)
+        if failed is not None and (found is None or found.at < failed.at):
+            found = failed
+    return found
+
+
+def _failure(line: list[Task]) -> Task | None:
+    """What went wrong lately at a place, of whose tasks the oldest come first."""
+    newest, before = line[-1], line[-2] if len(line) > 1 else None
+    if newest.state in _FAILED or (newest.state == "pending" and newest.error):
+        return newest
+    if before is None or newest.state not in _BEFORE or newest.created > before.at + AFTERMATH:
+        return None
+    return before if before.state in _FAILED else None
+
+
+def machine_state(machine: Machine) -> str | None:
+    """Tutum's state of a node; None where the managers don't know yet."""
+    if machine.state == "ready":
+        return folds.DEPLOYED
+    return None if machine.state == "unknown" else folds.UNREACHABLE
+
+
+def task_container(task: Task, service: str, before: Container | None) -> Container:
+    """The container of a task on another node, as far as a manager knows it.
+
+    Args:
+        service: the name of its service.
+        before: the same container, as it was known until now: when it started is not told twice.
+    """
+    running, ended = task.state == "running", task.state not in _BEFORE and task.state != "running"
+    started = before.started if before is not None else 0
+    # The time of a status moves on while it stays the same.
+    began = task.at if running or (ended and task.state not in ("rejected", "remove")) else 0
+    return Container(
+        id=task.container,
+        name=f"{service}.{task.slot or task.node}.{task.id}",
+        image=task.image,
+        labels={
+            **task.labels,
+            "com.docker.swarm.service.id": task.service,
+            "com.docker.swarm.service.name": service,
+            "com.docker.swarm.task.id": task.id,
+            "com.docker.swarm.node.id": task.node,
+        },
+        status="running" if running else "exited" if ended else "created",
+        error=task.error if ended else "",
+        exit_code=task.exit_code if ended else None,
+        created=task.created,
+        started=started or began,
+        finished=(before.finished if before is not None and before.finished else task.at) if ended else 0,
+    )
+
+
+def elsewhere(swarm: Swarm, here: str, known: Mapping[str, Container]) -> Iterable[tuple[str, Container]]:
+    """The containers on other nodes, each with the id of its node, the oldest first."""
+    names = {service.id: service.name for service in swarm.services}
+    for task in sorted(swarm.tasks, key=lambda one: (one.created, one.id)):
+        if task.container and task.node not in ("", here):
+            before = known.get(task.container)
+            # A service that is being removed is not listed any more; its tasks are.
+            name = names.get(task.service) or (before.name.partition(".")[0] if before else task.service)
+            yield task.node, task_container(task, name, before)
+
+
+def _place(task: Task) -> str | int:
+    return task.slot or task.node
+
+
+def at_rest(state: str) -> bool:
+    """Whether a service that is in this state stays in it by itself."""
+    return state in (folds.RUNNING, folds.STOPPED, folds.NOT_RUNNING, folds.PARTLY_RUNNING)
