@@ -53,10 +53,11 @@ def observed() -> Iterator[tuple[str, Ordered, list[Task], str]]:
         for wanted, state, number in re.findall(r"'(\w+)/(\w+)': (\d+)", found["tasks"]):
             for _ in range(int(number)):
                 running = state == "running"
-                # What does not run any more was in the last slots, and is older than what takes its place.
+                # What does not run any more was in the last slot, and is older than what takes its place; what failed
+                # did so lately.
                 slots[running] += 1
                 slot = slots[True] if running else max(desired, 1)
-                age = 0 if wanted in ("runni", "ready") else -50
+                age = 0 if wanted in ("runni", "ready") else -10 if state in ("failed", "rejected") else -50
                 tasks.append(task(slot, state, _DESIRED[wanted], age + slots[running] / 10))
         update = None if found["update"] == "None" else found["update"]
         yield line, replicated(desired, update), tasks, found["state"]
