@@ -120,6 +120,15 @@ class JournalContract(_Case):
         self.assertEqual(self.window(limit=0), [])
         self.assertEqual(self.window(limit=-1), [])
 
+    def test_events_that_came_together_are_recorded_in_order_and_answered_once(self) -> None:
+        first, second = an_event("a"), an_event("b", state="Stopped")
+        rows = self.done(self.journal.record_all([(first, [to("slack"), to("pagerduty")]), (second, [to("slack")])]))
+        self.assertEqual([row.id for row in rows], ["a-1", "a-2", "b-1"])
+        self.assertEqual(self.window("slack"), [rows[0], rows[2]])
+        self.assertEqual([told.event for told in self.done(self.journal.history(10))], [second, first])
+        self.assertEqual([state.state for state in self.done(self.journal.states())], ["Running", "Stopped"])
+        self.assertEqual(self.done(self.journal.record_all([(an_event("c"), [])])), [])
+
     def test_the_stream_may_repeat_an_event_id(self) -> None:
         self.done(self.journal.record(an_event("same"), [to("slack")]))
         self.done(self.journal.record(an_event("same", state="Stopped"), [to("slack")]))

@@ -81,7 +81,7 @@ MAY_IMPORT: Final = {
         "stream.credentials",
         "variables",
     ),
-    "outlets": ("delivery.lane", "delivery.rate", "net.http", "notifiers", "settings"),
+    "outlets": ("delivery.manners", "delivery.rate", "net.http", "notifiers", "settings"),
     "source": ("gateway", "settings", "stream.credentials"),
     "service": (
         "delivery",

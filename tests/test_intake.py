@@ -50,7 +50,7 @@ class TheIntake(SynchronousTestCase):
     def test_wakes_nobody_before_the_event_is_on_disk(self) -> None:
         writing: Deferred[list[Pending]] = Deferred()
         rows = self.successResultOf(self.journal.record(CONTAINER, [Delivery("slack", "r", "why", "k")]))
-        self.journal.record = lambda *_: writing
+        self.journal.record_all = lambda *_: writing
         self.intake.take(CONTAINER)
         self.assertEqual(self.woken, [])
         settled = self.intake.settled()
@@ -58,6 +58,29 @@ class TheIntake(SynchronousTestCase):
         writing.callback(rows)
         self.assertEqual(self.woken, ["slack"])
         self.successResultOf(settled)
+
+    def test_remembers_together_what_came_together(self) -> None:
+        asked: list[int] = []
+        real = self.journal.record_all
+
+        def counting(happened: Sequence[tuple[Event, Sequence[Delivery]]]) -> Deferred[list[Pending]]:
+            asked.append(len(happened))
+            return real(happened)
+
+        self.journal.record_all = counting
+        with self.intake.together():
+            for _ in range(3):
+                self.intake.take(CONTAINER)
+            self.assertEqual(asked, [])
+        self.intake.take(CONTAINER)
+        self.assertEqual(asked, [3, 1])
+        self.assertEqual(self.woken, ["slack", "webhook"] * 4)
+
+    def test_remembers_what_came_before_something_broke(self) -> None:
+        with self.assertRaises(ZeroDivisionError), self.intake.together():
+            self.intake.take(CONTAINER)
+            raise ZeroDivisionError
+        self.assertEqual(self.successResultOf(self.journal.destinations()), {"slack": 1, "webhook": 1})
 
     def test_keeps_what_is_no_event(self) -> None:
         malformed = Malformed(received_at=1.0, reason="no", raw=b"x")
@@ -152,7 +175,7 @@ class TheIntake(SynchronousTestCase):
             writing.append(Deferred())
             return writing[-1]
 
-        self.journal.record = slow
+        self.journal.record_all = slow
         self.journal.keep = slow
         self.asked: list[bool] = []
         self.intake.full = self.asked.append

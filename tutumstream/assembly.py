@@ -132,6 +132,7 @@ def _stream(
         tls=_tls(url, trust),
         take=intake.take,
         keep=intake.keep,
+        together=intake.together,
         publish=board.stream_is,
         now=time.time,
         jitter=random.random,

@@ -72,7 +72,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         The order of `parents` means nothing (protocol A7), so the type is read from the URI's last segment but one,
         which holds for Docker Cloud's longer paths too.
         """
+        mark = f"/{kind}/"
         for uri in self.parents:
+            if mark not in uri:
+                continue  # as for most; taking it apart costs more
             segments = uri.rstrip("/").rsplit("/", 2)
             if len(segments) == 3 and segments[1] == kind:
                 return uri

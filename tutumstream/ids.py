@@ -13,7 +13,9 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 # Ten bits, two characters, at a time.
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_SHIFTS: Final = tuple(range(120, -1, -10))
+_TAIL_BITS: Final = 20
+_HEAD_SHIFTS: Final = tuple(range(100, -1, -10))
+"""All but the last two pairs: they are the same for a million ids that are counted up."""
 
 _RANDOM_BITS: Final = 80
 
@@ -31,6 +33,8 @@ class Mint:
         self._draw = draw
         self._millisecond = -1
         self._value = 0
+        self._head_value = -1
+        self._head = ""
 
     def __call__(self) -> str:
         """A new id: 26 characters, larger than the last one as text."""
@@ -43,7 +47,10 @@ class Mint:
             # A clock that was set back: time goes on where it was.
             self._value += 1
         value = self._value
-        return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+        if value >> _TAIL_BITS != self._head_value:
+            self._head_value = value >> _TAIL_BITS
+            self._head = "".join([_PAIRS[self._head_value >> shift & 1023] for shift in _HEAD_SHIFTS])
+        return f"{self._head}{_PAIRS[value >> 10 & 1023]}{_PAIRS[value & 1023]}"
 
 
 mint: Final = Mint()

@@ -1,6 +1,7 @@
 """Where an event comes in: routed, then remembered with all that it causes, then given to the lanes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -11,6 +12,7 @@ from tutumstream.event import Event, Malformed
 from tutumstream.ids import mint
 from tutumstream.journal.interface import IJournal, Pending
 from tutumstream.outstanding import Outstanding
+from tutumstream.routing.delivery import Delivery
 from tutumstream.routing.router import Router
 from tutumstream.status.board import Board
 
@@ -28,7 +30,7 @@ class Intake:
         router: decides.
         incidents: knows which resolves are owed.
         journal: remembers.
-        offer: called with the deliveries of an event once they are on disk.
+        offer: called with the deliveries of events once they are on disk.
         changed: called with the URI of each object that changed: what was looked up of it is old.
         board: counts.
         now: seconds since 1970.
@@ -57,7 +59,20 @@ class Intake:
         self._board = board
         self._now = now
         self._outstanding = Outstanding()
+        self._together = False
+        self._taken: list[tuple[Event, Sequence[Delivery]]] = []
+        self._waiting = 0
         self._is_full = False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is taken within this is remembered together, and at the end of it: at thousands a second, that pays."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self._remember()
 
     def take(self, event: Event) -> None:
         """Take an event; order is kept."""
@@ -65,15 +80,14 @@ class Intake:
         self._changed(event.resource_uri)
         deliveries = self._router.deliveries(event)
         owed = self._incidents.duties(event, deliveries)
-        recorded = self._journal.record(event, (*deliveries, *owed) if owed else deliveries)
-        if deliveries or owed:
-            recorded.addCallback(self._offer)
-        self._own(recorded, "remember an event")
+        self._taken.append((event, (*deliveries, *owed) if owed else deliveries))
+        if not self._together:
+            self._remember()
 
     def keep(self, malformed: Malformed) -> None:
         """Keep a message that is no event."""
         self._board.counted("malformed")
-        self._own(self._journal.keep(malformed), "keep a malformed message")
+        self._own(self._journal.keep(malformed), 1, "keep a malformed message")
 
     def turned(self, destination: str, before: DestinationState, after: DestinationState) -> None:
         """A destination's state changed its kind: that it is held, or limited for long, is told like any other event,
@@ -89,15 +103,24 @@ class Intake:
         """Fires when everything that was taken is on disk."""
         return self._outstanding.settled()
 
-    def _own(self, writing: Deferred[Any], what: str) -> None:
+    def _remember(self) -> None:
+        taken, self._taken = self._taken, []
+        if taken:
+            recorded = self._journal.record_all(taken)
+            recorded.addCallback(self._offer)
+            self._own(recorded, len(taken), "remember events")
+
+    def _own(self, writing: Deferred[Any], count: int, what: str) -> None:
+        self._waiting += count
         self._outstanding.own(writing, what)
-        if not self._is_full and len(self._outstanding) >= FULL:
+        if not self._is_full and self._waiting >= FULL:
             self._is_full = True
             self.full(True)
-        writing.addCallback(self._relieved)
+        writing.addCallback(self._relieved, count)
 
-    def _relieved(self, _: object) -> None:
-        if self._is_full and len(self._outstanding) <= ROOM:
+    def _relieved(self, _: object, count: int) -> None:
+        self._waiting -= count
+        if self._is_full and self._waiting <= ROOM:
             self._is_full = False
             self.full(False)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from tutumstream.delivery.lane import Manners
+from tutumstream.delivery.manners import Manners
 from tutumstream.delivery.rate import Rate
 from tutumstream.net.http import Exchanges
 from tutumstream.notifiers.elasticsearch import ElasticsearchNotifier

@@ -10,7 +10,8 @@ from zope.interface import implementer
 from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY
 from tutumstream.delivery.incidents import Incidents
-from tutumstream.delivery.lane import Lane, Manners
+from tutumstream.delivery.lane import Lane
+from tutumstream.delivery.manners import Manners
 from tutumstream.delivery.rate import Rate
 from tutumstream.delivery.service import AGING, GRACE, Lanes
 from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
@@ -410,6 +411,21 @@ class AJournalThatCanNotBeWritten(LaneCase):
         for each in self.writing[1:]:
             each.callback(None)
         self.assertEqual(len(self.notifier.told), MOST + 100)
+
+    def test_gets_in_one_what_arrived_while_it_was_writing(self) -> None:
+        real, settled = MemoryJournal.settle, list[int]()
+
+        def slow(rows: Sequence[Pending], at: float) -> Deferred[None]:
+            settled.append(len(rows))
+            return self.slow().addCallback(lambda _: real(self.journal, rows, at))
+
+        self.journal.settle = slow
+        self.record(*"abcd")
+        self.start()
+        self.writing[0].callback(None)
+        self.writing[1].callback(None)
+        self.assertEqual(settled, [1, 3])
+        self.assertEqual(self.left(), [])
 
     def test_does_not_keep_the_service_from_stopping(self) -> None:
         self.record(*[f"n{number}" for number in range(MOST + 100)])

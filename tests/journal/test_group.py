@@ -92,6 +92,24 @@ class GroupCommitTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(self.disk, [["a"], ["b", "c"]])
 
+    def test_what_is_asked_for_together_is_answered_together_without_what_was_refused(self) -> None:
+        alone, together = self.group.ask("a"), self.group.ask_all(["b", "bad", "c"], [1, 2, 3])
+        self.assertEqual(self.group.health, Health(waiting=4))
+        self.worker.release()
+        self.successResultOf(alone)
+        self.assertNoResult(together)
+        self.worker.release()
+        self.assertEqual(self.successResultOf(together), [1, 3])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(self.disk, [["a"], ["b", "c"]])
+        self.assertEqual(self.group.health, Health())
+
+    def test_what_is_asked_for_together_fails_where_all_of_it_is_refused(self) -> None:
+        together = self.group.ask_all(["bad", "bad"], [1, 2])
+        self.worker.release()
+        self.failureResultOf(together, JournalError)
+        self.flushLoggedErrors(ValueError)
+
     def test_the_waiting_are_counted(self) -> None:
         self.assertEqual(self.group.health, Health())
         for write in "abc":

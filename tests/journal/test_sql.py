@@ -83,6 +83,14 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.done(self.journal.record(an_event("b"), [to("slack")]))
         self.assertEqual([row.id for row in self.window()], ["b-1"])
 
+    def test_an_event_that_can_not_be_kept_does_not_take_those_with_it_that_came_together(self) -> None:
+        with capturedLogs() as logs:
+            happened = [an_event("a"), an_event("b", message="\ud800"), an_event("c")]
+            rows = self.done(self.journal.record_all([(event, [to("slack")]) for event in happened]))
+        self.assertEqual([row.id for row in rows], ["a-1", "c-1"])
+        self.assertEqual(self.window(), rows)
+        self.assertEqual([each["id"] for each in logs if each["log_level"] is LogLevel.error], ["b"])
+
     def test_no_answer_of_a_destination_can_keep_a_row_from_changing(self) -> None:
         self.done(self.journal.record(an_event("a"), [to("slack")]))
         [row] = self.window()

@@ -1,6 +1,8 @@
 """The real factory and protocol against a scripted server, over wires in memory and a clock that we turn."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -107,6 +109,7 @@ class Rig:
         self.malformed: list[Malformed] = []
         self.states: list[Connection] = []
         self.bug: Exception | None = None
+        self.pieces: list[int] = []
         self.jitter = 0.0
         ids = iter(range(10**6))
         self.service = StreamService(
@@ -123,6 +126,7 @@ class Rig:
             useragent="tests",
             proxy=proxy,
             new_id=lambda: str(next(ids)),
+            together=self._together,
         )
         self.server_factory = WebSocketServerFactory("ws://tutum.example", reactor=self.reactor)
         self.server_factory.protocol = Server
@@ -140,6 +144,12 @@ class Rig:
         if self.bug is not None and event.type != "stream":
             raise self.bug
         self.events.append(event)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        before = len(self.events)
+        yield
+        self.pieces.append(len(self.events) - before)
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -226,6 +236,18 @@ class ListeningCase(SynchronousTestCase):
 
 
 class AGoodConnection(ListeningCase):
+    def test_takes_together_what_came_in_one_piece(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.pieces.clear()
+        for _ in range(50):
+            rig.server.sendMessage(json.dumps(CONTAINER).encode())
+        rig.client.dataReceived(b"".join(rig.server.transport.stream))
+        rig.server.transport.stream.clear()
+        self.assertEqual(rig.pieces, [50])
+        rig.send(CONTAINER)
+        self.assertEqual(rig.pieces, [50, 1])
+
     def test_is_dialled_at_the_start_with_the_credentials_in_the_header(self) -> None:
         rig = self.start()
         self.assertEqual(rig.states, [Connecting(0.0)])

@@ -48,8 +48,11 @@ class Composer:
 
     def messages(self, rows: Sequence[Pending]) -> list[Message] | Deferred[list[Message]]:
         """The messages of deliveries, with today's texts; a Deferred only where something must be looked up."""
-        if not self._needs and not any(self._text(row).needs for row in rows if self._textual):
-            return [self._message(row, {}) for row in rows]
+        if not self._needs:
+            if not self._textual:
+                return [Message(row.id, row.event, "", row.delivery.route, row.delivery.incident) for row in rows]
+            if not any(self._text(row).needs for row in rows):
+                return [self._message(row, {}) for row in rows]
         return Deferred.fromCoroutine(self._with_resources(rows))
 
     def digest(self, rows: Sequence[Pending]) -> Message:

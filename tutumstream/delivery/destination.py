@@ -39,10 +39,9 @@ class Destination:
 
     def judge(self, rows: Sequence[Pending], verdicts: Sequence[Verdict], now: float) -> list[Decision]:
         """The next step of each delivery of one try; changes the destination's state."""
-        delivered = sum(isinstance(verdict, Delivered) for verdict in verdicts)
-        if isinstance(self.state, Ok) and delivered == len(rows) == len(verdicts):
-            return self._all_well(rows)
-        if delivered:
+        if self.all_well(rows, verdicts):
+            return [Settled(row) for row in rows]
+        if any(isinstance(verdict, Delivered) for verdict in verdicts):
             self._arrived += 1
         suspect = self._is_suspect(rows[0])
         if all(isinstance(verdict, Delivered | Rejected) for verdict in verdicts):
@@ -63,14 +62,20 @@ class Destination:
         self.state = self._next_state(verdicts, suspect, now)
         return decisions
 
-    def _all_well(self, rows: Sequence[Pending]) -> list[Decision]:
-        """What the rest of this class comes to when nothing is wrong, and nothing was: the short way, for storms."""
+    def all_well(self, rows: Sequence[Pending], verdicts: Sequence[Verdict]) -> bool:
+        """Whether nothing is wrong with this try, and nothing was before: the short way of `judge`, for storms."""
+        if type(self.state) is not Ok or len(rows) != len(verdicts):
+            return False
+        for verdict in verdicts:
+            if type(verdict) is not Delivered:
+                return False
         self._arrived += 1
         self._streak = 0
         self.blocked_until = 0.0
-        for row in rows:
-            self._failed_at.pop(row.seq, None)
-        return [Settled(row) for row in rows]
+        if self._failed_at:
+            for row in rows:
+                self._failed_at.pop(row.seq, None)
+        return True
 
     def _is_suspect(self, row: Pending) -> bool:
         """Others arrived since it failed last: the trouble is its own."""

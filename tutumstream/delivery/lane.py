@@ -9,7 +9,6 @@ the others go on without it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -20,12 +19,13 @@ from twisted.python.failure import Failure
 
 from tutumstream.backoff import Jitter
 from tutumstream.delivery.compose import Composer
-from tutumstream.delivery.decision import Later, Settled, expired, is_too_old
+from tutumstream.delivery.decision import Decision, Later, Settled, expired, is_too_old
 from tutumstream.delivery.destination import Destination
 from tutumstream.delivery.feed import Feed
 from tutumstream.delivery.incidents import Incidents
+from tutumstream.delivery.manners import Manners
 from tutumstream.delivery.pairs import is_resolve, unneeded
-from tutumstream.delivery.rate import Rate, TokenBucket
+from tutumstream.delivery.rate import TokenBucket
 from tutumstream.delivery.state import DestinationState, Ok, standing, state
 from tutumstream.delivery.unwritten import Unwritten
 from tutumstream.delivery.window import Window
@@ -38,21 +38,6 @@ JOURNAL_PAUSE: Final = 1.0
 
 DIGEST_AFTER: Final = 60.0
 """Seconds of backlog, at the destination's own rate, from which on messages are told together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """How a destination is treated.
-
-    Attributes:
-        at_once: tries under way at the same time; 1 for chat.
-        rate: our own limit, None for none.
-        digests: whether many messages may be told as one when the rate can't carry them.
-    """
-
-    at_once: int = 1
-    rate: Rate | None = None
-    digests: bool = False
 
 
 class Lane:
@@ -102,10 +87,11 @@ class Lane:
         self._window = Window()
         self._feed = Feed(destination, journal, self._window, self._tidy, notifier.batch)
         self._bucket = TokenBucket(manners.rate)
+        self._unhurried = manners.rate is None and not notifier.linger
         self._is = Destination(Ok(), jitter)
         self._shown: DestinationState = Ok()
         self._tries: set[Deferred[Any]] = set()
-        self._writes = Unwritten(self._pump)
+        self._writes = Unwritten(lambda rows: journal.settle(rows, now()), self._pump)
         self._alarm: IDelayedCall | None = None
         self._reading: Deferred[None] | None = None
         self._lingering_since: float | None = None
@@ -162,7 +148,7 @@ class Lane:
         self._pumping = True
         while self._running and not self._writes.full and len(self._tries) < self._is.width(self._manners.at_once):
             now = self._now()
-            wait = max(self._is.blocked_until - now, self._bucket.wait(now), self._lingering(now))
+            wait = self._wait(now)
             if self._stopped is not None and not self._window.has_urgent(now):
                 break
             rows = self._take(now) if wait <= 0 else []
@@ -180,6 +166,12 @@ class Lane:
                 self._feed.begin_anew()
             if self._feed.wants():
                 self._read(self._feed.read())
+
+    def _wait(self, now: float) -> float:
+        """Seconds during which nothing may be sent."""
+        if self._unhurried:
+            return self._is.blocked_until - now
+        return max(self._is.blocked_until - now, self._bucket.wait(now), self._lingering(now))
 
     def _end_if_idle(self, stopped: Deferred[None]) -> None:
         now = self._now()
@@ -211,11 +203,8 @@ class Lane:
         self._lingering_since = None
         trying: Deferred[Any] = self._tell(rows)
         self._tries.add(trying)
-        trying.addErrback(self._bug, len(rows))
-        trying.addCallback(self._ended, rows)
-        # What was let go at a stop stays as it is in the journal.
-        trying.addErrback(lambda failure: failure.trap(CancelledError))
-        trying.addCallback(self._over, trying)
+        ours = (trying, rows)
+        trying.addCallbacks(self._ended, self._bug, callbackArgs=ours, errbackArgs=ours)
 
     def _tell(self, rows: Sequence[Pending]) -> Deferred[list[Verdict]]:
         try:
@@ -229,34 +218,45 @@ class Lane:
         except Exception:
             return fail()
 
-    def _bug(self, failure: Failure, rows: int) -> list[Verdict]:
+    def _bug(self, failure: Failure, trying: Deferred[Any], rows: Sequence[Pending]) -> None:
         if failure.check(CancelledError):
-            failure.raiseException()
+            # What was let go at a stop stays as it is in the journal.
+            self._tries.discard(trying)
+            self._pump()
+            return
         self.log.failure("a bug: {destination} could not be told", failure, destination=self.destination)
-        return [TryAgain(f"a bug ({type(failure.value).__name__})")] * rows
+        self._ended([TryAgain(f"a bug ({type(failure.value).__name__})")] * len(rows), trying, rows)
 
-    def _ended(self, verdicts: Sequence[Verdict], rows: Sequence[Pending]) -> None:
-        """Draw the conclusions from a try and write them down."""
+    def _ended(self, verdicts: Sequence[Verdict], trying: Deferred[Any], rows: Sequence[Pending]) -> None:
+        """Draw the conclusions from a try, write them down, and begin the next."""
         now = self._now()
-        decisions = self._is.judge(rows, verdicts, now)
+        if self._is.all_well(rows, verdicts):
+            self._window.ended(rows, ())
+            self._arrived(rows, now)
+        else:
+            self._conclude(self._is.judge(rows, verdicts, now), now)
+            self._observe()
+        self._tidy(rows)
+        self._tries.discard(trying)
+        self._pump()
+
+    def _arrived(self, rows: Sequence[Pending], now: float) -> None:
+        for row in rows:
+            if row.delivery.incident is not None:
+                self._incidents.told(row, now)
+        self._writes.arrived(rows)
+
+    def _conclude(self, decisions: Sequence[Decision], now: float) -> None:
         settled = [each.row for each in decisions if isinstance(each, Settled)]
         dead = [each for each in decisions if isinstance(each, DeadLetter)]
         later = [each for each in decisions if isinstance(each, Later)]
         self._window.ended([*settled, *(each.pending for each in dead)], [each.stays for each in later])
         if settled:
-            for row in settled:
-                self._incidents.told(row, now)
-            self._write(self._journal.settle(settled, now), len(settled))
+            self._arrived(settled, now)
         if dead:
             self._bury(dead)
         if postponed := [each.postponement for each in later if each.postponement is not None]:
             self._write(self._journal.postpone(postponed), len(postponed))
-        self._observe()
-        self._tidy(rows)
-
-    def _over(self, _: object, trying: Deferred[Any]) -> None:
-        self._tries.discard(trying)
-        self._pump()
 
     def _bury(self, dead: Sequence[DeadLetter]) -> None:
         alike: dict[tuple[str, str], list[DeadLetter]] = {}

@@ -1,35 +1,50 @@
 """What became of deliveries and is not on disk yet: as much as a kill would repeat, so it is bounded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
+from tutumstream.journal.interface import Pending
 from tutumstream.outstanding import Outstanding
 
 MOST: Final = 2000
 """Rows. At 20,000 a second and 20 ms a transaction, a fifth of it is in use; while the disk refuses, all of it."""
 
+Settle = Callable[[Sequence[Pending]], Deferred[None]]
+"""Writes down that these arrived."""
+
 
 class Unwritten:
-    """Changes that a lane asked the journal for.
+    """Changes that a lane asked the journal for. What arrives while one is being written goes into the next.
 
     Args:
+        settle: asks the journal.
         room: called when there is room again after there was none, and when all is written.
 
     Attributes:
         rows: how many there are.
     """
 
-    def __init__(self, room: Callable[[], None]) -> None:
+    def __init__(self, settle: Settle, room: Callable[[], None]) -> None:
+        self._settle = settle
         self._room = room
         self._writes = Outstanding()
+        self._arrived: list[Pending] = []
+        self._settling = False
         self.rows = 0
 
     @property
     def full(self) -> bool:
         """Nothing more should be told until some of it is on disk."""
         return self.rows >= MOST
+
+    def arrived(self, rows: Sequence[Pending]) -> None:
+        """These were delivered."""
+        self.rows += len(rows)
+        self._arrived += rows
+        if not self._settling:
+            self._settle_arrived()
 
     def own(self, writing: Deferred[Any], rows: int, what: str) -> None:
         """From now on this change of so many rows is ours; an error is logged as a failure to do `what`."""
@@ -39,7 +54,24 @@ class Unwritten:
 
     def settled(self) -> Deferred[None]:
         """Fires when all of it has ended."""
-        return self._writes.settled()
+        return Deferred.fromCoroutine(self._settled())
+
+    async def _settled(self) -> None:
+        while len(self._writes):
+            await self._writes.settled()
+
+    def _settle_arrived(self) -> None:
+        rows, self._arrived = self._arrived, []
+        self._settling = True
+        writing = self._settle(rows)
+        self._writes.own(writing, "write down what was delivered")
+        writing.addCallback(self._has_settled, len(rows))
+
+    def _has_settled(self, _: object, rows: int) -> None:
+        self._settling = False
+        if self._arrived:
+            self._settle_arrived()
+        self._written(None, rows)
 
     def _written(self, _: object, rows: int) -> None:
         was_full = self.full

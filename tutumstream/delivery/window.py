@@ -66,6 +66,8 @@ class Window:
 
     def ended(self, gone: Sequence[Pending], stay: Sequence[Pending]) -> None:
         """What was under way ended: some rows are gone, others stay, each as it is now."""
+        if len(gone) == 1 and not stay and self._only(gone[0]):
+            return
         changed = {row.seq: row for row in stay}
         left = {row.seq for row in gone}
         for key in {row.delivery.ordering_key for row in (*gone, *stay)}:
@@ -82,6 +84,17 @@ class Window:
             if key in self._keys:
                 self._queue(key)
         self._size -= len(gone)
+
+    def _only(self, row: Pending) -> bool:
+        """Take out a row that is all there is of its key, as most are; False where it is not."""
+        key = row.delivery.ordering_key
+        queue = self._keys[key]
+        if len(queue) != 1 or queue[0].seq != row.seq:
+            return False
+        del self._keys[key]
+        self._under_way.discard(key)
+        self._size -= 1
+        return True
 
     def drop(self, rows: Sequence[Pending]) -> None:
         """These are not wanted any more; none of their keys may be under way."""

@@ -22,7 +22,8 @@ Outcome = Exception | None
 """None: it is on disk. Else why this one write was refused."""
 
 GROUP_LIMIT: Final = 1000
-"""Writes in one transaction: enough for full speed, and none waits for more than a few milliseconds of others' rows."""
+"""Writes in one transaction, and what was asked for together with the last of them: enough for full speed, and none
+waits for more than a few milliseconds of others' rows."""
 
 RETRY_PAUSE: Final = 1.0
 """Seconds between two tries while the disk refuses."""
@@ -30,8 +31,11 @@ RETRY_PAUSE: Final = 1.0
 
 @dataclass(slots=True, eq=False)
 class _Asked(Generic[W]):
-    write: W
-    answer: Any
+    """Writes that were asked for together, each with its answer; `alone` where it is one that stands for itself."""
+
+    writes: Sequence[W]
+    answers: Sequence[Any]
+    alone: bool
     done: Deferred[Any]
 
 
@@ -56,7 +60,7 @@ class GroupCommit(Generic[W]):
         self._worker = worker
         self._clock = clock
         self._waiting: deque[_Asked[W]] = deque()
-        self._in_flight = 0
+        self._count = 0
         self._problem = ""
         self._working = False
         self._closing = False
@@ -66,7 +70,7 @@ class GroupCommit(Generic[W]):
     @property
     def health(self) -> Health:
         """How it is right now."""
-        return Health(self._problem, len(self._waiting) + self._in_flight)
+        return Health(self._problem, self._count)
 
     @overload
     def ask(self, write: W) -> Deferred[None]: ...
@@ -77,14 +81,24 @@ class GroupCommit(Generic[W]):
     def ask(self, write: W, answer: Any = None) -> Deferred[Any]:
         """Fires with the answer when the write is on disk; fails with `JournalError` where it is refused for itself.
 
-        Thousands are asked for in a second, so the answer travels along instead of in a callback.
+        The answer travels along instead of in a callback.
         """
-        done: Deferred[Any] = Deferred()
-        self._waiting.append(_Asked(write, answer, done))
+        return self._ask(_Asked((write,), (answer,), True, Deferred()))
+
+    def ask_all(self, writes: Sequence[W], answers: Sequence[T]) -> Deferred[Sequence[T]]:
+        """Fires with the answers when the writes are on disk, without those of writes that were refused for themselves.
+
+        Thousands are asked for in a second, so what came together shares one Deferred.
+        """
+        return self._ask(_Asked(writes, answers, False, Deferred()))
+
+    def _ask(self, asked: _Asked[W]) -> Deferred[Any]:
+        self._waiting.append(asked)
+        self._count += len(asked.writes)
         if not self._working:
             self._working = True
             Deferred.fromCoroutine(self._work()).addErrback(self._bug)
-        return done
+        return asked.done
 
     def drain(self) -> Deferred[None]:
         """Fires when nothing waits any more. While the disk refuses, one more try decides; ask for nothing after it."""
@@ -105,12 +119,20 @@ class GroupCommit(Generic[W]):
                 self._drained.callback(None)
 
     async def _next_group(self) -> None:
-        group = [self._waiting.popleft() for _ in range(min(GROUP_LIMIT, len(self._waiting)))]
-        self._in_flight = len(group)
-        outcomes = await self._persist([asked.write for asked in group])
-        self._in_flight = 0
-        for asked, outcome in zip(group, outcomes, strict=True):
-            self._answer(asked, outcome)
+        group, writes = [], list[W]()
+        while self._waiting and len(writes) < GROUP_LIMIT:
+            asked = self._waiting.popleft()
+            group.append(asked)
+            writes += asked.writes
+        outcomes = await self._persist(writes)
+        self._count -= len(writes)
+        if len(outcomes) != len(writes):
+            raise ValueError(f"{len(outcomes)} outcomes of {len(writes)} writes")
+        start = 0
+        for asked in group:
+            end = start + len(asked.writes)
+            self._answer(asked, outcomes[start:end])
+            start = end
 
     async def _persist(self, writes: Sequence[W]) -> Sequence[Outcome]:
         """Try until it is done, or until there is no more time."""
@@ -130,15 +152,22 @@ class GroupCommit(Generic[W]):
                 self._recover()
                 return outcomes
 
-    def _answer(self, asked: _Asked[W], outcome: Outcome) -> None:
-        if outcome is None:
-            asked.done.callback(asked.answer)
-            return
-        refusal = JournalError(self._place, in_words(outcome))
-        refusal.__cause__ = outcome
+    def _answer(self, asked: _Asked[W], outcomes: Sequence[Outcome]) -> None:
+        refused = [outcome for outcome in outcomes if outcome is not None]
         if not self._problem:
-            self.log.failure("a bug: a change was refused by the journal", failure=Failure(outcome))
-        asked.done.errback(refusal)
+            for outcome in refused:
+                self.log.failure("a bug: a change was refused by the journal", failure=Failure(outcome))
+        if len(refused) == len(outcomes) and refused:
+            refusal = JournalError(self._place, in_words(refused[0]))
+            refusal.__cause__ = refused[0]
+            asked.done.errback(refusal)
+        elif asked.alone:
+            asked.done.callback(asked.answers[0])
+        elif refused:
+            both = zip(asked.answers, outcomes, strict=True)
+            asked.done.callback([answer for answer, outcome in both if outcome is None])
+        else:
+            asked.done.callback(asked.answers)
 
     def _give_up(self) -> None:
         """Nothing behind a group that could not be written may overtake it: all of it fails."""
@@ -147,9 +176,10 @@ class GroupCommit(Generic[W]):
             "Journal {place} {problem}. Stopping with {count} changes not written",
             place=self._place,
             problem=self._problem,
-            count=self._in_flight + len(waiting),
+            count=self._count,
         )
         for asked in waiting:
+            self._count -= len(asked.writes)
             asked.done.errback(JournalError(self._place, self._problem))
 
     def _turn_bad(self, problem: Exception) -> None:

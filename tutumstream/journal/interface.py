@@ -219,6 +219,12 @@ class IJournal(Interface):
         A delivery with a grace is due that long after the event's receipt.
         """
 
+    def record_all(happened: Sequence[tuple[Event, Sequence[Delivery]]]) -> Deferred[list[Pending]]:
+        """`record` for events that came together, in order: fires once for all of them, with all rows.
+
+        One that can't be kept for what it is is logged as an error and left out; the others are kept.
+        """
+
     def watch(source: str) -> Deferred[Watch]:
         """How far this source was watched. What is known of another one is forgotten first.
 

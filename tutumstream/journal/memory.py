@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from zope.interface import implementer
 
 from tutumstream.errors import JournalError
@@ -87,6 +87,11 @@ class MemoryJournal:
             if (state := left_behind(event)) is not None:
                 self._states[event.resource_uri] = state
         return succeed(rows)
+
+    def record_all(self, happened: Sequence[tuple[Event, Sequence[Delivery]]]) -> Deferred[list[Pending]]:
+        """See `IJournal`."""
+        recorded = [self.record(event, deliveries) for event, deliveries in happened]
+        return gatherResults(recorded).addCallback(lambda rows: list(chain.from_iterable(rows)))
 
     def watch(self, source: str) -> Deferred[Watch]:
         """See `IJournal`."""

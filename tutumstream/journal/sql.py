@@ -7,6 +7,7 @@ One connection, because SQLite before 3.51.3 can damage a write-ahead log that t
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from os import PathLike, fspath
 from typing import Any, Final, TypeVar
 
@@ -128,6 +129,24 @@ class SqlJournal:
         session.delivery_seq += len(deliveries)
         rows = recorded(event, deliveries, first)
         return session.group.ask(write, rows)
+
+    def record_all(self, happened: Sequence[tuple[Event, Sequence[Delivery]]]) -> Deferred[list[Pending]]:
+        """See `IJournal`."""
+        session = self._session
+        if session is None:
+            return self._refuse(_NOT_OPEN)
+        writes, rows = list[Write](), list[list[Pending]]()
+        for event, deliveries in happened:
+            first = session.delivery_seq + 1
+            try:
+                writes.append(recording.recording(event, deliveries, session.event_seq + 1, first))
+            except ValueError as problem:
+                self.log.error("Event {id} can't be kept: {problem}", id=event.id, problem=problem)
+                continue
+            session.event_seq += 1
+            session.delivery_seq += len(deliveries)
+            rows.append(recorded(event, deliveries, first))
+        return session.group.ask_all(writes, rows).addCallback(lambda kept: list(chain.from_iterable(kept)))
 
     def watch(self, source: str) -> Deferred[Watch]:
         """See `IJournal`."""

@@ -1,6 +1,7 @@
 """An event as a JSON object, the same for every destination that takes one."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from tutumstream.event import Event
@@ -20,11 +21,21 @@ def document(event: Event) -> dict[str, Any]:
         "resource_uri": event.resource_uri,
         "parents": list(event.parents),
     }
-    extra = {"uuid": event.uuid, "datetime": event.datetime, "message": event.message}
-    found.update({name: value for name, value in extra.items() if value})
+    if event.uuid:
+        found["uuid"] = event.uuid
+    if event.datetime:
+        found["datetime"] = event.datetime
+    if event.message:
+        found["message"] = event.message
     return found
 
 
 def timestamp(seconds: float) -> str:
     """Seconds since 1970 as `2015-09-01T12:00:00.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    milliseconds = int(seconds * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]

@@ -6,7 +6,7 @@ is to be expected: whoever calls it decides what a verdict means for the queue.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -44,6 +44,10 @@ class Delivered(msgspec.Struct, frozen=True, gc=False):
     """The destination took it. `remote_id` is its own name for it, "" where it gives none."""
 
     remote_id: str = ""
+
+
+DELIVERED: Final = Delivered()
+"""The usual end: a destination took it and gave it no name."""
 
 
 @dataclass(frozen=True, slots=True)

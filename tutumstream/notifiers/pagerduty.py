@@ -68,4 +68,5 @@ class PagerDutyNotifier:
         return Deferred.fromCoroutine(self._notify(messages))
 
     async def _notify(self, messages: Sequence[Message]) -> list[Verdict]:
-        return [await self._post.send(self._body(message, self._key, self._origin)) for message in messages]
+        bodies = [self._body(message, self._key, self._origin) for message in messages]
+        return [verdict for body in bodies for verdict in await self._post.send(body)]

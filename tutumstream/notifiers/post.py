@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -10,7 +11,9 @@ from tutumstream.errors import ExchangeError
 from tutumstream.net.address import Address, masked
 from tutumstream.net.http import Answer, Exchanges
 from tutumstream.notifiers.answers import Judge
-from tutumstream.notifiers.interface import Delivered, TryAgain, Verdict
+from tutumstream.notifiers.interface import DELIVERED, Delivered, TryAgain, Verdict
+
+_JSON: Final = {"Content-Type": "application/json"}
 
 
 class Post:
@@ -46,18 +49,22 @@ class Post:
         self._secrets = longest_first(*address.secrets, *secrets)
         self._idempotent = idempotent
 
-    def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Deferred[Verdict]:
-        """Send it once. Trouble on the way is a verdict too: nobody knows whether it arrived, so it is sent again."""
-        sent = {"Content-Type": "application/json", **(headers or {})}
+    def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Deferred[list[Verdict]]:
+        """Send it once; fires with its verdict, in the form that `INotifier.notify` gives.
+
+        Trouble on the way is a verdict too: nobody knows whether it arrived, so it is sent again.
+        """
+        sent = {"Content-Type": "application/json", **headers} if headers else _JSON
         asked = self._http.exchange("POST", self._url, sent, body, idempotent=self._idempotent)
         return asked.addCallbacks(self._judged, self._troubled)
 
-    def _judged(self, answer: Answer) -> Verdict:
-        return discreet(self._judge(answer, self.now()), self._secrets)
+    def _judged(self, answer: Answer) -> list[Verdict]:
+        verdict = self._judge(answer, self.now())
+        return [verdict if verdict is DELIVERED else discreet(verdict, self._secrets)]
 
-    def _troubled(self, failure: Failure) -> Verdict:
+    def _troubled(self, failure: Failure) -> list[Verdict]:
         failure.trap(ExchangeError)
-        return TryAgain(masked(str(failure.value), self._secrets))
+        return [TryAgain(masked(str(failure.value), self._secrets))]
 
 
 def longest_first(*secrets: str) -> tuple[str, ...]:

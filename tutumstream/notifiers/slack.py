@@ -85,7 +85,7 @@ class SlackNotifier:
         return Deferred.fromCoroutine(self._notify(messages))
 
     async def _notify(self, messages: Sequence[Message]) -> list[Verdict]:
-        return [await self._post.send(body(message.text)) for message in messages]
+        return [verdict for message in messages for verdict in await self._post.send(body(message.text))]
 
 
 def body(text: str) -> bytes:

@@ -13,7 +13,7 @@ from tutumstream.event import Event
 from tutumstream.net.http import Answer, Exchanges
 from tutumstream.notifiers.answers import by_status
 from tutumstream.notifiers.document import document
-from tutumstream.notifiers.interface import Delivered, INotifier, Message, Verdict
+from tutumstream.notifiers.interface import DELIVERED, INotifier, Message, Verdict
 from tutumstream.notifiers.post import Post
 from tutumstream.notifiers.signature import signature, signing_key
 
@@ -51,10 +51,11 @@ class WebhookNotifier:
     def notify(self, messages: Sequence[Message]) -> Deferred[list[Verdict]]:
         """One POST a message."""
         if len(messages) == 1:
-            return self._send(messages[0]).addCallback(lambda verdict: [verdict])
-        return gatherResults([self._send(message) for message in messages])
+            return self._send(messages[0])
+        sent = gatherResults([self._send(message) for message in messages])
+        return sent.addCallback(lambda verdicts: [verdict for (verdict,) in verdicts])
 
-    def _send(self, message: Message) -> Deferred[Verdict]:
+    def _send(self, message: Message) -> Deferred[list[Verdict]]:
         sent = body(message.event)
         at = int(self._post.now())
         headers = {"webhook-id": message.id, "webhook-timestamp": str(at)}
@@ -72,4 +73,4 @@ def body(event: Event) -> bytes:
 
 def judge(answer: Answer, now: float) -> Verdict:
     """Every 2xx is a success, and nothing else is."""
-    return Delivered() if 200 <= answer.status < 300 else by_status(answer, now)
+    return DELIVERED if 200 <= answer.status < 300 else by_status(answer, now)

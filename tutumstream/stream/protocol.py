@@ -1,7 +1,8 @@
 """Autobahn's corner: its callbacks, one line each, given to whoever watches the stream."""
 
 import re
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
 
 from autobahn.twisted.websocket import WebSocketClientProtocol
 from twisted.internet.protocol import connectionDone
@@ -10,9 +11,16 @@ from twisted.python.failure import Failure
 from tutumstream.event import EXCERPT_LIMIT, escaped
 from tutumstream.net.tunnel import refusal
 
+_PIECE: Final = 4096
+_READ: Final = 4 * _PIECE
+"""Bytes that are read at once."""
+
 
 class Handlers(Protocol):
-    """The four handlers of the tutorial."""
+    """The four handlers of the tutorial, and who holds together what came together."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Entered while the messages are received that came in one piece."""
 
     def opened(self) -> None:
         """The upgrade was accepted."""
@@ -39,9 +47,28 @@ class StreamProtocol(WebSocketClientProtocol):
     http_status_line = ""
     """Of the answer to the upgrade. Autobahn has no such attribute before there is an answer."""
 
+    def connectionMade(self) -> None:
+        # Twisted's 64 KiB hold hundreds of events, so that in a storm those who are told fall behind those who tell,
+        # and have to read on disk what they could have been handed.
+        transport: Any = self.transport
+        transport.bufferSize = _READ
+        super().connectionMade()
+
     def onOpen(self) -> None:
         self.was_open = True
         self.factory.opened(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        with self.factory.handlers.together():
+            # In small pieces, as Autobahn moves all that it holds with every message that it takes out of it.
+            for start in range(0, len(data), _PIECE):
+                super().dataReceived(data[start : start + _PIECE])
+
+    def onMessageEnd(self) -> None:
+        # Autobahn's own would also fire a signal that nobody waits for, with a Deferred for every message.
+        if not self.failedByMe:
+            self.onMessage(b"".join(self.message_data), self.message_is_binary)
+        self.message_data = []
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N803
         self.factory.handlers.received(payload, isBinary)

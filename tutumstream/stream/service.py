@@ -5,6 +5,7 @@ at the edges only: however many tries fail after a loss, it is one loss.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -46,6 +47,7 @@ class StreamService(Service):
         jitter: 0.0 up to 1.0.
         proxy: an HTTP proxy to connect through.
         new_id: mints ids for events.
+        together: entered while messages that came in one piece are taken.
     """
 
     log = Logger()
@@ -66,6 +68,7 @@ class StreamService(Service):
         useragent: str,
         proxy: Proxy | None = None,
         new_id: Callable[[], str] = mint,
+        together: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._factory = StreamFactory(url, headers, reactor, self, self._pause, useragent, proxy)
         self._check = check
@@ -77,6 +80,7 @@ class StreamService(Service):
         self._now = now
         self._jitter = jitter
         self._new_id = new_id
+        self.together = together
         self._failures = 0
         self._refusals = 0
         self._refused = False
