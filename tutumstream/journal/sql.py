@@ -7,7 +7,6 @@ One connection, because SQLite before 3.51.3 can damage a write-ahead log that t
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from os import PathLike, fspath
 from typing import Any, Final, TypeVar
 
@@ -20,7 +19,6 @@ from zope.interface import implementer
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.journal import reads, recording, watching, writes
-from tutumstream.journal.group import GroupCommit
 from tutumstream.journal.interface import (
     OPENS_SECONDS,
     DeadLetter,
@@ -34,12 +32,11 @@ from tutumstream.journal.interface import (
     Pruned,
     Standing,
     Told,
-    recorded,
 )
 from tutumstream.journal.objects import ObjectState, Watch
 from tutumstream.journal.opening import OpenFile, file_of, open_file
-from tutumstream.journal.place import PlaceWatch
 from tutumstream.journal.pruning import bury_overflow, forget_history, give_back
+from tutumstream.journal.session import Happened, Session
 from tutumstream.journal.trouble import in_words
 from tutumstream.journal.worker import Worker
 from tutumstream.journal.writes import Write
@@ -48,36 +45,6 @@ from tutumstream.routing.delivery import Delivery
 T = TypeVar("T")
 
 _NOT_OPEN: Final = "is not open"
-
-
-class _Session:
-    """From one `open` to its `close`.
-
-    Attributes:
-        event_seq, delivery_seq: the last that were given out; nobody else writes, so they are counted here.
-    """
-
-    def __init__(self, file: OpenFile, worker: Worker, clock: IReactorTime) -> None:
-        self.file = file
-        self.event_seq = file.event_seq
-        self.delivery_seq = file.delivery_seq
-        self.group = GroupCommit[Write](str(file.path), partial(writes.commit, file.connection), worker, clock)
-        self.watch = PlaceWatch(file.place, worker, clock)
-        # Counting takes a walk over the backlog, so it is done only when so many might be pending.
-        self._settled_at_least = 0
-
-    @property
-    def most_pending(self) -> int:
-        """No more than these are pending; settled ones are only seen by the next count."""
-        return self.delivery_seq - self._settled_at_least
-
-    def counted(self, pending: int, delivery_seq: int) -> None:
-        """So many were pending when the last delivery given out was at least this one."""
-        self._settled_at_least = delivery_seq - pending
-
-    def pending_again(self, revived: int) -> None:
-        """So many were taken back from the dead letters."""
-        self._settled_at_least -= revived
 
 
 @implementer(IJournal)
@@ -97,7 +64,7 @@ class SqlJournal:
         self._place = fspath(place)
         self._worker = worker
         self._clock = clock
-        self._session: _Session | None = None
+        self._session: Session | None = None
 
     @property
     def health(self) -> Health:
@@ -117,36 +84,11 @@ class SqlJournal:
 
     def record(self, event: Event, deliveries: Sequence[Delivery]) -> Deferred[list[Pending]]:
         """See `IJournal`."""
-        session = self._session
-        if session is None:
-            return self._refuse(_NOT_OPEN)
-        try:
-            write = recording.recording(event, deliveries, session.event_seq + 1, session.delivery_seq + 1)
-        except ValueError as problem:
-            return self._refuse(f"can't keep event {event.id}: {problem}")
-        first = session.delivery_seq + 1
-        session.event_seq += 1
-        session.delivery_seq += len(deliveries)
-        rows = recorded(event, deliveries, first)
-        return session.group.ask(write, rows)
+        return self._recording(lambda session: session.record(event, deliveries))
 
-    def record_all(self, happened: Sequence[tuple[Event, Sequence[Delivery]]]) -> Deferred[list[Pending]]:
+    def record_all(self, happened: Sequence[Happened]) -> Deferred[list[Pending]]:
         """See `IJournal`."""
-        session = self._session
-        if session is None:
-            return self._refuse(_NOT_OPEN)
-        writes, rows = list[Write](), list[list[Pending]]()
-        for event, deliveries in happened:
-            first = session.delivery_seq + 1
-            try:
-                writes.append(recording.recording(event, deliveries, session.event_seq + 1, first))
-            except ValueError as problem:
-                self.log.error("Event {id} can't be kept: {problem}", id=event.id, problem=problem)
-                continue
-            session.event_seq += 1
-            session.delivery_seq += len(deliveries)
-            rows.append(recorded(event, deliveries, first))
-        return session.group.ask_all(writes, rows).addCallback(lambda kept: list(chain.from_iterable(kept)))
+        return self._recording(lambda session: session.record_all(happened))
 
     def watch(self, source: str) -> Deferred[Watch]:
         """See `IJournal`."""
@@ -160,23 +102,9 @@ class SqlJournal:
         """See `IJournal`."""
         return Deferred.fromCoroutine(self._in_turn(watching.known))
 
-    def catch_up(
-        self, told: Sequence[tuple[Event, Sequence[Delivery]]], found: Sequence[ObjectState], until: float
-    ) -> Deferred[list[Pending]]:
+    def catch_up(self, told: Sequence[Happened], found: Sequence[ObjectState], until: float) -> Deferred[list[Pending]]:
         """See `IJournal`."""
-        session = self._session
-        if session is None:
-            return self._refuse(_NOT_OPEN)
-        try:
-            write = recording.catching_up(told, found, until, session.event_seq + 1, session.delivery_seq + 1)
-        except ValueError as problem:
-            return self._refuse(f"can't keep what was missed: {problem}")
-        rows: list[Pending] = []
-        for event, deliveries in told:
-            rows += recorded(event, deliveries, session.delivery_seq + len(rows) + 1)
-        session.event_seq += len(told)
-        session.delivery_seq += len(rows)
-        return session.group.ask(write, rows)
+        return self._recording(lambda session: session.catch_up(told, found, until))
 
     def keep(self, malformed: Malformed) -> Deferred[None]:
         """See `IJournal`."""
@@ -260,7 +188,7 @@ class SqlJournal:
         except BaseException:
             self._worker.stop()
             raise
-        self._session = _Session(file, self._worker, self._clock)
+        self._session = Session(file, self._worker, self._clock)
 
     async def _close(self) -> None:
         session, self._session = self._session, None
@@ -284,6 +212,14 @@ class SqlJournal:
         else:
             if copy is not None:
                 self.log.error("Journal {place} was taken away; {copy} is what was in it", place=file.path, copy=copy)
+
+    def _recording(self, record: Callable[[Session], Deferred[list[Pending]]]) -> Deferred[list[Pending]]:
+        if self._session is None:
+            return self._refuse(_NOT_OPEN)
+        try:
+            return record(self._session)
+        except ValueError as problem:
+            return self._refuse(str(problem))
 
     def _ask(self, write: Write) -> Deferred[None]:
         if self._session is None:
