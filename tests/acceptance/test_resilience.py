@@ -116,7 +116,9 @@ def test_refused_credentials_are_told_once_and_tried_again_but_rarely(
     until(lambda: "refused" in str(service.probe()[1].get("reasons")), "word of the refusal")
     status, ready = service.probe()
     assert status == 503
-    assert ready["reasons"] == [f"stream: refused: {reason}"]
+    (why,) = ready["reasons"]
+    assert why.startswith("stream: refused: ")
+    assert why.endswith(reason)
     # Nothing is to come, so there is nothing to wait for but time.
     time.sleep(3)
     assert len([one for one in tutum.requests() if one["uri"] == "/v1/events"]) == 1
