@@ -21,6 +21,7 @@ from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane
 from tutumstream.delivery.service import Lanes
+from tutumstream.errors import SettingsError
 from tutumstream.intake import Intake
 from tutumstream.journal.housekeeping import Housekeeping
 from tutumstream.journal.sql import SqlJournal
@@ -116,7 +117,11 @@ def _state_dir(settings: Settings) -> tuple[Path, Callable[[], None]]:
     if settings.state_dir is not None:
         return settings.state_dir, lambda: None
     # Made by the journal when it opens, so that a start that fails before leaves nothing behind.
-    temporary = Path(tempfile.gettempdir(), f"tutumstream-{secrets.token_hex(8)}")
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:
+        raise SettingsError(["TMPDIR: a demo needs a folder that it may write to, and there is none"]) from None
+    temporary = Path(folder, f"tutumstream-{secrets.token_hex(8)}")
     return temporary, lambda: shutil.rmtree(temporary, ignore_errors=True)
 
 

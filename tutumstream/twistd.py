@@ -107,9 +107,17 @@ def observer(twistd: Any, log_format: str | None, log_level: str) -> ILogObserve
     if twistd is None or twistd.get("syslog") or twistd.get("logger"):
         return None
     name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
-    out: Any = sys.stdout if name == "-" else LogFile.fromFullPath(name)
+    out: Any = sys.stdout if name == "-" else _log_file(name)
     terminal = name == "-" and out is not None and out.isatty()
     return LineObserver(Output(out).write, log_format or ("console" if terminal else "json"), log_level)
+
+
+def _log_file(name: str) -> Any:
+    try:
+        return LogFile.fromFullPath(name)
+    except OSError as problem:
+        mistake = f"--logfile: {name} can't be written ({problem.strerror}); name another, or - for standard output"
+        refuse("twistd", SettingsError([mistake]))
 
 
 def send_logs(application: Any, lines: ILogObserver | None) -> None:
