@@ -1,18 +1,35 @@
-"""How the tests run: the same on every machine, however slow it is today."""
+"""How the tests run: the same on every machine, however slow it is today, and quickly."""
 
+import gc
 import os
+import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from shutil import disk_usage
+from typing import Final
 
+import _pytest.unittest
 import pytest
-from hypothesis import HealthCheck, settings
+from twisted.trial import _synctest
 
-_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+from tests.searching import choose_profile
 
-# Every run is the same, and short; HYPOTHESIS_PROFILE=thorough searches for longer, and elsewhere each time.
-settings.register_profile("steady", max_examples=30, derandomize=True, **_PATIENT)
-settings.register_profile("thorough", max_examples=1000, **_PATIENT)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+choose_profile()
+
+ROOM: Final = 1 << 29
+"""Bytes that memory must have for the files of the tests."""
+
+# What pytest and trial do anew for each of thousands of tests, a third of their time: to read Twisted's version from
+# disk, and to make every module forget which warnings it gave, which Python does by itself where filters change.
+_pytest.unittest._get_twisted_version = cache(_pytest.unittest._get_twisted_version)
+_synctest._setWarningRegistryToNone = lambda modules: None
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported stays: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -22,3 +39,14 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.chdir(tmp_path_factory.mktemp("trial"))
     yield
     os.chdir(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _in_memory(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Thousands of journals are synced to nothing; the acceptance tests use the real disk."""
+    before, memory = tempfile.tempdir, Path("/dev/shm")
+    acceptance = any(item.get_closest_marker("acceptance") for item in request.session.items)
+    if not acceptance and os.access(memory, os.W_OK) and disk_usage(memory).free > ROOM:
+        tempfile.tempdir = str(memory)
+    yield
+    tempfile.tempdir = before

@@ -137,15 +137,14 @@ class Basics:
         self.assertEqual(self.make().escape("plain text, 1 / 2"), "plain text, 1 / 2")
 
 
-class NotifierContract(Basics):
-    """For notifiers that speak HTTP. A test case says: `url`, `secrets`, `dialect`, and `create(http, url)`.
+class Credentials:
+    """For each way to give a notifier what lets it in. A test case says: `url`, `secrets` and `create(http, url)`.
 
     `patience` is how many seconds one of its requests may take.
     """
 
     url: ClassVar[str]
     secrets: ClassVar[tuple[str, ...]]
-    dialect: ClassVar[Mapping[int, Outcome]] = {}
     webhook_secret: ClassVar[str] = ""
     patience: ClassVar[float] = 10.0
 
@@ -194,6 +193,24 @@ class NotifierContract(Basics):
     def test_it_keeps_the_destinations_contract(self: Any) -> None:
         self.assertEqual(outcome(self.told(self.make(), message())[0]), "delivered")
         self.assertEqual([problem for one in self.server.requests for problem in one.problems], [])
+
+    def test_no_secret_is_ever_shown(self: Any) -> None:
+        echo = " ".join([self.url, *self.secrets])
+        notifier = self.make()
+        self.assert_discreet(f"{notifier} {notifier!r}")
+        for status in (200, 302, 400, 403, 404, 429, 500):
+            self.after(Scripted(status=status, body=echo, headers={"Location": self.url, "Retry-After": echo}))
+            self.after(Scripted(status=status, body=json.dumps({"ok": False, "error": echo})))
+        self.network.host("sink.example:80", ValueError(self.url))
+        self.told(self.make(), message())
+        for line in self.logged:
+            self.assert_discreet(line)
+
+
+class NotifierContract(Credentials, Basics):
+    """For notifiers that speak HTTP: a test case says how its `dialect` differs from what is usual."""
+
+    dialect: ClassVar[Mapping[int, Outcome]] = {}
 
     def test_every_status_has_its_verdict(self: Any) -> None:
         for status, usual in USUAL.items():
@@ -245,15 +262,3 @@ class NotifierContract(Basics):
         self.server.script(self.path, Scripted(status=500), Scripted(), Scripted(status=400))
         verdicts = self.told(self.make(), message("one"), message("two"), message("three"))
         self.assertEqual([outcome(one) for one in verdicts], ["again", "delivered", "rejected"])
-
-    def test_no_secret_is_ever_shown(self: Any) -> None:
-        echo = " ".join([self.url, *self.secrets])
-        notifier = self.make()
-        self.assert_discreet(f"{notifier} {notifier!r}")
-        for status in (200, 302, 400, 403, 404, 429, 500):
-            self.after(Scripted(status=status, body=echo, headers={"Location": self.url, "Retry-After": echo}))
-            self.after(Scripted(status=status, body=json.dumps({"ok": False, "error": echo})))
-        self.network.host("sink.example:80", ValueError(self.url))
-        self.told(self.make(), message())
-        for line in self.logged:
-            self.assert_discreet(line)

@@ -38,7 +38,7 @@ class WorkThatNobodyWaitsFor(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(settled))
         self.assertEqual(len(outstanding), 1)
         work.callback("done")
-        gc.collect()
+        gc.collect(1)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_can_be_waited_for_however_it_ends(self) -> None:

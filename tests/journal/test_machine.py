@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
@@ -14,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from tests.journal.workers import HeldWorker
+from tests.searching import searching
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.interface import DeadLetter, IJournal, Limits, Pending, Postponement, Standing
 from tutumstream.journal.memory import MemoryJournal
@@ -275,5 +275,5 @@ def _as_stored(answer: Any) -> Any:
     return answer
 
 
-JournalMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+JournalMachine.TestCase.settings = searching(6, stateful_step_count=25)
 JournalMachineTests = JournalMachine.TestCase

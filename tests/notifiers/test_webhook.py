@@ -1,7 +1,7 @@
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.contracts_notifiers import EVENT, NOW, NotifierContract, message, outcome
+from tests.contracts_notifiers import EVENT, NOW, Credentials, NotifierContract, message, outcome
 from tests.destinations import Scripted
 from tutumstream.event import Event
 from tutumstream.net.http import HttpClient
@@ -23,11 +23,10 @@ class UnsignedContractTests(NotifierContract, SynchronousTestCase):
         self.assertNotIn("webhook-signature", self.server.requests[0].headers)
 
 
-class SignedContractTests(NotifierContract, SynchronousTestCase):
+class SignedTests(Credentials, SynchronousTestCase):
     webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     url = "http://someone:passwords@sink.example/webhook"
     secrets = (webhook_secret, webhook_secret[6:], "passwords")
-    dialect = TWO_XX  # type: ignore[assignment]  # a dict of literals is one of str
 
     def create(self, http: HttpClient, url: str) -> WebhookNotifier:
         return WebhookNotifier(http, url, lambda: self.time, secret=self.webhook_secret)
@@ -59,7 +58,7 @@ class SignedContractTests(NotifierContract, SynchronousTestCase):
         self.assertEqual(times, ("1441108800", "1441108890"))
 
 
-class PlainSecretTests(SignedContractTests):
+class PlainSecretTests(SignedTests):
     webhook_secret = "any text at all, grüße"
     secrets = (webhook_secret, "passwords")
 

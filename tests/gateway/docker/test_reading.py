@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -117,13 +117,11 @@ class ReadContainerTests(SynchronousTestCase):
         self.assertEqual(len(one.labels), ITEMS_LIMIT)
         self.assertLessEqual(max(len(one.name), len(one.image), len(one.options.run_command)), TEXT_LIMIT)
 
-    @settings(max_examples=60, deadline=None)
     @given(st.dictionaries(st.sampled_from(["State", "Config", "HostConfig", "NetworkSettings", "Mounts"]), JSON))
     def test_no_shape_of_a_section_hides_a_container(self, sections: dict[str, Any]) -> None:
         raw = json.dumps({"Id": container_id(1), "Name": "/web", **sections}).encode()
         self.assertEqual(read_container(raw).name, "web")
 
-    @settings(max_examples=60, deadline=None)
     @given(
         st.sampled_from(["State", "Config", "HostConfig", "NetworkSettings"]),
         st.dictionaries(st.sampled_from(FIELDS), JSON),

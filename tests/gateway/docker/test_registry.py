@@ -1,7 +1,7 @@
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +16,7 @@ from tests.gateway.docker.model import (
     container_id,
     event,
 )
+from tests.searching import searching
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.folds import container_state
 from tutumstream.gateway.docker.registry import CHECKS, TERMINATED_AGE, TERMINATED_LIMIT
@@ -519,7 +520,7 @@ def disorder(data: st.DataObject, count: int) -> list[int]:
 
 
 class PropertyTests(SynchronousTestCase):
-    @settings(max_examples=150, deadline=None)
+    @searching(30)
     @given(STEPS, st.data())
     def test_whatever_is_lost_doubled_or_late_a_look_at_everything_ends_in_the_truth(
         self, steps: list[tuple[int, int]], data: st.DataObject
@@ -560,7 +561,7 @@ class PropertyTests(SynchronousTestCase):
         for one in (*services, *stacks):
             self.assertEqual(states[one.uri], one.state)
 
-    @settings(max_examples=100, deadline=None)
+    @searching(20)
     @given(STEPS)
     def test_with_every_hint_in_order_each_container_goes_through_tutums_states(
         self, steps: list[tuple[int, int]]
