@@ -7,12 +7,14 @@ says why.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import tempfile
 import time
 from io import BytesIO
 from pathlib import Path
+from random import randrange
 
 IMAGE = "busybox:latest"
 STARTUP = 60.0
@@ -45,6 +47,17 @@ class DockerEngine:
     def remove(self, *names: str) -> None:
         """Whatever of these is there."""
         self.docker("rm", "-f", *names, check=False)
+
+    def start_swarm(self) -> str:
+        """Make it the first manager of a swarm that notices lost nodes soon; the token for workers."""
+        self.docker("swarm", "init", *_of_its_own())
+        self.docker("swarm", "update", "--dispatcher-heartbeat", "1s")
+        return self.docker("swarm", "join-token", "-q", "worker")
+
+    def join_swarm(self, token: str, manager: "DockerEngine") -> None:
+        """Make it a worker of another engine's swarm."""
+        address = manager.docker("info", "--format", "{{(index .Swarm.RemoteManagers 0).Addr}}")
+        self.docker("swarm", "join", *_of_its_own(), "--token", token, address)
 
     def load_image(self) -> None:
         """Make the image for test containers out of a static busybox."""
@@ -161,6 +174,15 @@ class OwnEngine(DockerEngine):
     def _last_words(self) -> str:
         lines = (self.home / "log").read_text("utf-8", "replace").strip().splitlines()
         return f"dockerd does not start here: {lines[-1] if lines else 'it says nothing'}"
+
+
+def _of_its_own() -> tuple[str, ...]:
+    """A swarm's gossip has one port only, so each engine on this machine needs a loopback address of its own."""
+    address = f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}"
+    with socket.socket() as found:
+        found.bind((address, 0))
+        port = found.getsockname()[1]
+    return ("--listen-addr", f"{address}:{port}", "--advertise-addr", address)
 
 
 def installed(package: str, program: str) -> str:

@@ -93,7 +93,7 @@ class Watch:
 
 def _words(line: Line) -> list[str]:
     resource = line.get("resource") or {}
-    name = resource.get("name") or resource.get("nickname")
+    name = resource.get("name") or resource.get("nickname") or resource.get("action")
     return [str(line.get(key)) for key in ("type", "action", "state")] + [str(name)]
 
 

@@ -134,6 +134,9 @@ class Groups:
 
     def decide(self, service: str, state: str, now: float) -> Iterator[Change]:
         """The state that its managers say it is in."""
+        if state == folds.SCALING and self.services[service].state == folds.STARTING:
+            # Some of it runs, for the first time or again: it is still starting.
+            state = folds.STARTING
         self.orders[service] = msgspec.structs.replace(self.orders[service], state=state)
         yield from self.settle(service, now)
 

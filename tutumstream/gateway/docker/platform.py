@@ -149,7 +149,11 @@ class DockerPlatform:
         self._news(self._registry.describe_engine(engine, self._clock.seconds()))
 
     def counted(self, swarm: Swarm, asked: float) -> bool:
-        self._news(self._census.take(swarm, asked, self._clock.seconds()))
+        changes = self._census.take(swarm, asked, self._clock.seconds())
+        self._news(changes)
+        if changes:
+            # What happens on other nodes sends no hint, and one change brings the next.
+            self._look_at_swarm()
         return self._census.busy
 
     def expected(self) -> Iterable[str]:

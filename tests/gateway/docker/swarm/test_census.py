@@ -265,6 +265,12 @@ class ServicesTests(CensusTests):
         self.assertEqual(lines[:2], ["stack create Starting shop", "service create Starting web"])
         self.assertEqual(lines[-2:], ["service update Running web", "stack update Running shop"])
 
+    def test_it_is_starting_until_all_of_it_runs(self) -> None:
+        self.count(services=(web(2),))
+        tasks = there(), there(2, "starting", container="")
+        self.assertNotIn("service", " ".join(self.count(*tasks, services=(web(2),))).replace("web.", ""))
+        self.assertEqual(self.count(there(), there(2), services=(web(2),))[-1], "service update Running web")
+
     def test_the_same_answer_is_no_news(self) -> None:
         self.count(there(), services=(web(update=self.update("completed")),))
         self.assertEqual(self.count(there(), services=(web(update=self.update("completed")),)), [])

@@ -94,7 +94,8 @@ class ServiceStateTests(SynchronousTestCase):
     def test_tasks_on_a_node_that_is_lost_do_not_count(self) -> None:
         tasks = [task(1, node="n1"), task(2, node="n2", desired="shutdown"), task(2, "preparing", at=1)]
         self.assertEqual(service_state(replicated(2), tasks), "Running")
-        self.assertEqual(service_state(replicated(2), tasks, ["n2"]), "Scaling")
+        self.assertEqual(service_state(replicated(2), tasks, ["n2"]), "Partly running")
+        self.assertEqual(service_state(replicated(2), [*tasks, task(2, at=2)], ["n2"]), "Running")
 
     def test_more_than_there_should_be_is_scaling(self) -> None:
         self.assertEqual(service_state(replicated(1), [task(1), task(2, desired="remove")]), "Scaling")

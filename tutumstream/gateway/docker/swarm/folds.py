@@ -77,20 +77,29 @@ def trouble(tasks: Collection[Task], down: Collection[str] = ()) -> Task | None:
     for line in places.values():
         if any(task.state == "running" and task.node not in down for task in line):
             continue
-        failed = _failure(line)
+        failed = _failure(line, down)
         if failed is not None and (found is None or found.at < failed.at):
             found = failed
     return found
 
 
-def _failure(line: list[Task]) -> Task | None:
+def _failure(line: list[Task], down: Collection[str]) -> Task | None:
     """What went wrong lately at a place, of whose tasks the oldest come first."""
     newest, before = line[-1], line[-2] if len(line) > 1 else None
-    if newest.state in _FAILED or (newest.state == "pending" and newest.error):
+    if _went_wrong(newest, down):
         return newest
     if before is None or newest.state not in _BEFORE or newest.created > before.at + AFTERMATH:
-        return None
-    return before if before.state in _FAILED else None
+        # Being lost has no time of its own.
+        return before if before is not None and newest.state in _BEFORE and _is_lost(before, down) else None
+    return before if _went_wrong(before, down) else None
+
+
+def _went_wrong(task: Task, down: Collection[str]) -> bool:
+    return task.state in _FAILED or (task.state == "pending" and task.error != "") or _is_lost(task, down)
+
+
+def _is_lost(task: Task, down: Collection[str]) -> bool:
+    return task.state == "running" and task.node in down
 
 
 def machine_state(machine: Machine) -> str | None:

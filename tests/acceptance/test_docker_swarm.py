@@ -1,0 +1,172 @@
+"""A swarm of two real engines on this machine, watched through its manager only."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.docker_engine import EngineUnavailableError, OwnEngine
+from tests.acceptance.test_docker_platform import Watch
+
+pytestmark = pytest.mark.acceptance
+
+STACK = """
+version: "3.8"
+services:
+  web:
+    image: busybox:latest
+    command: [sleep, "1000"]
+    stop_grace_period: 1s
+    deploy:
+      replicas: 2
+      placement: {constraints: [node.role == manager]}
+      update_config: {monitor: 1s, failure_action: rollback}
+      rollback_config: {monitor: 500ms}
+    networks: [host]
+  db:
+    image: busybox:latest
+    command: [sleep, "1000"]
+    stop_grace_period: 1s
+    deploy: {update_config: {monitor: 500ms}, placement: {constraints: [node.role == manager]}}
+    networks: [host]
+  everywhere:
+    image: busybox:latest
+    command: [sleep, "1000"]
+    stop_grace_period: 1s
+    deploy: {mode: global}
+    networks: [host]
+networks:
+  host: {external: true, name: host}
+"""
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[OwnEngine]:
+    yield from _running()
+
+
+@pytest.fixture(scope="module")
+def manager(worker: OwnEngine) -> Iterator[OwnEngine]:
+    for engine in _running():
+        worker.join_swarm(engine.start_swarm(), engine)
+        yield engine
+        engine.docker("swarm", "leave", "--force")
+
+
+def _running() -> Iterator[OwnEngine]:
+    engine = OwnEngine()
+    try:
+        try:
+            engine.start()
+            engine.load_image()
+        except EngineUnavailableError as problem:
+            pytest.skip(str(problem))
+        yield engine
+    finally:
+        engine.destroy()
+
+
+def states(watch: Watch, name: str) -> list[str]:
+    """The states that a service or an action went through."""
+    return [words.split(" ", 2)[2] for words in watch.words(name) if not words.startswith("container")]
+
+
+def assert_shown_as_told(watch: Watch) -> None:
+    """What an object was told last is what it was shown with then."""
+    last = {line["resource"]["uuid"]: line for line in watch.lines if line.get("resource")}
+    for line in last.values():
+        assert line["resource"]["state"] == line["state"], line
+
+
+def update(manager: OwnEngine, service: str, *options: str) -> None:
+    manager.docker("service", "update", "--detach", "--no-resolve-image", *options, service)
+
+
+def test_a_stack_is_deployed_scaled_updated_in_vain_drained_and_removed(manager: OwnEngine, tmp_path: Path) -> None:
+    (tmp_path / "stack.yml").write_text(STACK)
+    node = manager.docker("info", "--format", "{{.Swarm.NodeID}}")
+    with Watch(manager.host) as watch:
+        manager.docker("stack", "deploy", "--resolve-image", "never", "--compose-file", f"{tmp_path}/stack.yml", "shop")
+        running = watch.expect("stack", "update", "Running", "shop", seconds=60)
+        assert len(running["resource"]["services"]) == 3
+        # Which service comes first is up to the client.
+        assert [words.rpartition("_")[0] for words in watch.words()[:2]] == ["", "service create Starting shop"]
+        assert watch.words()[0] == "stack create Starting shop"
+        for service in ("shop_web", "shop_db", "shop_everywhere"):
+            assert states(watch, service) == ["Starting", "Running"]
+        # One of these runs on the worker, whose stream nobody reads.
+        containers = [one for one in watch.lines if one["type"] == "container" and one["state"] == "Running"]
+        assert len({one["resource"]["node"] for one in containers}) == 2
+        assert {tuple(one["parents"]) for one in containers} == {("service", "node", "stack", "nodecluster")}
+
+        watch.forget()
+        manager.docker("service", "scale", "--detach", "shop_web=3")
+        scaled = watch.expect("service", "update", "Running", "shop_web")
+        assert (scaled["resource"]["target_num_containers"], scaled["resource"]["running_num_containers"]) == (3, 3)
+        watch.expect("action", "update", "Success", "Service Scale")
+        assert states(watch, "shop_web") == ["Scaling", "Running"]
+        assert states(watch, "Service Scale") == ["In progress", "Success"]
+
+        watch.forget()
+        update(manager, "shop_web", "--image", "nowhere.invalid/broken:1")
+        watch.expect("action", "update", "Success", "Service Rollback", seconds=40)
+        assert states(watch, "Service Redeploy") == ["In progress", "Failed"]
+        assert states(watch, "Service Rollback") == ["In progress", "Success"]
+        assert states(watch, "shop_web") == ["Redeploying", "Running"]
+
+        watch.forget()
+        update(manager, "shop_db", "--env-add", "NEW=1")
+        redeployed = watch.expect("action", "update", "Success", "Service Redeploy", seconds=40)
+        assert states(watch, "shop_db") == ["Redeploying", "Running"]
+        assert redeployed["parents"] == ["service"]
+        told = [words.rpartition(" ")[0] for words in watch.words() if "shop_db.1." in words]
+        assert sorted(told) == sorted(
+            f"container {end}" for end in ("create Starting", "update Stopping", "update Stopped", "update Running")
+        )
+
+        watch.forget()
+        manager.docker("node", "update", "--availability", "drain", node)
+        watch.expect("service", "update", "Not running", "shop_db", seconds=40)
+        watch.expect("service", "update", "Not running", "shop_web", seconds=40)
+        manager.docker("node", "update", "--availability", "active", node)
+        watch.expect("stack", "update", "Running", "shop", seconds=40)
+        assert states(watch, "shop_db") == ["Not running", "Starting", "Running"]
+        assert [words for words in watch.words() if words.startswith(("node ", "action "))] == []
+
+        watch.forget()
+        manager.docker("stack", "rm", "shop")
+        watch.expect("stack", "delete", "Terminated", "shop", seconds=60)
+        for service in ("shop_web", "shop_db", "shop_everywhere"):
+            assert states(watch, service) == ["Terminating", "Terminated"]
+        assert_shown_as_told(watch)
+
+
+def test_a_node_that_is_lost_comes_back(manager: OwnEngine, worker: OwnEngine) -> None:
+    with Watch(manager.host) as watch:
+        create = ("service", "create", "--detach", "--no-resolve-image", "--network", "host", "--name", "far")
+        manager.docker(*create, "--constraint", "node.role == worker", "busybox:latest", "sleep", "1000")
+        watch.expect("service", "update", "Running", "far", seconds=30)
+        container = watch.wait(lambda line: line["type"] == "container" and line["state"] == "Running")
+        watch.forget()
+        worker.docker("kill", container["resource"]["docker_id"])
+        stopped = watch.wait(lambda line: line["type"] == "container" and line["state"] == "Stopped")
+        assert stopped["resource"]["exit_code"] == 137
+        watch.expect("service", "update", "Running", "far", seconds=30)
+        assert states(watch, "far") == ["Not running", "Running"]
+
+        watch.forget()
+        worker.signal(signal.SIGSTOP)
+        lost = watch.wait(lambda line: line["type"] == "node", seconds=30)
+        assert (lost["state"], lost["parents"]) == ("Unreachable", ["nodecluster"])
+        watch.expect("service", "update", "Not running", "far")
+        worker.signal(signal.SIGCONT)
+        watch.wait(lambda line: line["type"] == "node" and line["state"] == "Deployed", seconds=40)
+        watch.expect("service", "update", "Running", "far", seconds=40)
+        assert [words for words in watch.words() if words.startswith("nodecluster")] == [
+            "nodecluster update Partly deployed default",
+            "nodecluster update Deployed default",
+        ]
+        manager.docker("service", "rm", "far")
+        watch.expect("service", "delete", "Terminated", "far", seconds=40)
+        assert_shown_as_told(watch)
