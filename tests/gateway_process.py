@@ -34,13 +34,14 @@ def main() -> None:
     from twisted.internet.endpoints import serverFromString
 
     from tutumstream.gateway.access import Access, Credentials
+    from tutumstream.gateway.gate import Gate
     from tutumstream.gateway.scenario import ScenarioPlatform
     from tutumstream.gateway.service import GatewayService
 
     reactor: Any = installed
     platform = ScenarioPlatform(reactor, Random(7))
     endpoint = serverFromString(reactor, "tcp:0:interface=127.0.0.1")
-    gateway = GatewayService(reactor, endpoint, platform, Access([Credentials(USER, KEY)]))
+    gateway = GatewayService(reactor, endpoint, platform, Gate(Access([Credentials(USER, KEY)]), reactor))
     platform.on_interrupt = gateway.interrupt
     gateway.startService()
 
