@@ -25,6 +25,16 @@ def names(kind: str, resources: list[Any], **query: str) -> list[str]:
     return [one["name"] for one in page(kind, resources, query, find).objects]
 
 
+class TestNames(SynchronousTestCase):
+    def test_a_name_means_who_lives_and_has_it_as_long_as_there_is_one(self) -> None:
+        old, new = (
+            {"uuid": uuid, "name": "web", "state": state} for uuid, state in (("1", "Terminated"), ("2", "Running"))
+        )
+        self.assertEqual(page("container", [old, new], {"name": "web"}, {}.get).objects, [new])
+        self.assertEqual(page("container", [old], {"name": "web"}, {}.get).objects, [old])
+        self.assertEqual(page("container", [old, new], {}, {}.get).objects, [old, new])
+
+
 class TestFilters(SynchronousTestCase):
     def test_services_by_what_clients_ask_for(self) -> None:
         self.assertEqual(names("service", SERVICES), ["web", "db", "cron"])

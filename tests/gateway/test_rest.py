@@ -89,6 +89,9 @@ class TestLookUps(RestCase):
     def test_a_collection_without_objects_is_empty(self) -> None:
         self.assertEqual(self.get("/api/v1/volume/")[1]["objects"], [])
 
+    def test_a_service_has_no_triggers(self) -> None:
+        self.assertEqual(self.get("/api/v1/service/a1/trigger/")[1]["objects"], [])
+
     def test_auth_answers_with_an_object(self) -> None:
         code, body = self.get("/api/v1/auth/")
         self.assertEqual((code, type(body)), (200, dict))

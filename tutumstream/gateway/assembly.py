@@ -62,7 +62,14 @@ def _platform(settings: Settings, reactor: Any) -> IPlatform:
     from tutumstream.gateway.docker.platform import docker_platform
 
     (engine,) = settings.engines
-    return docker_platform(reactor, engine.url, name=engine.name, jitter=random.random)
+    return docker_platform(
+        reactor,
+        engine.url,
+        name=engine.name,
+        jitter=random.random,
+        control="control" in settings.allow,
+        logs="logs" in settings.allow,
+    )
 
 
 def _in_a_thread(reactor: Any) -> Elsewhere:

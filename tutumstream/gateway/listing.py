@@ -90,6 +90,10 @@ def page(kind: str, resources: Sequence[Resource], query: Parameters, find: Find
     offset = _number(query, "offset", 0)
     matching = [one for one in resources if all(_matches(one, name, wanted, find) for name, wanted in filters.items())]
 
+    if "name" in filters:
+        # Whoever goes by a name means the one that lives, not what had it before: the SDKs refuse to choose.
+        matching = [one for one in matching if one.get("state") != "Terminated"] or matching
+
     def path(start: int) -> str:
         return f"{place or f'/api/v1/{kind}/'}?" + urlencode({"limit": limit, "offset": start} | filters)
 

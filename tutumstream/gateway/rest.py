@@ -62,6 +62,9 @@ class RestResource(Resource):
         return self._ordered(request, found, judged.user)
 
     def _look_up(self, request: Request, found: Wanted | None) -> bytes:
+        if found is not None and (found.kind, found.rest) == ("service", "trigger"):
+            # A trigger would be a way in without credentials: there are none.
+            return answered(request, page("trigger", [], {}, self._find))
         if found is None or found.rest:
             return failed(request, 404, _NOWHERE)
         if found.kind == "auth" and not found.dialect.cloud:

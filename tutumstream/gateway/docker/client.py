@@ -68,14 +68,20 @@ class DockerClient:
     """Reads one engine. Every errback is a `DockerError`, but for a cancelled request.
 
     Args:
+        agents: what it speaks by; others who speak to the same engine use them, too.
         host: the engine, as in DOCKER_HOST; for messages.
     """
 
     def __init__(self, agents: Agents, clock: IReactorTime, host: str) -> None:
         self.host: Final = host
-        self._agents = agents
+        self.agents = agents
         self._clock = clock
         self._version = OLDEST
+
+    @property
+    def prefix(self) -> str:
+        """How paths begin in the version that was agreed on."""
+        return self._path("")
 
     def negotiate(self) -> Deferred[str]:
         """Agree on the version of the API, which everything but `ping` needs; fires with it."""
@@ -107,10 +113,10 @@ class DockerClient:
 
     def close(self) -> Deferred[None]:
         """End the connections that are kept."""
-        return self._agents.close()
+        return self.agents.close()
 
     async def _negotiate(self) -> str:
-        answer = await self._get(self._agents.requests, "/_ping", _SMALL, HEAD_TIMEOUT)
+        answer = await self._get(self.agents.requests, "/_ping", _SMALL, HEAD_TIMEOUT)
         theirs = _VERSION.fullmatch((answer.headers.getRawHeaders("Api-Version") or [""])[0])
         if answer.code != 200 or theirs is None:
             raise DockerError(self.host, f"HTTP status {answer.code}: {NOT_DOCKER}")
@@ -121,7 +127,7 @@ class DockerClient:
         return "{}.{}".format(*self._version)
 
     async def _ping(self, timeout: float) -> None:  # noqa: ASYNC109 - Twisted has no timeout blocks
-        answer = await self._get(self._agents.streams, "/_ping", _SMALL, timeout)
+        answer = await self._get(self.agents.streams, "/_ping", _SMALL, timeout)
         if answer.code != 200:
             raise self._unexpected(answer)
 
@@ -129,7 +135,7 @@ class DockerClient:
         if container_id(container) is None:
             raise DockerError(self.host, f"{escaped(container, 80)!r} is no container id")
         path = self._path(f"/containers/{container}/json")
-        answer = await self._get(self._agents.requests, path, _OBJECT, HEAD_TIMEOUT)
+        answer = await self._get(self.agents.requests, path, _OBJECT, HEAD_TIMEOUT)
         return None if answer.code == 404 else self._decoded(answer, read_container)
 
     async def _swarm(self) -> Swarm:
@@ -140,7 +146,7 @@ class DockerClient:
 
     async def _events(self, feed: Feed) -> None:
         path = self._path("/events?" + _EVENTS)
-        opening = self._request(self._agents.streams, path).addTimeout(HEAD_TIMEOUT, self._clock, _late)
+        opening = self._request(self.agents.streams, path).addTimeout(HEAD_TIMEOUT, self._clock, _late)
         response: IResponse = await self._explained(opening)
         if response.code != 200:
             body = await self._explained(read_body(response, _SMALL).addTimeout(HEAD_TIMEOUT, self._clock, _late))
@@ -148,7 +154,7 @@ class DockerClient:
         response.deliverBody(feed)
 
     async def _read(self, path: str, limit: int, read: Callable[[bytes], T]) -> T:
-        return self._decoded(await self._get(self._agents.requests, self._path(path), limit, HEAD_TIMEOUT), read)
+        return self._decoded(await self._get(self.agents.requests, self._path(path), limit, HEAD_TIMEOUT), read)
 
     async def _get(self, agent: IAgent, path: str, limit: int, seconds: float) -> _Answer:
         async def exchange() -> _Answer:

@@ -15,14 +15,18 @@ from tutumstream.event import escaped
 from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.address import DEFAULT_HOST
 from tutumstream.gateway.docker.client import unix_client
+from tutumstream.gateway.docker.control import Control, Writer
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 from tutumstream.gateway.docker.inspector import Inspector
+from tutumstream.gateway.docker.log_reading import LogClient, LogReading
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.session import EngineClient, Session
 from tutumstream.gateway.docker.swarm.census import Census
 from tutumstream.gateway.docker.swarm.facts import Swarm
+from tutumstream.gateway.docker.subjects import log_origins, subject_of
+from tutumstream.gateway.docker.writer import DockerWriter
 from tutumstream.gateway.platform import (
     Change,
     ILogReader,
@@ -65,6 +69,8 @@ class DockerPlatform:
         clock: for all waiting, and for all times: seconds since 1970.
         name: the endpoint's; part of all identities, so it must stay the same, and differ from engine to engine.
         jitter: a random number from 0 to 1.
+        writer: carries out orders; None where nothing may be changed.
+        log_client: reads logs; None where nobody may read them.
         ping_interval, ping_timeout: seconds; an engine that hangs is noticed after two of each at most.
     """
 
@@ -79,6 +85,8 @@ class DockerPlatform:
         jitter: Callable[[], float],
         ping_interval: float = PING_INTERVAL,
         ping_timeout: float = PING_TIMEOUT,
+        writer: Writer | None = None,
+        log_client: LogClient | None = None,
     ) -> None:
         self.synced = False
         self._client = client
@@ -88,6 +96,8 @@ class DockerPlatform:
         self._registry = Registry(name, clock.seconds())
         self._census = Census(self._registry)
         self._inspector = Inspector(client.inspect, self._observe)
+        self._log_client = log_client
+        self._control = self._controlling(writer) if writer is not None else None
         self._listeners: dict[int, Listener] = {}
         self._subscriptions = 0
         self._session: Session | None = None
@@ -119,16 +129,35 @@ class DockerPlatform:
         return unsubscribe
 
     def get(self, kind: str, uuid: str) -> Resource | None:
+        if kind == "action" and self._control is not None and uuid in self._control.actions:
+            return self._control.actions[uuid].resource()
         return get_resource(self._registry, kind, uuid)
 
     def list(self, kind: str) -> Sequence[Resource]:
-        return list_resources(self._registry, kind)
+        found = list_resources(self._registry, kind)
+        if kind == "action" and self._control is not None:
+            found += [action.resource() for action in self._control.actions.values()]
+        return found
 
-    def perform(self, order: Order) -> Deferred[Taken]:  # noqa: ARG002  (the interface's)
-        return fail(OrderError(405, "this version only looks at Docker"))
+    def perform(self, order: Order) -> Deferred[Taken]:
+        if self._control is None:
+            return fail(OrderError(405, "nothing may be changed here"))
+        return self._control.perform(order)
 
-    def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:  # noqa: ARG002
-        return None
+    def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
+        origins = log_origins(self._registry, kind, uuid)
+        if self._log_client is None or not origins:
+            return None
+        return LogReading(self._log_client, origins, tail, follow, reader)
+
+    def _controlling(self, writer: Writer) -> Control:
+        return Control(
+            writer,
+            lambda kind, uuid: subject_of(self._registry, kind, uuid),
+            lambda kind, uuid: get_resource(self._registry, kind, uuid),
+            self._tell,
+            self._clock.seconds,
+        )
 
     def reached(self, engine: Engine) -> None:
         member = engine.swarm
@@ -229,6 +258,8 @@ class DockerPlatform:
 
     async def _stop(self) -> None:
         self._drop_doubt()
+        if self._control is not None:
+            self._control.stop()
         if self._tick.running:
             self._tick.stop()
         running, self._running = self._running, None
@@ -292,7 +323,32 @@ class DockerPlatform:
 
 
 def docker_platform(
-    reactor: Any, host: str = DEFAULT_HOST, *, name: str = "local", jitter: Callable[[], float], **pings: float
+    reactor: Any,
+    host: str = DEFAULT_HOST,
+    *,
+    name: str = "local",
+    jitter: Callable[[], float],
+    control: bool = False,
+    logs: bool = False,
+    **pings: float,
 ) -> DockerPlatform:
-    """A platform for the engine that a value of DOCKER_HOST names. Raises `DockerError` where it names none."""
-    return DockerPlatform(unix_client(reactor, host), reactor, name=name, jitter=jitter, **pings)
+    """A platform for the engine that a value of DOCKER_HOST names. Raises `DockerError` where it names none.
+
+    Args:
+        control: may change what runs there. Without it there is nothing that could.
+        logs: may read logs. Without it there is nothing that could.
+    """
+    client = unix_client(reactor, host)
+
+    def prefix() -> str:
+        return client.prefix
+
+    return DockerPlatform(
+        client,
+        reactor,
+        name=name,
+        jitter=jitter,
+        writer=DockerWriter(client.agents, reactor, host, prefix) if control else None,
+        log_client=LogClient(client.agents, reactor, host, prefix) if logs else None,
+        **pings,
+    )

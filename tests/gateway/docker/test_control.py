@@ -1,0 +1,161 @@
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.errors import DockerError
+from tutumstream.gateway.docker.control import KEPT, Control, Subject, redeployed, scaled, started
+from tutumstream.gateway.platform import Change, Order, OrderError, Taken, Verb
+
+REPLICATED = {
+    "Version": {"Index": 42},
+    "Spec": {"Name": "web", "Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {"ForceUpdate": 3, "x": [1]}},
+    "PreviousSpec": {"Mode": {"Replicated": {"Replicas": 5}}},
+}
+GLOBAL: dict[str, Any] = {"Version": {"Index": 1}, "Spec": {"Mode": {"Global": {}}, "TaskTemplate": {}}}
+
+
+class FakeWriter:
+    """Writes down what it is told; `outcome` is what comes of it."""
+
+    def __init__(self) -> None:
+        self.done: list[Any] = []
+        self.outcome: Deferred[None] | None = None
+        self.found: dict[str, Any] = REPLICATED
+
+    def _do(self, *what: Any) -> Deferred[None]:
+        self.done.append(what)
+        return succeed(None) if self.outcome is None else self.outcome
+
+    def start(self, container: str) -> Deferred[None]:
+        return self._do("start", container)
+
+    def stop(self, container: str, grace: float) -> Deferred[None]:
+        return self._do("stop", container, grace)
+
+    def restart(self, container: str, grace: float) -> Deferred[None]:
+        return self._do("restart", container, grace)
+
+    def remove(self, container: str) -> Deferred[None]:
+        return self._do("remove", container)
+
+    def remove_service(self, service: str) -> Deferred[None]:
+        return self._do("remove service", service)
+
+    def service(self, service: str) -> Deferred[dict[str, Any]]:
+        return succeed(self.found)
+
+    def update_service(self, service: str, version: int, spec: Mapping[str, Any]) -> Deferred[None]:
+        return self._do("update", service, version, spec)
+
+
+class TestControl(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.writer = FakeWriter()
+        self.subject: Subject | None = Subject({"c1": 10.0, "c2": 30.0})
+        self.told: list[Change] = []
+        self.now = 1000.0
+        self.control = Control(
+            self.writer,
+            lambda *_: self.subject,
+            lambda kind, uuid: {"uuid": uuid, "state": "Running", "target_num_containers": 2},
+            self.told.extend,
+            lambda: self.now,
+        )
+
+    def order(self, verb: Verb, kind: str = "service", target: int | None = None) -> Taken:
+        return self.successResultOf(self.control.perform(self.ordered(verb, kind, target)))
+
+    def ordered(self, verb: Verb, kind: str = "service", target: int | None = None) -> Order:
+        return Order(verb=verb, kind=kind, uuid="5a", target=target, path="/api/v1/x/", address="192.0.2.1")
+
+    def test_each_verb_goes_to_every_container(self) -> None:
+        for verb, done in (
+            ("start", [("start", "c1"), ("start", "c2")]),
+            ("stop", [("stop", "c1", 10.0), ("stop", "c2", 30.0)]),
+            ("redeploy", [("restart", "c1", 10.0), ("restart", "c2", 30.0)]),
+            ("terminate", [("remove", "c1"), ("remove", "c2")]),
+        ):
+            self.writer.done.clear()
+            self.order(verb)  # type: ignore[arg-type]  # they are verbs
+            self.assertEqual(self.writer.done, done)
+
+    def test_the_answer_shows_what_comes_next_and_the_action_how_it_went(self) -> None:
+        self.writer.outcome = Deferred()
+        taken = self.order("stop")
+        self.assertEqual(taken.resource["state"], "Stopping")
+        ((uuid, action),) = self.control.actions.items()
+        self.assertEqual(taken.action, f"/api/v1/action/{uuid}/")
+        self.assertEqual([(one.action, one.state) for one in self.told], [("create", "In progress")])
+        self.assertEqual(self.told[0].parents, ("/api/v1/service/5a/",))
+        self.assertIsNone(action.resource()["end_date"])
+        waiting, self.writer.outcome = self.writer.outcome, None
+        self.now += 7
+        waiting.callback(None)
+        shown = self.control.actions[uuid].resource()
+        self.assertEqual((shown["state"], shown["action"], shown["ip"]), ("Success", "Service Stop", "192.0.2.1"))
+        self.assertEqual((self.told[-1].action, self.told[-1].state), ("update", "Success"))
+        self.assertNotIn("logs", shown)
+
+    def test_one_that_fails_does_not_keep_the_others_from_being_asked(self) -> None:
+        self.writer.outcome = fail(DockerError("x", "it is away"))
+        taken = self.order("start")
+        self.assertEqual(len(self.writer.done), 2)
+        self.assertEqual(self.control.actions[taken.action.split("/")[-2]].state, "Failed")
+
+    def test_what_is_not_there_is_404(self) -> None:
+        self.subject = None
+        self.assertEqual(self.failureResultOf(self.control.perform(self.ordered("stop")), OrderError).value.status, 404)
+        self.assertEqual(self.told, [])
+
+    def test_only_a_swarm_can_scale_and_asking_once_more_for_the_same_is_harmless(self) -> None:
+        refused = self.failureResultOf(self.control.perform(self.ordered("scale", target=3)), OrderError).value
+        self.assertEqual(refused.status, 405)
+        self.order("scale")
+        self.order("scale", target=2)
+        self.assertEqual(self.writer.done, [])
+
+    def test_a_service_of_a_swarm_is_changed_by_its_specification(self) -> None:
+        self.subject = Subject(services=["s1"])
+        self.order("scale", target=7)
+        _, service, version, spec = self.writer.done[-1]
+        self.assertEqual((service, version, spec["Mode"]["Replicated"]["Replicas"]), ("s1", 42, 7))
+        self.order("terminate")
+        self.assertEqual(self.writer.done[-1], ("remove service", "s1"))
+
+    def test_a_service_that_cannot_be_scaled_makes_a_failed_action(self) -> None:
+        self.subject, self.writer.found = Subject(services=["s1"]), GLOBAL
+        taken = self.order("scale", target=7)
+        self.assertEqual(self.control.actions[taken.action.split("/")[-2]].state, "Failed")
+
+    def test_old_actions_are_forgotten(self) -> None:
+        for _ in range(KEPT + 5):
+            self.order("start")
+        self.assertEqual(len(self.control.actions), KEPT)
+
+    def test_stopping_waits_for_nothing(self) -> None:
+        self.writer.outcome = Deferred()
+        self.order("stop")
+        self.control.stop()
+        self.assertEqual([one.state for one in self.told], ["In progress"])
+
+
+class TestSpecifications(SynchronousTestCase):
+    def test_redeploy_changes_one_number_and_nothing_else(self) -> None:
+        spec = redeployed(REPLICATED)
+        self.assertEqual(spec["TaskTemplate"], {"ForceUpdate": 4, "x": [1]})
+        self.assertEqual(REPLICATED["Spec"]["TaskTemplate"]["ForceUpdate"], 3)  # type: ignore[index]  # of a dict
+        self.assertEqual(redeployed(GLOBAL)["TaskTemplate"], {"ForceUpdate": 1})
+
+    def test_a_start_takes_the_number_from_before_the_stop(self) -> None:
+        for previous, replicas in ((REPLICATED["PreviousSpec"], 5), (None, 1), ({"Mode": {"Global": {}}}, 1)):
+            service = {**REPLICATED, "Spec": {"Mode": {"Replicated": {"Replicas": 0}}}, "PreviousSpec": previous}
+            spec = started(service)
+            assert spec is not None
+            self.assertEqual(spec["Mode"]["Replicated"]["Replicas"], replicas)
+
+    def test_the_same_number_is_no_change(self) -> None:
+        self.assertIsNone(scaled(REPLICATED, 2))
+        self.assertIsNone(scaled(REPLICATED, None))
+        self.assertRaises(ValueError, scaled, GLOBAL, 1)

@@ -1,0 +1,41 @@
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.gateway.docker.model import START, compose, container, container_id
+from tutumstream.gateway.docker.control import Subject
+from tutumstream.gateway.docker.facts import Options
+from tutumstream.gateway.docker.log_reading import Origin
+from tutumstream.gateway.docker.registry import Registry
+from tutumstream.gateway.docker.subjects import log_origins, subject_of
+
+
+class TestSubjects(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.registry = Registry("test", START)
+        self.registry.observe(container_id(1), container(1, "shop-web-1", labels=compose("web")), START)
+        self.registry.observe(
+            container_id(2),
+            container(2, "shop-db-1", labels=compose("db"), stop_timeout=90, options=Options(tty=True)),
+            START,
+        )
+        self.web, self.db = (self.registry.containers[container_id(number)] for number in (1, 2))
+
+    def test_a_container_a_service_and_a_stack_lead_to_containers(self) -> None:
+        stack = self.web.place.stack
+        assert stack is not None
+        web, db = {container_id(1): 10.0}, {container_id(2): 90.0}
+        self.assertEqual(subject_of(self.registry, "container", self.web.uuid), Subject(web))
+        self.assertEqual(subject_of(self.registry, "service", self.db.place.service), Subject(db))
+        self.assertEqual(subject_of(self.registry, "stack", stack), Subject({**web, **db}))
+
+    def test_their_logs_have_a_name_and_know_of_their_terminal(self) -> None:
+        self.assertEqual(
+            log_origins(self.registry, "service", self.db.place.service),
+            [Origin(container_id(2), "shop-db-1", True)],
+        )
+
+    def test_what_is_gone_or_was_never_there_leads_nowhere(self) -> None:
+        uuid = self.web.uuid
+        self.registry.observe(container_id(1), None, START + 1)
+        for kind, key in (("container", uuid), ("container", "x"), ("service", "x"), ("stack", "x"), ("node", "x")):
+            self.assertIsNone(subject_of(self.registry, kind, key), kind)
+            self.assertEqual(log_origins(self.registry, kind, key), [])

@@ -1,0 +1,264 @@
+"""Orders carried out on an engine: what a verb of Tutum's means to Docker, and the action that tells how it went.
+
+What becomes of the containers is not told from here: the registry sees it, as it sees everything.
+
+A container or service that no swarm looks after is redeployed by a restart: what it was made of is known to Compose
+alone.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from tutumstream.errors import DockerError
+from tutumstream.gateway.docker.identity import resource_uri
+from tutumstream.gateway.docker.resources import tutum_date
+from tutumstream.gateway.platform import Change, Order, OrderError, Resource, Taken
+
+KEPT: Final = 200
+"""Actions that are remembered, the oldest are forgotten first."""
+
+IN_PROGRESS: Final = "In progress"
+_MEANWHILE: Final = {
+    "start": "Starting",
+    "stop": "Stopping",
+    "redeploy": "Redeploying",
+    "scale": "Scaling",
+    "terminate": "Terminating",
+}
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What an order means at the engine.
+
+    Attributes:
+        containers: ids, and for each the seconds that it has to stop.
+        services: ids of services of a swarm.
+    """
+
+    containers: Mapping[str, float] = msgspec.field(default_factory=dict)
+    services: Sequence[str] = ()
+
+
+class Writer(Protocol):
+    """What `writer.DockerWriter` does."""
+
+    def start(self, container: str) -> Deferred[None]: ...
+
+    def stop(self, container: str, grace: float) -> Deferred[None]: ...
+
+    def restart(self, container: str, grace: float) -> Deferred[None]: ...
+
+    def remove(self, container: str) -> Deferred[None]: ...
+
+    def remove_service(self, service: str) -> Deferred[None]: ...
+
+    def service(self, service: str) -> Deferred[dict[str, Any]]: ...
+
+    def update_service(self, service: str, version: int, spec: Mapping[str, Any]) -> Deferred[None]: ...
+
+
+class Performed(msgspec.Struct, frozen=True):
+    """One action. Times are seconds since 1970; `ended` is 0 while it goes on."""
+
+    uuid: str
+    order: Order
+    started: float
+    state: str = IN_PROGRESS
+    ended: float = 0.0
+
+    @property
+    def uri(self) -> str:
+        return resource_uri("action", self.uuid)
+
+    @property
+    def subject(self) -> str:
+        return resource_uri(self.order.kind, self.order.uuid)
+
+    def change(self, action: str) -> Change:
+        """What is told of it."""
+        return Change(type="action", action=action, state=self.state, resource_uri=self.uri, parents=(self.subject,))
+
+    def resource(self) -> Resource:
+        """It, in the form of protocol B4."""
+        order = self.order
+        return {
+            "uuid": self.uuid,
+            "resource_uri": self.uri,
+            "object": self.subject,
+            "action": f"{order.kind.capitalize()} {order.verb.capitalize()}",
+            "method": order.method,
+            "path": order.path,
+            "body": order.body,
+            "ip": order.address,
+            "location": "",
+            "user_agent": order.user_agent,
+            "state": self.state,
+            "start_date": tutum_date(self.started),
+            "end_date": tutum_date(self.ended),
+            "is_user_action": True,
+            "can_be_canceled": False,
+            "can_be_retried": False,
+        }
+
+
+class Control:
+    """Carries out orders.
+
+    Args:
+        subject: what an order is about, None where the engine has no such thing.
+        show: an object as the REST API shows it.
+        tell: tells a change.
+        now: seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        writer: Writer,
+        subject: Callable[[str, str], Subject | None],
+        show: Callable[[str, str], Resource | None],
+        tell: Callable[[Sequence[Change]], object],
+        now: Callable[[], float],
+    ) -> None:
+        self._writer = writer
+        self._subject = subject
+        self._show = show
+        self._tell = tell
+        self._now = now
+        self._under_way: set[Deferred[None]] = set()
+        self.actions: OrderedDict[str, Performed] = OrderedDict()
+
+    def perform(self, order: Order) -> Deferred[Taken]:
+        """Begin; the object is shown in the state that it comes to next."""
+        return Deferred.fromCoroutine(self._take(order))
+
+    def stop(self) -> None:
+        """Wait for nothing any more; what the engine was asked to do, it does."""
+        for one in tuple(self._under_way):
+            one.cancel()
+
+    async def _take(self, order: Order) -> Taken:
+        subject, shown = self._subject(order.kind, order.uuid), self._show(order.kind, order.uuid)
+        if subject is None or shown is None:
+            raise OrderError(404, f"there is no {order.kind} {order.uuid!r}")
+        if order.verb == "scale":
+            self._check_scale(order, subject, shown)
+        action = Performed(str(uuid4()), order, self._now())
+        self._keep(action, "create")
+        doing = Deferred.fromCoroutine(self._do(action, subject))
+        if not doing.called:
+            self._under_way.add(doing)
+            doing.addBoth(lambda _: self._under_way.discard(doing))
+        return Taken({**shown, "state": _MEANWHILE[order.verb]}, action.uri)
+
+    @staticmethod
+    def _check_scale(order: Order, subject: Subject, shown: Resource) -> None:
+        if len(subject.services) == 1:
+            return
+        # Clients ask for `scale` once more after they have set the number: that asks for nothing new.
+        if order.target not in (None, shown.get("target_num_containers")):
+            raise OrderError(405, "only services of a swarm can be scaled: Docker alone does not know how")
+
+    async def _do(self, action: Performed, subject: Subject) -> None:
+        problems = []
+        for step in self._steps(action.order, subject):
+            try:
+                await step()
+            except CancelledError:
+                return
+            except DockerError as problem:
+                problems.append(problem)
+            except Exception:
+                self.log.failure("An order failed by a bug")
+                problems.append(DockerError("", "a bug, see the log"))
+        for reason in problems:
+            self.log.warn(
+                "{kind} {uuid} could not be asked to {verb}: {problem}",
+                kind=action.order.kind,
+                uuid=action.order.uuid,
+                verb=action.order.verb,
+                problem=reason,
+            )
+        ended = msgspec.structs.replace(action, state="Failed" if problems else "Success", ended=self._now())
+        self._keep(ended, "update")
+
+    def _steps(self, order: Order, subject: Subject) -> Sequence[Callable[[], Deferred[None]]]:
+        """What is to be done, one after the other."""
+        writer, verb = self._writer, order.verb
+        of_container: Mapping[str, Callable[[str, float], Deferred[None]]] = {
+            "start": lambda one, _: writer.start(one),
+            "stop": writer.stop,
+            "redeploy": writer.restart,
+            "terminate": lambda one, _: writer.remove(one),
+        }
+        of_service: Mapping[str, Callable[[str], Deferred[None]]] = {
+            "start": lambda one: self._change(one, started),
+            "stop": lambda one: self._change(one, lambda service: scaled(service, 0)),
+            "redeploy": lambda one: self._change(one, redeployed),
+            "scale": lambda one: self._change(one, lambda service: scaled(service, order.target)),
+            "terminate": writer.remove_service,
+        }
+        steps: list[Callable[[], Deferred[None]]] = [partial(of_service[verb], service) for service in subject.services]
+        if verb != "scale":
+            steps += [partial(of_container[verb], one, grace) for one, grace in subject.containers.items()]
+        return steps
+
+    def _change(self, service: str, change: Callable[[Mapping[str, Any]], dict[str, Any] | None]) -> Deferred[None]:
+        async def do() -> None:
+            found = await self._writer.service(service)
+            try:
+                spec, version = change(found), int(found["Version"]["Index"])
+            except (KeyError, TypeError, ValueError, AttributeError) as problem:
+                raise DockerError("", "the service has no shape that is known here") from problem
+            if spec is not None:
+                await self._writer.update_service(service, version, spec)
+
+        return Deferred.fromCoroutine(do())
+
+    def _keep(self, action: Performed, what: str) -> None:
+        self.actions[action.uuid] = action
+        while len(self.actions) > KEPT:
+            self.actions.popitem(last=False)
+        self._tell([action.change(what)])
+
+
+def _copy(service: Mapping[str, Any]) -> dict[str, Any]:
+    copy: dict[str, Any] = json.loads(json.dumps(service["Spec"]))
+    return copy
+
+
+def scaled(service: Mapping[str, Any], replicas: int | None) -> dict[str, Any] | None:
+    """The specification with another number of replicas; None where that changes nothing.
+
+    Raises ValueError for a service that has no such number.
+    """
+    spec = _copy(service)
+    if "Replicated" not in spec["Mode"]:
+        raise ValueError("not replicated")
+    if replicas is None or spec["Mode"]["Replicated"].get("Replicas") == replicas:
+        return None
+    spec["Mode"]["Replicated"]["Replicas"] = replicas
+    return spec
+
+
+def started(service: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The specification with as many replicas as it had before it was stopped, one at least."""
+    before = (service.get("PreviousSpec") or {}).get("Mode", {}).get("Replicated", {}).get("Replicas")
+    return scaled(service, before or 1)
+
+
+def redeployed(service: Mapping[str, Any]) -> dict[str, Any]:
+    """The specification that makes the swarm replace every task, one after the other as the service wants it."""
+    spec = _copy(service)
+    template = spec["TaskTemplate"]
+    template["ForceUpdate"] = int(template.get("ForceUpdate", 0)) + 1
+    return spec

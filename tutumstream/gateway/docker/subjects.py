@@ -1,0 +1,45 @@
+"""What Tutum's objects are at the engine: the containers behind a name. Pure."""
+
+from tutumstream.gateway.docker.control import Subject
+from tutumstream.gateway.docker.known import Known
+from tutumstream.gateway.docker.log_reading import Origin
+from tutumstream.gateway.docker.registry import Registry
+
+SHORTEST_GRACE = 10.0
+
+
+def subject_of(registry: Registry, kind: str, uuid: str) -> Subject | None:
+    """What an order for this object is about, None where there is none or nothing of it is left.
+
+    What a swarm looks after is changed through the swarm: it would start at once what is stopped behind its back.
+    """
+    services, containers = [], _containers(registry, kind, uuid)
+    for one in {"service": [uuid], "stack": registry.groups.services_of(uuid)}.get(kind, []):
+        orders = registry.groups.orders.get(one)
+        if orders is not None and orders.service is not None:
+            services.append(orders.service.id)
+            containers = [known for known in containers if known.place.service != one]
+    if not containers and not services:
+        return None
+    grace = {known.container.id: float(max(known.container.stop_timeout, SHORTEST_GRACE)) for known in containers}
+    return Subject(grace, services)
+
+
+def log_origins(registry: Registry, kind: str, uuid: str) -> list[Origin]:
+    """The containers whose logs belong to this object."""
+    return [
+        Origin(one.container.id, one.container.name, one.container.options.tty)
+        for one in _containers(registry, kind, uuid)
+    ]
+
+
+def _containers(registry: Registry, kind: str, uuid: str) -> list[Known]:
+    if kind == "container":
+        known = registry.find(uuid)
+        found = [known] if known is not None else []
+    elif kind in ("service", "stack"):
+        services = registry.groups.services_of(uuid) if kind == "stack" else [uuid]
+        found = [registry.containers[key] for one in services for key in registry.groups.containers_of(one)]
+    else:
+        found = []
+    return [one for one in found if not one.destroyed]
