@@ -1,11 +1,15 @@
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import START, compose, container, container_id
 from tutumstream.gateway.docker.control import Subject
 from tutumstream.gateway.docker.facts import Options
+from tutumstream.gateway.docker.groups import Orders
 from tutumstream.gateway.docker.log_reading import Origin
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.subjects import log_origins, subject_of
+from tutumstream.gateway.docker.swarm.facts import Ordered
+from tutumstream.gateway.platform import OrderError
 
 
 class TestSubjects(SynchronousTestCase):
@@ -26,6 +30,21 @@ class TestSubjects(SynchronousTestCase):
         self.assertEqual(subject_of(self.registry, "container", self.web.uuid), Subject(web))
         self.assertEqual(subject_of(self.registry, "service", self.db.place.service), Subject(db))
         self.assertEqual(subject_of(self.registry, "stack", stack), Subject({**web, **db}))
+
+    def test_what_a_swarm_looks_after_is_reached_through_the_swarm_alone(self) -> None:
+        service, stack = self.web.place.service, self.web.place.stack
+        assert stack is not None
+        ordered = Ordered(id="s" * 25, name="web")
+        self.registry.groups.orders[service] = Orders(state="Running", service=ordered)
+        self.assertEqual(subject_of(self.registry, "service", service), Subject({}, ("s" * 25,)))
+        self.assertEqual(subject_of(self.registry, "stack", stack), Subject({container_id(2): 90.0}, ("s" * 25,)))
+
+    def test_what_runs_on_another_machine_is_out_of_reach(self) -> None:
+        self.registry.containers[container_id(1)] = msgspec.structs.replace(self.web, machine="n" * 25)
+        with self.assertRaises(OrderError) as refused:
+            subject_of(self.registry, "container", self.web.uuid)
+        self.assertEqual(refused.exception.status, 409)
+        self.assertEqual(log_origins(self.registry, "container", self.web.uuid), [])
 
     def test_their_logs_have_a_name_and_know_of_their_terminal(self) -> None:
         self.assertEqual(

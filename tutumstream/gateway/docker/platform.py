@@ -23,9 +23,9 @@ from tutumstream.gateway.docker.log_reading import LogClient, LogReading
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.session import EngineClient, Session
+from tutumstream.gateway.docker.subjects import log_origins, subject_of
 from tutumstream.gateway.docker.swarm.census import Census
 from tutumstream.gateway.docker.swarm.facts import Swarm
-from tutumstream.gateway.docker.subjects import log_origins, subject_of
 from tutumstream.gateway.docker.writer import DockerWriter
 from tutumstream.gateway.platform import (
     Change,

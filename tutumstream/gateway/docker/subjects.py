@@ -4,6 +4,7 @@ from tutumstream.gateway.docker.control import Subject
 from tutumstream.gateway.docker.known import Known
 from tutumstream.gateway.docker.log_reading import Origin
 from tutumstream.gateway.docker.registry import Registry
+from tutumstream.gateway.platform import OrderError
 
 SHORTEST_GRACE = 10.0
 
@@ -12,6 +13,7 @@ def subject_of(registry: Registry, kind: str, uuid: str) -> Subject | None:
     """What an order for this object is about, None where there is none or nothing of it is left.
 
     What a swarm looks after is changed through the swarm: it would start at once what is stopped behind its back.
+    Raises `OrderError` for what is out of this engine's reach.
     """
     services, containers = [], _containers(registry, kind, uuid)
     for one in {"service": [uuid], "stack": registry.groups.services_of(uuid)}.get(kind, []):
@@ -19,10 +21,12 @@ def subject_of(registry: Registry, kind: str, uuid: str) -> Subject | None:
         if orders is not None and orders.service is not None:
             services.append(orders.service.id)
             containers = [known for known in containers if known.place.service != one]
+    if any(known.machine for known in containers):
+        raise OrderError(409, "it runs on another node of the swarm: change its service, or ask a gateway there")
     if not containers and not services:
         return None
     grace = {known.container.id: float(max(known.container.stop_timeout, SHORTEST_GRACE)) for known in containers}
-    return Subject(grace, services)
+    return Subject(grace, tuple(services))
 
 
 def log_origins(registry: Registry, kind: str, uuid: str) -> list[Origin]:
@@ -30,6 +34,8 @@ def log_origins(registry: Registry, kind: str, uuid: str) -> list[Origin]:
     return [
         Origin(one.container.id, one.container.name, one.container.options.tty)
         for one in _containers(registry, kind, uuid)
+        # The engine has no logs of what runs elsewhere.
+        if not one.machine
     ]
 
 
