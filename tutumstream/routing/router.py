@@ -1,6 +1,7 @@
 """Event in, deliveries out, each with its reason. Pure: no clock, no I/O."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
 from typing import Final
 
 from twisted.logger import Logger
@@ -36,18 +37,18 @@ class Router:
         self._conditions = Conditions([route.when for route in routes])
         fields = self._conditions.fields
         self._key = _key_of(sorted(fields)) if fields is not None and fields <= _FEW_VALUES else None
-        self._known: dict[tuple[str, ...], Sequence[_Rule]] = {}
+        self._known: dict[object, Sequence[_Rule]] = {}
 
     def deliveries(self, event: Event) -> tuple[Delivery, ...]:
         """What this event causes, in the order of the routes. A condition that fails on it is logged: no match."""
-        # What is wrong with a destination is told through the others.
-        subject = event.resource_uri.removeprefix("destination/") if event.type == "destination" else None
-        return tuple(
-            delivery
-            for rule in self._matches(event)
-            for delivery in rule.deliveries(event)
-            if delivery.destination != subject
-        )
+        found: list[Delivery] = []
+        for rule in self._matches(event):
+            rule.add(event, found)
+        if event.type == "destination":
+            # What is wrong with a destination is told through the others.
+            subject = event.resource_uri.removeprefix("destination/")
+            found = [delivery for delivery in found if delivery.destination != subject]
+        return tuple(found)
 
     def _matches(self, event: Event) -> Sequence["_Rule"]:
         """The routes whose conditions hold. Most events are like one before, so their answer is known."""
@@ -89,32 +90,30 @@ class _Rule:
         if route.incident is not None:
             self._key = Templates().compile(f"{route.name} (incident key)", route.incident.key, resources=False)
 
-    def deliveries(self, event: Event) -> Iterator[Delivery]:
+    def add(self, event: Event, found: list[Delivery]) -> None:
         """One for each destination."""
-        if not self._destinations:
-            return
-        route, incident = self.route, None
-        if route.incident is not None and self._key is not None:
+        route, incident, grace = self.route, None, 0.0
+        key, urgent = event.resource_uri or event.type, route.urgent
+        if self._destinations and route.incident is not None and self._key is not None:
             # An incident without a key would be another one each time.
-            incident = Incident(route.incident.action, self._key.render(event.view(), {}) or event.id)
-        for destination in self._destinations:
-            yield Delivery(
-                destination,
-                route.name,
-                self._reason,
-                incident.key if incident else event.resource_uri or event.type,
-                incident,
-                route.urgent or incident is not None,
-                route.grace if incident is not None and incident.action == "trigger" else 0.0,
-            )
+            key, urgent = self._key.render(event.view(), {}) or event.id, True
+            incident = Incident(route.incident.action, key)
+            if incident.action == "trigger":
+                grace = route.grace
+        found += [
+            Delivery(destination, route.name, self._reason, key, incident, urgent, grace)
+            for destination in self._destinations
+        ]
 
 
-def _key_of(fields: Sequence[str]) -> Callable[[Event], tuple[str, ...]]:
+def _key_of(fields: Sequence[str]) -> Callable[[Event], object]:
     """What of an event the conditions depend on."""
     plain = [name for name in fields if not name.startswith("parent.")]
     parents = [name.removeprefix("parent.") for name in fields if name.startswith("parent.")]
 
-    def key(event: Event) -> tuple[str, ...]:
-        return (*(getattr(event, name) for name in plain), *map(event.parent, parents))
+    get = attrgetter(*plain) if plain else lambda _: None
+
+    def key(event: Event) -> object:
+        return (get(event), *[event.parent(kind) for kind in parents])
 
     return key
