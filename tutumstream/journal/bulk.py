@@ -5,7 +5,7 @@ Python's sqlite3 lets go of the interpreter lock around every step of a statemen
 of 500 rows took up to 8 seconds, and 0.1 seconds as one statement. `benchmarks/journal.py` shows it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from json import dumps
 from typing import Any, Final
@@ -39,7 +39,7 @@ class Bulk:
 
     Args:
         columns: what each row holds.
-        build: makes the statement from that table; it must use no other parameters.
+        build: makes the statement from that table; it must use no other parameters, and pass over rows of NULLs.
     """
 
     def __init__(self, columns: Sequence[ColumnClause[Any]], build: Callable[[CTE], Insert | Update | Delete]) -> None:
@@ -50,9 +50,13 @@ class Bulk:
     def run(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
         """Do it for all rows, in order. What the statement returns, where it returns something."""
         answers: list[Row] = []
-        for piece in pieces(rows):
-            values = tuple(chain.from_iterable(piece))
-            answer = connection.exec_driver_sql(self.text(connection, len(piece)), values)
+        for start in range(0, len(rows), MOST_ROWS):
+            piece = rows[start : start + MOST_ROWS]
+            # Filled up with rows of NULLs to the next power of two, so that ten texts serve every number of rows, each
+            # in one statement.
+            size = 1 << (len(piece) - 1).bit_length()
+            blanks = (None,) * (len(self._columns) * (size - len(piece)))
+            answer = connection.exec_driver_sql(self.text(connection, size), (*chain.from_iterable(piece), *blanks))
             if answer.returns_rows:
                 answers += map(tuple, answer)
         return answers
@@ -70,10 +74,10 @@ class Bulk:
 
 
 def inserting(table: Table, *names: str) -> Bulk:
-    """Add rows to a table; columns that are not named get their defaults."""
+    """Add rows to a table; columns that are not named get their defaults. The first one named must not be NULL."""
 
     def build(given: CTE) -> Insert:
-        return insert(table).from_select(names, select(given))
+        return insert(table).from_select(names, select(given).where(given.c[names[0]].is_not(None)))
 
     return Bulk([column(name, table.c[name].type) for name in names], build)
 
@@ -81,13 +85,3 @@ def inserting(table: Table, *names: str) -> Bulk:
 def among(values: Sequence[int] | Sequence[str]) -> Select[Any]:
     """For `IN`: all of these in one parameter, however many; SQLite takes only so many parameters."""
     return select(func.json_each(dumps(list(values))).table_valued("value").c.value)
-
-
-def pieces(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Cut rows into as few sizes as may be: powers of two, so that ten texts serve every number of rows."""
-    start, size = 0, MOST_ROWS
-    while start < len(rows):
-        while size > len(rows) - start:
-            size //= 2
-        yield rows[start : start + size]
-        start += size
