@@ -35,6 +35,16 @@ class Part(Service):
         return self.stopping
 
 
+class Gateway(Part):
+    """Says too when somebody waits for its stream."""
+
+    opening: Deferred[None] = succeed(None)
+
+    def ready(self) -> Deferred[None]:
+        self.said.append(f"{self.name_} is waited for")
+        return self.opening
+
+
 class Lanes:
     """Say when they start and stop; a stop may be held up."""
 
@@ -114,7 +124,7 @@ class TheService(SynchronousTestCase):
         self.all: Any = Everything(self.said)
         self.stream: Any = Part("stream", self.said)
         self.lanes: Any = Lanes(self.said)
-        self.embedded: Any = Part("gateway", self.said)
+        self.embedded: Any = Gateway("gateway", self.said)
         self.service = Tutumstream(
             Parts(
                 journal=self.all,
@@ -143,10 +153,26 @@ class TheService(SynchronousTestCase):
                 "lanes starts",
                 "housekeeping starts",
                 "gateway starts",
-                "stream starts",
                 "systemd ready",
+                "gateway is waited for",
+                "stream starts",
             ],
         )
+
+    def test_listens_to_a_gateway_of_its_own_only_once_that_is_open(self) -> None:
+        self.embedded.opening = Deferred()
+        self.service.startService()
+        self.assertNotIn("stream starts", self.said)
+        self.embedded.opening.callback(None)
+        self.assertEqual(self.said[-1], "stream starts")
+
+    def test_that_is_stopped_while_its_gateway_is_closed_stops_that_too(self) -> None:
+        self.embedded.opening = Deferred()
+        self.service.startService()
+        self.successResultOf(self.service.stopService())
+        self.assertEqual(self.fatal, [])
+        self.assertIn("gateway stops", self.said)
+        self.assertNotIn("stream starts", self.said)
 
     def test_stops_against_the_flow_and_closes_the_journal_after_everything_that_uses_it(self) -> None:
         self.service.startService()

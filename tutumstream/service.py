@@ -6,7 +6,7 @@ finish what is in flight, and the journal closes last.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import CancelledError, Deferred
@@ -32,6 +32,16 @@ WRITING_GRACE: Final = 5.0
 and says what it could not write."""
 
 
+class Embedded(Protocol):
+    """A gateway of our own: a service that says when its stream is open."""
+
+    @property
+    def running(self) -> int: ...
+    def startService(self) -> None: ...
+    def stopService(self) -> Deferred[None]: ...
+    def ready(self) -> Deferred[None]: ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """What the service is made of; `assembly` fills it.
@@ -49,7 +59,7 @@ class Parts:
     housekeeping: Housekeeping
     stream: StreamService
     clock: IReactorTime
-    embedded: IService | None
+    embedded: Embedded | None
     board: Board
     systemd: Systemd
     pages: tuple[IStreamServerEndpoint, Factory] | None
@@ -106,8 +116,11 @@ class Tutumstream(Service):
         parts.housekeeping.start()
         if parts.embedded is not None:
             parts.embedded.startService()
-        parts.stream.startService()
         parts.systemd.ready()
+        if parts.embedded is not None:
+            # Until then it refuses us, and that would be told as a stream that can't be reached.
+            await parts.embedded.ready()
+        parts.stream.startService()
 
     async def _end(self) -> None:
         parts = self._parts
@@ -121,7 +134,7 @@ class Tutumstream(Service):
         if parts.lanes.running:
             await parts.lanes.stop()
         if parts.embedded is not None and parts.embedded.running:
-            await _ended(parts.embedded)
+            await parts.embedded.stopService()
         await parts.journal.close()
         if self._port is not None and (stopping := self._port.stopListening()) is not None:
             await stopping
@@ -133,9 +146,3 @@ async def _listening(endpoint: IStreamServerEndpoint, factory: Factory) -> IList
         return await endpoint.listen(factory)
     except (CannotListenError, OSError) as problem:
         raise ListenError(listening.words(problem)) from problem
-
-
-async def _ended(service: IService) -> None:
-    stopping = service.stopService()
-    if stopping is not None:
-        await stopping

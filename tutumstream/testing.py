@@ -22,6 +22,7 @@ class ScriptedPlatform:
 
     Attributes:
         running: between `start` and `stop`.
+        in_sight: true until `lose` is called.
         orders: what it was asked to do, in order.
         performing: what comes of an order; by default it is taken at once.
         readings: of logs, in the order in which they began.
@@ -30,6 +31,9 @@ class ScriptedPlatform:
     def __init__(self, starting: Deferred[None] | None = None) -> None:
         self.synced = False
         self.running = False
+        self.in_sight = True
+        self._troubles: list[str] = []
+        self._watchers: list[Callable[[], None]] = []
         self.orders: list[Order] = []
         self.performing: Callable[[Order], Deferred[Taken]] = self._taken
         self.readings: list[ScriptedLogs] = []
@@ -51,6 +55,26 @@ class ScriptedPlatform:
         for listener in tuple(self._listeners):
             listener(change)
 
+    def lose(self, why: str, everything: bool = True) -> None:
+        """Something can't be seen any more, by default nothing can."""
+        self._troubles.append(why)
+        self.in_sight = not everything
+        self._notice()
+
+    def find(self) -> None:
+        """All can be seen again."""
+        self._troubles.clear()
+        self.in_sight = True
+        self._notice()
+
+    def watch(self, noticed: Callable[[], None]) -> None:
+        """Call this at every change of what can be seen."""
+        self._watchers.append(noticed)
+
+    def troubles(self) -> Sequence[str]:
+        """What was lost and not found again."""
+        return tuple(self._troubles)
+
     def start(self) -> Deferred[None]:
         """Begin, in the way that the test chose."""
         self.running = True
@@ -58,6 +82,11 @@ class ScriptedPlatform:
 
     def _started(self, _result: None) -> None:
         self.synced = True
+        self._notice()
+
+    def _notice(self) -> None:
+        for noticed in tuple(self._watchers):
+            noticed()
 
     def stop(self) -> Deferred[None]:
         """End."""

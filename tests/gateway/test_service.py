@@ -118,3 +118,41 @@ class TestGatewayService(SynchronousTestCase):
         service.interrupt()
         self.assertEqual([opcode for opcode, _ in wire.frames()], [CLOSE])
         self.assertEqual(self.join().frames(), [])
+
+    def test_clients_get_503_until_the_platform_knows_its_objects(self) -> None:
+        starting: Deferred[None] = Deferred()
+        service = self.serve(ScriptedPlatform(starting))
+        ready = service.ready()
+        self.assertIn(" 503 the gateway does not know", Wire(self.reactor.tcpServers[0][1]).upgrade("/v1/events", GOOD))
+        self.assertNoResult(ready)
+        starting.callback(None)
+        self.successResultOf(ready)
+        self.assertEqual(self.join().frames(), [])
+        self.successResultOf(service.ready())
+
+    def test_a_platform_that_can_not_start_is_never_ready(self) -> None:
+        service = self.serve(ScriptedPlatform(fail(DockerError("unix:///x", "nobody listens there"))))
+        self.assertNoResult(service.ready())
+
+    def test_clients_are_sent_away_while_nothing_can_be_seen_and_then_told_what_they_missed(self) -> None:
+        platform = ScriptedPlatform()
+        self.serve(platform)
+        wire = self.join()
+        platform.lose("the engine hangs")
+        platform.lose("the engine is gone")
+        self.assertEqual(wire.frames(), [(CLOSE, b"\x03\xe9the engine hangs")])
+        refused = Wire(self.reactor.tcpServers[0][1]).upgrade("/v1/events", GOOD)
+        self.assertIn(" 503 the engine hangs; the engine is gone", refused)
+        platform.emit(CHANGE)
+        platform.find()
+        back = Wire(self.reactor.tcpServers[0][1])
+        back.upgrade("/v1/events", GOOD)
+        self.assertEqual([one["type"] for one in back.messages()], ["auth", "node"])
+
+    def test_clients_stay_while_something_can_be_seen(self) -> None:
+        platform = ScriptedPlatform()
+        self.serve(platform)
+        wire = self.join()
+        platform.lose("one of the engines", everything=False)
+        self.assertEqual(wire.frames(), [])
+        self.join()

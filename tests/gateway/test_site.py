@@ -36,6 +36,11 @@ class TestSite(SiteCase):
     def test_the_probes_need_no_credentials_and_tell_nothing(self) -> None:
         self.assertIn(b" 200 ", self.ask("GET /healthz HTTP/1.1", "Host: x"))
         self.assertIn(b'{"ready":true,"reasons":[]}', self.ask("GET /readyz HTTP/1.1", "Host: x"))
+        self.platform.lose("one engine of two", everything=False)
+        self.assertIn(b'{"ready":true,"reasons":["one engine of two"]}', self.ask("GET /readyz HTTP/1.1", "Host: x"))
+        self.platform.lose("the other")
+        self.assertIn(b" 503 ", self.ask("GET /readyz HTTP/1.1", "Host: x"))
+        self.platform.find()
         self.platform.synced = False
         answer = self.ask("GET /readyz/ HTTP/1.1", "Host: x")
         self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)

@@ -8,6 +8,7 @@ import msgspec
 from tests.gateway.wire import CLOSE, GOOD, PING, PONG, SiteCase, Wire
 from tutumstream.gateway.failures import FAILURES
 from tutumstream.gateway.platform import Change
+from tutumstream.gateway.returning import LIMIT
 from tutumstream.gateway.streaming import CLOSE_DELAY, MESSAGE_LIMIT, PING_INTERVAL, PING_TIMEOUT, encode
 from tutumstream.gateway.upgrade import LONG_CLOSE_DELAY
 from tutumstream.testing import ScriptedPlatform
@@ -22,6 +23,7 @@ CHANGE = Change(
 )
 STORY = [msgspec.json.decode(line, type=Change) for line in (CORPUS / "stack_redeploy.jsonl").read_text().splitlines()]
 FIVE_KEYS = ("action", "parents", "resource_uri", "state", "type")
+AUTH = {"type": "auth"}
 UNAUTHORIZED = {"type": "error", "data": {"errorMessage": "UNAUTHORIZED"}}
 
 
@@ -215,7 +217,49 @@ class TestEnd(StreamCase):
             self.assertEqual(wire.frames(), [(CLOSE, b"\x03\xe9gone for a moment")])
             wire.send(CLOSE, b"\x03\xe9")
         self.assertEqual(self.stream.clients, 0)
+
+    def test_who_comes_back_after_an_interruption_is_told_what_it_missed_once(self) -> None:
         self.join()
+        self.stream.interrupt("gone for a moment")
+        self.stream.tell(CHANGE)
+        other = Wire(self.site, "192.0.2.2")
+        other.upgrade("/v1/events", GOOD)
+        self.assertEqual(other.messages(), [AUTH])
+        for missed in ([json.loads(encode(CHANGE))], []):
+            wire = Wire(self.site)
+            wire.upgrade("/v1/events", GOOD)
+            self.assertEqual(wire.messages(), [AUTH, *missed])
+
+    def test_too_much_to_keep_is_not_kept(self) -> None:
+        self.join()
+        self.stream.interrupt("gone for a moment")
+        for _ in range(LIMIT + 1):
+            self.stream.tell(CHANGE)
+        self.join()
+
+    def test_a_closed_stream_sends_all_away_and_lets_none_in_until_it_is_opened(self) -> None:
+        gone = self.join()
+        self.stream.close("the engine is lost: " + "é" * 200)
+        self.stream.close("the engine is still lost")
+        ((opcode, payload),) = gone.frames()
+        self.assertEqual((opcode, payload[:22]), (CLOSE, b"\x03\xe9the engine is lost: "))
+        self.assertLessEqual(len(payload), 125)
+        refused = Wire(self.site).upgrade("/v1/events", GOOD)
+        self.assertEqual(refused.splitlines()[0], "HTTP/1.1 503 the engine is still lost")
+        self.assertIn("Retry-After: 5", refused)
+        self.stream.tell(CHANGE)
+        self.stream.open()
+        wire = Wire(self.site)
+        wire.upgrade("/v1/events", GOOD)
+        self.assertEqual(wire.messages(), [AUTH, json.loads(encode(CHANGE))])
+        self.stream.open()
+        self.assertEqual(wire.frames(), [])
+
+    def test_a_closed_stream_tells_strangers_only_that_they_are(self) -> None:
+        self.stream.close("the engine is lost")
+        wire = Wire(self.site)
+        self.assertIn(" 101 ", wire.upgrade("/v1/events"))
+        self.assertEqual(wire.messages(), [UNAUTHORIZED])
 
     def test_at_the_end_all_are_told_1001_and_it_waits_for_their_answers(self) -> None:
         wire, refused = self.join(), Wire(self.site)

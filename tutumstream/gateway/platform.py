@@ -121,6 +121,9 @@ class IPlatform(Interface):
     """Objects and their changes. A change is told after `get` and `list` show it, never before."""
 
     synced: bool = Attribute("False until the objects are known; the REST API answers 503 meanwhile.")
+    in_sight: bool = Attribute(
+        "Whether any of the objects can be seen now. While not, the stream is closed to clients."
+    )
 
     def start() -> Deferred[None]:
         """Begin. Fires when `synced` first became true; fails with a clear error where it never can."""
@@ -130,6 +133,12 @@ class IPlatform(Interface):
 
     def subscribe(listener: Listener) -> Callable[[], None]:
         """Tell every change from now on, in order; the function returned ends it. Listeners must not block or raise."""
+
+    def watch(noticed: Callable[[], None]) -> None:
+        """Call this whenever `synced`, `in_sight` or `troubles` may have changed, after that."""
+
+    def troubles() -> Sequence[str]:
+        """What can't be seen now and why, a line each; empty when all is well. Harmless to show to any client."""
 
     def list(kind: str) -> Sequence[Resource]:
         """All objects of a kind, in a stable order; terminated ones for a short time too. [] for an unknown kind."""

@@ -17,12 +17,14 @@ from tutumstream.gateway.site import GatewaySite
 from tutumstream.gateway.streaming import StreamFactory
 
 INTERRUPTED: Final = "the stream was interrupted"
+UNSYNCED: Final = "the gateway does not know its objects yet"
 
 
 class GatewayService(Service):
     """Serves the Stream and the REST API over a platform, and runs the platform.
 
-    It listens first, so that clients get an honest 503 while the platform finds its objects.
+    It listens first, so that clients get an honest 503 while the platform finds its objects. The stream is open only
+    while the platform sees any of them: a stream that is open and silent would be taken for peace.
 
     Args:
         reactor: for time.
@@ -52,6 +54,9 @@ class GatewayService(Service):
         self._platform = platform
         self._on_failure = on_failure
         self._stream = StreamFactory(reactor)
+        self._stream.close(UNSYNCED)
+        self._ready: list[Deferred[None]] = []
+        platform.watch(self._noticed)
         self._site = GatewaySite(reactor, platform, gate, self._stream, allow)
         self._port: IListeningPort | None = None
         self._start: Deferred[None] | None = None
@@ -62,6 +67,27 @@ class GatewayService(Service):
         super().startService()
         self._unsubscribe = self._platform.subscribe(self._stream.tell)
         self._start = Deferred.fromCoroutine(self._begin())
+
+    def ready(self) -> Deferred[None]:
+        """Fires when the stream is open to clients; stays silent where that never comes."""
+        ready: Deferred[None] = Deferred()
+        self._ready.append(ready)
+        self._tell_ready()
+        return ready
+
+    def _noticed(self) -> None:
+        """What the platform sees has changed."""
+        if self._platform.synced and self._platform.in_sight:
+            self._stream.open()
+            self._tell_ready()
+        elif self._platform.synced:
+            self._stream.close("; ".join(self._platform.troubles()) or INTERRUPTED)
+
+    def _tell_ready(self) -> None:
+        if not self._stream.closed_because:
+            waiting, self._ready = self._ready, []
+            for ready in waiting:
+                ready.callback(None)
 
     async def _begin(self) -> None:
         try:

@@ -58,11 +58,15 @@ class Probes:
         self._platform = platform
 
     def answer(self, request: Request, name: bytes) -> bytes:
-        """200 where all is well, 503 while the objects are not known."""
-        if name == b"readyz" and not self._platform.synced:
-            request.setResponseCode(503)
-            return answered(request, {"ready": False, "reasons": ["the objects are not known yet"]})
-        return answered(request, {"status": "ok"} if name == b"healthz" else {"ready": True, "reasons": []})
+        """200 where all is well, 503 while no objects can be seen; an engine of several that can't be is named either way."""
+        if name == b"healthz":
+            return answered(request, {"status": "ok"})
+        ready = self._platform.synced and self._platform.in_sight
+        reasons = list(self._platform.troubles())
+        if not ready and not reasons:
+            reasons = ["the objects are not known yet"]
+        request.setResponseCode(200 if ready else 503)
+        return answered(request, {"ready": ready, "reasons": reasons})
 
 
 class RootResource(Resource):

@@ -21,9 +21,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IConsumer, IReactorTime
 from twisted.logger import Logger
 
+from tutumstream.event import escaped
 from tutumstream.gateway.backlog import Backlog
 from tutumstream.gateway.dialect import TUTUM, Dialect
 from tutumstream.gateway.platform import Change
+from tutumstream.gateway.returning import Returning
 
 CLOSE_DELAY: Final = 1.5
 """Seconds between a refusal and the close (protocol A3 asks for one at least)."""
@@ -39,6 +41,10 @@ SESSIONS_LIMIT: Final = 2000
 
 GOING_AWAY: Final = 1001
 NORMAL: Final = 1000
+REASON_LIMIT: Final = 123
+"""Bytes of the reason in a close frame (RFC 6455, 5.5)."""
+
+STOPPING: Final = "the gateway is stopping"
 
 
 def encode(change: Change, dialect: Dialect = TUTUM, uuid: str = "", at: float = 0.0) -> bytes:
@@ -78,6 +84,14 @@ class Filter(NamedTuple):
 EVERYTHING: Final = Filter()
 
 
+class Told(NamedTuple):
+    """A change as an event: with an id, and when it was told, seconds since 1970."""
+
+    change: Change
+    uuid: str
+    at: float
+
+
 def refusal(why: str) -> bytes:
     """An error in the form that the clients look for (protocol A3)."""
     return json.dumps({"type": "error", "data": {"errorMessage": why}}).encode()
@@ -97,7 +111,11 @@ class Visit(Protocol):
 
 
 class StreamProtocol(WebSocketServerProtocol):
-    """One client, whatever it came for."""
+    """One client, whatever it came for.
+
+    Attributes:
+        known_as: by what it is known again when it comes back: user and address, without the port.
+    """
 
     # Not `log`: Autobahn uses that name itself.
     _logger = Logger()
@@ -105,6 +123,7 @@ class StreamProtocol(WebSocketServerProtocol):
     factory: "StreamFactory"
     visit: Visit
     user = ""
+    known_as = ""
 
     def connectionMade(self) -> None:
         """Take the transport over from the HTTP channel, which watched its buffer until now."""
@@ -140,6 +159,7 @@ class StreamProtocol(WebSocketServerProtocol):
         """Start the closing handshake. Autobahn's `sendClose` would not let 1001 pass; a server may send it."""
         if self.state == self.STATE_OPEN:
             self._backlog.stopProducing()
+            reason = escaped(reason, REASON_LIMIT)
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def end(self, code: int, reason: str) -> None:
@@ -166,6 +186,9 @@ class StreamFactory(WebSocketServerFactory):
             set to this.
         backlog_limit: bytes that may wait for one client before it is cut off.
         now: seconds since 1970.
+
+    Attributes:
+        closed_because: why nobody may listen to events now; "" where all may.
     """
 
     _logger = Logger()
@@ -182,7 +205,9 @@ class StreamFactory(WebSocketServerFactory):
         self._now = now
         self._sessions: dict[StreamProtocol, None] = {}
         self._listeners: dict[StreamProtocol, Listening] = {}
+        self._returning: Returning[Told] = Returning()
         self._ending = False
+        self.closed_because = ""
         self.setProtocolOptions(
             maxMessagePayloadSize=MESSAGE_LIMIT,
             maxFramePayloadSize=MESSAGE_LIMIT,
@@ -197,6 +222,7 @@ class StreamFactory(WebSocketServerFactory):
         protocol = cast(StreamProtocol, self.buildProtocol(address))
         protocol.visit = visit
         protocol.user = user
+        protocol.known_as = f"{user}@{getattr(address, 'host', '')}"
         return protocol
 
     def listening(self, dialect: Dialect = TUTUM, wants: Filter = EVERYTHING) -> Visit:
@@ -217,7 +243,7 @@ class StreamFactory(WebSocketServerFactory):
             client.dropConnection(abort=True)
         elif self._ending:
             client.visit.opened(client)
-            client.say_goodbye(GOING_AWAY, "the gateway is stopping")
+            client.say_goodbye(GOING_AWAY, STOPPING)
         else:
             client.visit.opened(client)
 
@@ -228,33 +254,43 @@ class StreamFactory(WebSocketServerFactory):
         del self._sessions[client]
         client.visit.closed()
         if client in self._listeners:
-            del self._listeners[client]
-            self._logger.info(
-                "Stream client {user} at {peer} left ({code}: {reason})",
-                user=client.user,
-                peer=client.peer,
-                code=code,
-                reason=reason,
-            )
+            self._leave(client, code, reason)
+
+    def _leave(self, client: StreamProtocol, code: int | None, reason: str | None) -> None:
+        del self._listeners[client]
+        self._logger.info(
+            "Stream client {user} at {peer} left ({code}: {reason})",
+            user=client.user,
+            peer=client.peer,
+            code=code,
+            reason=reason,
+        )
 
     def join(self, client: StreamProtocol, listening: "Listening") -> None:
-        """It hears every change from now on."""
+        """It hears every change from now on, after those that it missed while we had sent it away."""
         self._logger.info("Stream client {user} connected from {peer}", user=client.user, peer=client.peer)
         self._listeners[client] = listening
+        for told in self._returning.back(client.known_as, self._clock.seconds()):
+            if listening.wants(told.change, listening.dialect):
+                client.put(self._framed(told, listening.dialect))
 
     def tell(self, change: Change) -> None:
         """Tell one change to every client who wants it."""
-        uuid, now = str(uuid4()), self._now()
+        told = Told(change, str(uuid4()), self._now())
         messages: dict[Dialect, PreparedMessage] = {}
         for client, listening in tuple(self._listeners.items()):
             if not listening.wants(change, listening.dialect):
                 continue
             message = messages.get(listening.dialect)
             if message is None:
-                message = messages[listening.dialect] = self.prepareMessage(
-                    encode(change, listening.dialect, uuid, now)
-                )
+                message = messages[listening.dialect] = self._framed(told, listening.dialect)
             client.put(message)
+        if self._returning.awaits(self._clock.seconds()) and not self._returning.miss(told):
+            self._logger.warn("Too much happened while the stream was closed: clients that come back will not hear it")
+
+    def _framed(self, told: Told, dialect: Dialect) -> PreparedMessage:
+        message: PreparedMessage = self.prepareMessage(encode(told.change, dialect, told.uuid, told.at))
+        return message
 
     @property
     def clients(self) -> int:
@@ -262,8 +298,27 @@ class StreamFactory(WebSocketServerFactory):
         return len(self._listeners)
 
     def interrupt(self, reason: str) -> None:
-        """Close every client once; they may come back at once."""
-        for client in tuple(self._listeners):
+        """Close every client once. They may come back at once, and are told what they missed."""
+        self._send_away(reason)
+        self._returning.opened(self._clock.seconds())
+
+    def close(self, reason: str) -> None:
+        """Close every client, and let none listen until `open`."""
+        if not self.closed_because:
+            self._send_away(reason)
+        self.closed_because = reason
+
+    def open(self) -> None:
+        """Let clients in; those who were sent away are told what they missed. Harmless when it is open."""
+        if self.closed_because:
+            self.closed_because = ""
+            self._returning.opened(self._clock.seconds())
+
+    def _send_away(self, reason: str) -> None:
+        clients = tuple(self._listeners)
+        self._returning.sent_away(client.known_as for client in clients)
+        for client in clients:
+            self._leave(client, GOING_AWAY, reason)
             client.say_goodbye(GOING_AWAY, reason)
 
     def end(self) -> Deferred[list[None]]:
@@ -271,7 +326,7 @@ class StreamFactory(WebSocketServerFactory):
         self._ending = True
         sessions = tuple(self._sessions)
         for client in sessions:
-            client.say_goodbye(GOING_AWAY, "the gateway is stopping")
+            client.say_goodbye(GOING_AWAY, STOPPING)
         return gatherResults([_when_closed(client) for client in sessions])
 
 

@@ -10,13 +10,14 @@ from twisted.internet.protocol import Protocol
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from tutumstream.event import escaped
 from tutumstream.gateway.answering import asked, failed, when
 from tutumstream.gateway.dialect import Wanted, segments, wanted
 from tutumstream.gateway.following import Following
 from tutumstream.gateway.gate import Gate, Granted, Refused
 from tutumstream.gateway.platform import IPlatform
 from tutumstream.gateway.settings import Permission
-from tutumstream.gateway.streaming import CLOSE_DELAY, Filter, StreamFactory, Visit
+from tutumstream.gateway.streaming import CLOSE_DELAY, REASON_LIMIT, Filter, StreamFactory, Visit
 
 UNAUTHORIZED: Final = "UNAUTHORIZED"
 NOT_FOUND: Final = "NOT_FOUND"
@@ -93,6 +94,8 @@ class UpgradeResource(Resource):
             if cloud:
                 return failed(request, 403 if visit == NOT_ALLOWED else 404, _WORDS[visit])
             visit = self._factory.refusing(visit)
+        elif found and found.kind == "events" and self._factory.closed_because:
+            return _closed(request, self._factory.closed_because)
         return self._hand_over(request, visit, judged.user)
 
     def _visit(self, request: Request, found: Wanted) -> Visit | str:
@@ -126,6 +129,14 @@ class UpgradeResource(Resource):
         request.requestHeaders.removeHeader(b"origin")
         taken: bytes | int = WebSocketResource(Door(self._factory, visit, user)).render(request)
         return taken
+
+
+def _closed(request: Request, why: str) -> bytes:
+    # A WebSocket client shows the status line only, so that says why too.
+    reply = failed(request, 503, why)
+    request.setResponseCode(503, escaped(why, REASON_LIMIT).encode())
+    request.setHeader(b"retry-after", b"5")
+    return reply
 
 
 _WORDS: Final = {

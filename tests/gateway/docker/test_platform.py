@@ -247,6 +247,27 @@ class PlatformTests(SynchronousTestCase):
             ],
         )
 
+    def test_an_engine_that_is_lost_is_out_of_sight_until_everything_was_looked_at_again(self) -> None:
+        seen: list[tuple[bool, str]] = []
+        self.platform.watch(lambda: seen.append((self.platform.in_sight, "".join(self.platform.troubles()))))
+        self.assertEqual((self.platform.in_sight, len(self.platform.troubles())), (False, 1))
+        self.start()
+        self.pass_time(20)
+        self.engine.down = "no such socket"
+        self.engine.hang_up()
+        self.clock.advance(0)
+        self.assertEqual(self.platform.list("node")[0]["state"], "Unreachable")
+        self.engine.truth.containers[container_id(1)] = container()
+        self.engine.down = None
+        gate: Deferred[None] = Deferred()
+        self.platform._inspector._inspect = lambda _: gate  # type: ignore[assignment,return-value]  # to hold it back
+        self.pass_time(LONGEST_PAUSE)
+        self.assertEqual(self.told(), ["node update Unreachable", "node update Deployed"])
+        self.assertEqual(len(seen), 2)
+        gate.callback(None)
+        lost = "Docker Engine unix:///test.sock: no such socket"
+        self.assertEqual(seen, [(True, ""), (False, lost), (True, "")])
+
     def test_an_engine_that_hangs_is_noticed_within_half_a_minute(self) -> None:
         self.start()
         self.pass_time(10)

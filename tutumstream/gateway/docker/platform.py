@@ -89,6 +89,9 @@ class DockerPlatform:
         log_client: LogClient | None = None,
     ) -> None:
         self.synced = False
+        self.in_sight = False
+        self._lost = "not reached yet"
+        self._watchers: list[Callable[[], None]] = []
         self._client = client
         self._clock = clock
         self._jitter = jitter
@@ -127,6 +130,12 @@ class DockerPlatform:
             self._listeners.pop(key, None)
 
         return unsubscribe
+
+    def watch(self, noticed: Callable[[], None]) -> None:
+        self._watchers.append(noticed)
+
+    def troubles(self) -> Sequence[str]:
+        return (str(DockerError(self._client.host, self._lost)),) if self._lost else ()
 
     def get(self, kind: str, uuid: str) -> Resource | None:
         if kind == "action" and self._control is not None and uuid in self._control.actions:
@@ -192,6 +201,8 @@ class DockerPlatform:
         if self._good_since is None:
             self._good_since = self._clock.seconds()
         self.synced = True
+        # Not before: what changed meanwhile is told by now, to those who were sent away.
+        self._see("")
         if self._started is not None:
             started, self._started = self._started, None
             started.callback(None)
@@ -304,6 +315,15 @@ class DockerPlatform:
         if changes:
             self.log.warn("Docker Engine {host} can't be reached: {why}", host=self._client.host, why=why)
         self._tell(changes)
+        self._see(why)
+
+    def _see(self, lost: str) -> None:
+        """The engine can be seen, or why it can't."""
+        if self._lost == lost:
+            return
+        self._lost, self.in_sight = lost, not lost
+        for noticed in tuple(self._watchers):
+            noticed()
 
     def _drop_doubt(self) -> None:
         doubt, self._doubt = self._doubt, None

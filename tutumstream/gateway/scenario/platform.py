@@ -36,15 +36,18 @@ class ScenarioPlatform:
 
     Attributes:
         synced: true once started.
+        in_sight: always true.
         on_interrupt: called where the story wants the stream itself to be lost for a moment; the platform has no
             stream, so whoever serves one connects this to it. Does nothing by default.
     """
 
     def __init__(self, clock: IReactorTime, random: Random) -> None:
         self.synced = False
+        self.in_sight = True
         self.on_interrupt: Callable[[], object] = _nothing
         self._clock = clock
         self._listeners: list[Listener] = []
+        self._watchers: list[Callable[[], None]] = []
         self._world = World(self._tell)
         self._steps: Iterator[float] = Story(self._world, clock.seconds, random, self._interrupt).steps()
         self._next: IDelayedCall | None = None
@@ -54,6 +57,8 @@ class ScenarioPlatform:
         if self._next is None:
             self._step()
         self.synced = True
+        for noticed in tuple(self._watchers):
+            noticed()
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
@@ -72,6 +77,14 @@ class ScenarioPlatform:
                 self._listeners.remove(listener)
 
         return unsubscribe
+
+    def watch(self, noticed: Callable[[], None]) -> None:
+        """Call this once it has started; nothing changes after that."""
+        self._watchers.append(noticed)
+
+    def troubles(self) -> Sequence[str]:
+        """None, ever."""
+        return ()
 
     def list(self, kind: str) -> Sequence[Resource]:
         """All objects of a kind; providers, regions and node types too, as clients look them up."""

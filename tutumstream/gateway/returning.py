@@ -1,0 +1,73 @@
+"""What clients miss between being sent away by us and coming back. Pure: the time is an argument.
+
+The stream has no replay, so whoever is sent away because nothing can be seen would never hear what is found out when
+it can be seen again. It is kept for those who were there before, and for no one else.
+"""
+
+from collections.abc import Iterable
+from typing import Final, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+LIMIT: Final = 5000
+PATIENCE: Final = 180.0
+"""Seconds after the door was opened again; clients wait for up to a minute between two tries."""
+
+
+class _Seat(NamedTuple):
+    who: str
+    heard: int
+
+
+class Returning(Generic[T]):
+    """Those who were sent away, and what they missed.
+
+    Args:
+        limit: how much may be missed; where it is more it is forgotten, with all who wait for it.
+        patience: seconds for which an open door waits for them.
+    """
+
+    def __init__(self, limit: int = LIMIT, patience: float = PATIENCE) -> None:
+        self._limit = limit
+        self._patience = patience
+        self._seats: list[_Seat] = []
+        self._missed: list[T] = []
+        self._until: float | None = None
+
+    def sent_away(self, clients: Iterable[str]) -> None:
+        """These miss everything from now on, however long the door stays closed. The same name may be there twice."""
+        self._until = None
+        self._seats += [_Seat(who, len(self._missed)) for who in clients]
+
+    def opened(self, now: float) -> None:
+        """They can come back."""
+        self._until = now + self._patience
+
+    def awaits(self, now: float) -> bool:
+        """Whether anybody misses what is told now."""
+        if self._until is not None and now >= self._until:
+            self._forget()
+        return bool(self._seats)
+
+    def miss(self, one: T) -> bool:
+        """Keep it for all who are away; False where that was too much and all was forgotten."""
+        self._missed.append(one)
+        if len(self._missed) <= self._limit:
+            return True
+        self._forget()
+        return False
+
+    def back(self, who: str, now: float) -> list[T]:
+        """What this client missed, in order; nothing where nobody of this name is awaited."""
+        seat = next((seat for seat in self._seats if seat.who == who), None) if self.awaits(now) else None
+        if seat is None:
+            return []
+        self._seats.remove(seat)
+        missed = self._missed[seat.heard :]
+        if not self._seats:
+            self._forget()
+        return missed
+
+    def _forget(self) -> None:
+        self._seats.clear()
+        self._missed.clear()
