@@ -81,13 +81,8 @@ def serve(prepare: Serve) -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[DockerEngine]:
-    """A Docker Engine: the one that `TUTUMSTREAM_TEST_DOCKER_HOST` names, else one of our own."""
-    if host := os.environ.get("TUTUMSTREAM_TEST_DOCKER_HOST"):
-        given = DockerEngine(host)
-        given.load_image()
-        yield given
-        return
+def own_engine() -> Iterator[OwnEngine]:
+    """A Docker Engine of our own, which a test may stop and torment; it must leave it running."""
     own = OwnEngine()
     try:
         try:
@@ -98,6 +93,18 @@ def engine() -> Iterator[DockerEngine]:
         yield own
     finally:
         own.destroy()
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> DockerEngine:
+    """A Docker Engine for containers: the one that `TUTUMSTREAM_TEST_DOCKER_HOST` names, else our own."""
+    host = os.environ.get("TUTUMSTREAM_TEST_DOCKER_HOST")
+    if not host:
+        own: OwnEngine = request.getfixturevalue("own_engine")
+        return own
+    given = DockerEngine(host)
+    given.load_image()
+    return given
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,4 @@
-"""The Docker platform on a real engine.
-
-`TUTUMSTREAM_TEST_DOCKER_HOST` names an engine to use for what needs no more than containers; without it, and for what
-stops or restarts the daemon, one is started for the session.
-"""
+"""The Docker platform on a real engine."""
 
 import json
 import os
@@ -18,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.docker_engine import DockerEngine, EngineUnavailableError, OwnEngine
+from tests.acceptance.docker_engine import DockerEngine, OwnEngine
 
 pytestmark = pytest.mark.acceptance
 
@@ -95,31 +91,6 @@ def _words(line: Line) -> list[str]:
     resource = line.get("resource") or {}
     name = resource.get("name") or resource.get("nickname") or resource.get("action")
     return [str(line.get(key)) for key in ("type", "action", "state")] + [str(name)]
-
-
-@pytest.fixture(scope="module")
-def own_engine() -> Iterator[OwnEngine]:
-    engine = OwnEngine()
-    try:
-        try:
-            engine.start()
-            engine.load_image()
-        except EngineUnavailableError as problem:
-            pytest.skip(str(problem))
-        yield engine
-    finally:
-        engine.destroy()
-
-
-@pytest.fixture(scope="module")
-def engine(request: pytest.FixtureRequest) -> DockerEngine:
-    host = os.environ.get("TUTUMSTREAM_TEST_DOCKER_HOST")
-    if not host:
-        own: OwnEngine = request.getfixturevalue("own_engine")
-        return own
-    given = DockerEngine(host)
-    given.load_image()
-    return given
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Probes:
         self._platform = platform
 
     def answer(self, request: Request, name: bytes) -> bytes:
-        """200 where all is well, 503 while no objects can be seen; an engine of several that can't be is named either way."""
+        """200 where all is well, 503 while nothing can be seen; a lost engine is named either way."""
         if name == b"healthz":
             return answered(request, {"status": "ok"})
         ready = self._platform.synced and self._platform.in_sight
