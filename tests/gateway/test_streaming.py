@@ -6,10 +6,11 @@ from pathlib import Path
 import msgspec
 
 from tests.gateway.wire import CLOSE, GOOD, PING, PONG, SiteCase, Wire
+from tutumstream.gateway.events import encode
 from tutumstream.gateway.failures import FAILURES
 from tutumstream.gateway.platform import Change
 from tutumstream.gateway.returning import LIMIT
-from tutumstream.gateway.streaming import CLOSE_DELAY, MESSAGE_LIMIT, PING_INTERVAL, PING_TIMEOUT, encode
+from tutumstream.gateway.streaming import CLOSE_DELAY, MESSAGE_LIMIT, PING_INTERVAL, PING_TIMEOUT
 from tutumstream.gateway.upgrade import LONG_CLOSE_DELAY
 from tutumstream.testing import ScriptedPlatform
 

@@ -5,10 +5,8 @@ who may not listen hears so in an `error` message and is closed a little later, 
 once and without end.
 """
 
-import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol, cast
 from uuid import uuid4
 
@@ -24,6 +22,7 @@ from twisted.logger import Logger
 from tutumstream.event import escaped
 from tutumstream.gateway.backlog import Backlog
 from tutumstream.gateway.dialect import TUTUM, Dialect
+from tutumstream.gateway.events import EVERYTHING, Filter, Told, encode, refusal
 from tutumstream.gateway.platform import Change
 from tutumstream.gateway.returning import Returning
 
@@ -45,56 +44,6 @@ REASON_LIMIT: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5)."""
 
 STOPPING: Final = "the gateway is stopping"
-
-
-def encode(change: Change, dialect: Dialect = TUTUM, uuid: str = "", at: float = 0.0) -> bytes:
-    """One event as the wire has it: all five keys, in the order of the documentation's example (protocol A5).
-
-    Args:
-        uuid, at: the event's own, and when it is told; Docker Cloud's clients get both.
-    """
-    body: dict[str, Any] = {
-        "type": change.type,
-        "action": change.action,
-        "parents": [dialect.uri(parent) for parent in change.parents],
-        "resource_uri": dialect.uri(change.resource_uri),
-        "state": change.state,
-    }
-    if dialect.cloud:
-        body["uuid"] = uuid
-        body["datetime"] = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return json.dumps(body).encode()
-
-
-class Filter(NamedTuple):
-    """What Docker Cloud's clients may ask for (protocol A12); Tutum's get everything. Empty means any."""
-
-    type: str = ""
-    object: str = ""
-    parents: frozenset[str] = frozenset()
-
-    def __call__(self, change: Change, dialect: Dialect) -> bool:
-        return (
-            self.type in ("", change.type)
-            and self.object in ("", change.resource_uri, dialect.uri(change.resource_uri))
-            and (not self.parents or not self.parents.isdisjoint(map(dialect.uri, change.parents)))
-        )
-
-
-EVERYTHING: Final = Filter()
-
-
-class Told(NamedTuple):
-    """A change as an event: with an id, and when it was told, seconds since 1970."""
-
-    change: Change
-    uuid: str
-    at: float
-
-
-def refusal(why: str) -> bytes:
-    """An error in the form that the clients look for (protocol A3)."""
-    return json.dumps({"type": "error", "data": {"errorMessage": why}}).encode()
 
 
 class Visit(Protocol):

@@ -13,11 +13,12 @@ from twisted.web.server import Request
 from tutumstream.event import escaped
 from tutumstream.gateway.answering import asked, failed, when
 from tutumstream.gateway.dialect import Wanted, segments, wanted
+from tutumstream.gateway.events import Filter
 from tutumstream.gateway.following import Following
 from tutumstream.gateway.gate import Gate, Granted, Refused
 from tutumstream.gateway.platform import IPlatform
 from tutumstream.gateway.settings import Permission
-from tutumstream.gateway.streaming import CLOSE_DELAY, REASON_LIMIT, Filter, StreamFactory, Visit
+from tutumstream.gateway.streaming import CLOSE_DELAY, REASON_LIMIT, StreamFactory, Visit
 
 UNAUTHORIZED: Final = "UNAUTHORIZED"
 NOT_FOUND: Final = "NOT_FOUND"

@@ -12,9 +12,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.event import Event, decode
+from tutumstream.gateway.events import encode
 from tutumstream.gateway.platform import KINDS, Change
 from tutumstream.gateway.scenario import ScenarioPlatform
-from tutumstream.gateway.streaming import encode
 
 RESOURCES = Path(__file__).parent.parent.parent / "corpus" / "tutum" / "resources"
 UUID = re.compile(r"[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}")
