@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tutumstream.docker_details import ABSENT, DockerDetails, read_details
 from tutumstream.ids import mint
 
 OBJECT_TYPES: Final = frozenset({"stack", "service", "container", "nodecluster", "node", "action"})
@@ -50,6 +51,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         message: plain words that came with it: why a connection closed, what an error said.
         synthetic: nobody sent it: it was found out after a gap by comparing what is with what was known.
         missed_from, missed_to: seconds since 1970; in between nobody listened, and there it happened. 0.0 otherwise.
+        docker: what Docker knows of it; None where the stream does not say.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     synthetic: bool = False
     missed_from: float = 0.0
     missed_to: float = 0.0
+    docker: DockerDetails | None = None
 
     def parent(self, kind: str) -> str:
         """The URI of the first parent of this type, "" where there is none.
@@ -82,7 +85,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return ""
 
     def view(self) -> dict[str, Any]:
-        """What conditions and templates see as `event`: every name always there, `parent.<type>` a URI or ""."""
+        """What conditions and templates see as `event`: every name always there, those of `docker` too; `parent.<type>`
+        is a URI or ""."""
         return {
             "id": self.id,
             "received_at": self.received_at,
@@ -98,6 +102,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             "synthetic": self.synthetic,
             "missed_from": self.missed_from,
             "missed_to": self.missed_to,
+            "docker": ABSENT if self.docker is None else self.docker.view(),
         }
 
 
@@ -137,6 +142,9 @@ class _Detail(msgspec.Struct):
     message: str = ""
 
 
+_NOTHING: Final = msgspec.Raw()
+
+
 class _Envelope(msgspec.Struct):
     """The wire's form. Fields that are missing or null get told apart from mistyped ones, which msgspec refuses."""
 
@@ -147,6 +155,7 @@ class _Envelope(msgspec.Struct):
     parents: tuple[str, ...] | None = None
     uuid: str | None = None
     datetime: str | None = None
+    docker: msgspec.Raw = _NOTHING
 
 
 class _Notice(msgspec.Struct):
@@ -204,6 +213,7 @@ def _object(wire: _Envelope, kind: str, raw: bytes, received_at: float, new_id: 
         parents=wire.parents or (),
         uuid=own,
         datetime=wire.datetime or "",
+        docker=None if wire.docker is _NOTHING else read_details(wire.docker),
     )
 
 
