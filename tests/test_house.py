@@ -20,7 +20,8 @@ MAY_IMPORT: Final = {
     "listening": (),
     "variables": (),
     "ids": (),
-    "event": ("errors", "ids"),
+    "docker_details": (),
+    "event": ("docker_details", "errors", "ids"),
     "rendering": ("errors", "event"),
     "net": ("errors",),
     # The way of an event, in its order. Each room knows the contract of the next one, never what is behind it.
@@ -55,7 +56,7 @@ MAY_IMPORT: Final = {
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
     "cli": ("errors", "event", "gateway.users", "journal", "operators", "settings"),
     # The gateway is a Tutum of its own, on the other side of the wire.
-    "gateway": ("errors", "event", "listening", "status.systemd", "twistd"),
+    "gateway": ("docker_details", "errors", "event", "listening", "status.systemd", "twistd"),
     # What both doors want of twistd.
     "twistd": ("errors", "logs"),
     "testing": ("gateway.platform",),

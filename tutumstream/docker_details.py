@@ -27,6 +27,7 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             `healthy`, `recovery` (it runs steadily after crashes), `rename`, `remove`; "" where it is none of these.
         name: of the container, as people call it: `web-2` of the service `web`.
         service, stack, node: names; "" where there is none.
+        slot: the same for all containers that a swarm puts into one place, one after the other; "" outside of a swarm.
         expected: false where something went wrong.
         news: true where something went wrong or is right again, and that was not told before.
         exit_code: of the run that ended; None where nothing ended, or nobody knows.
@@ -46,6 +47,7 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     service: _Name = ""
     stack: _Name = ""
     node: _Name = ""
+    slot: _Name = ""
     expected: bool = True
     news: bool = False
     exit_code: _Code | None = None

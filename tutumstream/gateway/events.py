@@ -9,7 +9,8 @@ from tutumstream.gateway.platform import Change
 
 
 def encode(change: Change, dialect: Dialect = TUTUM, uuid: str = "", at: float = 0.0) -> bytes:
-    """One event as the wire has it: all five keys, in the order of the documentation's example (protocol A5).
+    """One event as the wire has it: all five keys, in the order of the documentation's example (protocol A5), and
+    `docker` behind them, which old clients pass over.
 
     Args:
         uuid, at: the event's own, and when it is told; Docker Cloud's clients get both.
@@ -24,6 +25,8 @@ def encode(change: Change, dialect: Dialect = TUTUM, uuid: str = "", at: float =
     if dialect.cloud:
         body["uuid"] = uuid
         body["datetime"] = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if change.docker is not None:
+        body["docker"] = change.docker.document()
     return json.dumps(body).encode()
 
 

@@ -10,6 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.errors import TutumstreamError
 
 KINDS: Final = ("stack", "service", "container", "nodecluster", "node", "action")
@@ -20,13 +21,18 @@ Resource = Mapping[str, Any]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of the stream: Tutum's five keys, none ever missing or null (protocol A5)."""
+    """One event of the stream: Tutum's five keys, none ever missing or null (protocol A5).
+
+    Attributes:
+        docker: what Docker knows beyond them; None where there is nothing to add.
+    """
 
     type: str
     action: str
     state: str
     resource_uri: str
     parents: tuple[str, ...] = ()
+    docker: DockerDetails | None = None
 
 
 Verb = Literal["start", "stop", "redeploy", "scale", "terminate"]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 
+from tutumstream.docker_details import sentence
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Container, Engine, Membership
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
@@ -69,6 +70,10 @@ class Truth:
     def __init__(self) -> None:
         self.containers: dict[str, Container] = {}
         self.real_exit_codes: dict[str, int] = {}
+        self.restarts: dict[str, int] = {}
+        """How often Docker starts a container of this name again."""
+        self._short_of_memory: set[str] = set()
+        self._killed: set[str] = set()
 
     def apply(self, line: bytes) -> None:
         found = json.loads(line)
@@ -95,16 +100,31 @@ class Truth:
 
     def _change(self, own: str, action: str, at: int, attributes: dict[str, str]) -> None:
         changes: dict[str, object] = {}
+        action, _, value = action.partition(": ")
+        known = self.containers[own]
         if action == "start":
-            changes = {"status": "running", "started": at - 1000, "exit_code": None}
+            self._short_of_memory.discard(own)
+            self._killed.discard(own)
+            changes = {"status": "running", "started": at - 1000, "exit_code": None, "oom_killed": False, "health": ""}
+        elif action == "health_status":
+            changes = {"health": value}
+        elif action == "kill":
+            self._killed.add(own)
+        elif action == "oom":
+            self._short_of_memory.add(own)
         elif action in ("die", "died"):
             code = self.real_exit_codes.get(own, int(attributes["exitCode"]))
             changes = {"status": "exited", "finished": at - 1000, "exit_code": code}
+            changes["oom_killed"] = own in self._short_of_memory
+            if own not in self._killed and known.restart_count < self.restarts.get(known.name, 0):
+                changes.update(status="restarting", restart_count=known.restart_count + 1)
+        elif action == "stop" and known.status == "restarting":
+            changes = {"status": "exited"}
         elif action == "rename":
             changes = {"name": attributes["name"]}
         elif action in ("pause", "unpause"):
             changes = {"status": "paused" if action == "pause" else "running"}
-        self.containers[own] = msgspec.structs.replace(self.containers[own], **changes)
+        self.containers[own] = msgspec.structs.replace(known, **changes)
 
     def _refuse(self, own: str) -> None:
         known = self.containers.get(own)
@@ -169,6 +189,14 @@ class Told:
         lines = self.lines(*kinds)
         self.changes.clear()
         return lines
+
+    def news(self) -> list[str]:
+        """What there is to hear for people, of all that was told."""
+        return [sentence(change.docker) for change in self.changes if change.docker is not None and change.docker.news]
+
+    def happened(self) -> list[str]:
+        """What happened, in Docker's words, of all that was told of containers."""
+        return [change.docker.event for change in self.changes if change.docker is not None and change.docker.event]
 
     def name(self, change: Change) -> str:
         kind, own = change.resource_uri.split("/")[-3:-1]

@@ -47,10 +47,21 @@ class ReadHintTests(SynchronousTestCase):
             self.assertEqual(read_hint(event("remove", kind=kind)), SwarmHint())
 
     def test_what_changes_no_state_is_no_hint(self) -> None:
-        for action in ("exec_create: sh", "exec_die", "health_status: healthy", "attach", "top", "pause", "oom"):
+        for action in ("exec_create: sh", "exec_die", "attach", "top", "pause"):
             self.assertIsNone(read_hint(event(action)))
         for kind in ("image", "volume", "daemon", "secret"):
             self.assertIsNone(read_hint(event("create", kind=kind)))
+
+    def test_health_comes_with_its_value_or_with_none(self) -> None:
+        for action, health in (
+            ("health_status: healthy", "healthy"),
+            ("health_status: unhealthy", "unhealthy"),
+            ("health_status", ""),
+            ("health_status: <b>fine</b>", ""),
+        ):
+            hint = read_hint(event(action))
+            assert hint is not None
+            self.assertEqual((hint.action, hint.health), ("health_status", health))
 
     def test_an_id_that_is_none_is_no_hint(self) -> None:
         line = json.loads(event("start"))

@@ -86,8 +86,15 @@ class CapturesTests(SynchronousTestCase):
         self.assertEqual(lines.count("container update Stopped oomchild"), 1)
         self.assertEqual(lines[-2:], ["container delete Terminated oomchild", "container delete Terminated oom"])
 
-    def test_health_checks_tell_nothing(self) -> None:
-        self.assertEqual(told_of("06-health.jsonl", "container").count("container update Running hlt"), 2)
+    def test_probes_tell_nothing_and_each_change_of_health_is_told_once(self) -> None:
+        told = Told()
+        told.replay(capture("06-health.jsonl"))
+        first = [event for event in told.happened() if event.endswith("healthy")]
+        self.assertEqual(first, ["healthy", "unhealthy", "healthy", "healthy", "unhealthy"])
+        self.assertEqual(
+            told.news(),
+            ["hlt on test is unhealthy", "hlt on test is healthy again", "hst on test is unhealthy"],
+        )
 
     def test_a_crash_loop_is_told_crash_by_crash(self) -> None:
         lines = [line for line in told_of("07-restart-policy.jsonl", "container") if line.endswith(" r3")]
@@ -196,6 +203,61 @@ class CapturesTests(SynchronousTestCase):
             ],
         )
 
+    def test_no_stop_of_any_kind_is_a_crash(self) -> None:
+        for name in ("01-run-stop-rm", "02-kill", "18-daemon-graceful-restart"):
+            told = Told()
+            told.replay(capture(f"{name}.jsonl"))
+            self.assertEqual(told.news(), [])
+            self.assertNotIn("crash", told.happened())
+
+    def test_an_exit_with_a_code_is_a_crash_and_one_with_0_is_not(self) -> None:
+        told = Told()
+        told.replay(capture("03-die-nonzero-and-zero.jsonl"))
+        self.assertEqual(
+            told.news(),
+            [
+                "ex3 on test crashed: exit 3",
+                "ex127 on test could not be started: exec: not found",
+                "exrm on test crashed: exit 5",
+            ],
+        )
+
+    def test_a_death_for_want_of_memory_says_so_in_one_sentence(self) -> None:
+        told = Told()
+        told.replay(capture("04-oom.jsonl"))
+        self.assertEqual(told.news(), ["oom on test crashed: exit 137, out of memory"])
+
+    def test_memory_shortage_of_one_that_goes_on_is_told_by_itself(self) -> None:
+        told = Told()
+        lines = list(capture("04-oom.jsonl"))
+        end = next(n for n, line in enumerate(lines) if b"oomchild" in line and b'"die"' in line)
+        told.replay(iter(lines[:end]))
+        (own,) = (key for key, known in told.registry.containers.items() if known.container.name == "oomchild")
+        told.changes.clear()
+        self.assertEqual(told.registry.overdue(1795445000.0), [own])
+        told.look(own, 1795445000.0)
+        self.assertEqual(told.news(), ["oomchild on test is short of memory: the kernel killed a process in it"])
+        told.changes.clear()
+        told.replay(iter(lines[end:]))
+        self.assertEqual(told.happened()[0], "finish")
+
+    def test_a_loop_of_the_restart_policy_is_told_at_its_first_and_its_third_crash(self) -> None:
+        told = Told()
+        told.truth.restarts = {"r3": 3, "ra": 99}
+        told.replay(capture("07-restart-policy.jsonl"))
+        for name, code in (("r3", 7), ("ra", 1)):
+            first, loop = (line for line in told.news() if line.startswith(name))
+            self.assertEqual(first, f"{name} on test crashed: exit {code}")
+            self.assertIn(f"crashed: exit {code}, 3rd time in 10 minutes. It crashes again and again", loop)
+        last = next(change.docker for change in told.changes if change.docker and change.docker.event == "stop")
+        # Somebody stopped the loop, so whoever was called because of it is told.
+        self.assertEqual((last.event, last.looping, last.crashes, last.news), ("stop", True, 5, False))
+
+    def test_podmans_stop_comes_before_the_death_and_its_kill_names_no_signal(self) -> None:
+        told = Told()
+        told.replay(capture("23-podman-compat.jsonl"))
+        self.assertEqual([line for line in told.news() if line.startswith(("ph ", "pweb2 "))], [])
+
     def test_nothing_is_told_twice_in_any_capture(self) -> None:
         for name in ("01-run-stop-rm", "02-kill", "07-restart-policy", "10-compose-v1", "23-podman-compat"):
             told = Told()
@@ -204,9 +266,9 @@ class CapturesTests(SynchronousTestCase):
 
 
 def assert_no_repeats(case: SynchronousTestCase, told: Told) -> None:
-    last: dict[str, tuple[str, object]] = {}
+    last: dict[str, object] = {}
     for change in told.changes:
-        new = (change.state, change.parents)
+        new = (change.state, change.parents, change.docker and change.docker.event)
         if change.action == "update":
             case.assertNotEqual(last[change.resource_uri], new, change)
         last[change.resource_uri] = new

@@ -64,6 +64,9 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         error: why it could not be started.
         exit_code: of the last run; None while it runs and before anything ended.
         created, started, finished: nanoseconds since 1970 by the engine's clock, 0 for never.
+        oom_killed: the kernel killed a process in it during the last run, for want of memory.
+        restart_count: how often its restart policy started it since somebody did.
+        health: `starting`, `healthy` or `unhealthy`; "" without a health check.
         stop_signal, stop_timeout: what `docker stop` sends, and the seconds it waits before it sends SIGKILL.
     """
 
@@ -74,6 +77,9 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     error: str = ""
     exit_code: int | None = None
+    oom_killed: bool = False
+    restart_count: int = 0
+    health: str = ""
     created: int = 0
     started: int = 0
     finished: int = 0
@@ -123,6 +129,7 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
         at: nanoseconds since 1970 by the engine's clock.
         signal: what a `kill` sent. A label of the name `signal` overwrites it.
         exit_code: what a `die` reports. A label of the name `exitCode` overwrites it.
+        health: what a `health_status` reports, "" where it does not say (Podman).
         born: with `create`, all that the event tells about the container.
     """
 
@@ -131,4 +138,5 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     signal: int | None = None
     exit_code: int | None = None
+    health: str = ""
     born: Container | None = None

@@ -10,15 +10,16 @@ import msgspec
 
 from tutumstream.gateway.docker.facts import Container, Hint
 from tutumstream.gateway.docker.identity import is_intermediate
-from tutumstream.gateway.docker.reading import NAME_LIMIT, container_id, integer, read_labels, text
+from tutumstream.gateway.docker.reading import NAME_LIMIT, container_id, health_word, integer, read_labels, text
 
 _SYNONYMS: Final = {"died": "die", "remove": "destroy"}
 """Podman's names for Docker's actions."""
 
 _ACTIONS: Final = frozenset(
     {"create", "start", "restart", "kill", "die", "stop", "rename", "update", "destroy", "cleanup"}
+    | {"oom", "health_status"}
 )
-"""What may change something that is told or shown. `exec_*`, `health_status`, `pause` and the like can't."""
+"""What may change something that is told or shown. `exec_*`, `pause` and the like can't."""
 
 _NOT_LABELS: Final = frozenset({"name", "image", "exitCode", "signal", "execID", "oldName"})
 
@@ -67,13 +68,15 @@ def read_hint(line: bytes) -> Hint | SwarmHint | None:
     if event.type in _SWARM_KINDS:
         return SwarmHint()
     own = container_id(event.actor.id)
-    action = _SYNONYMS.get(event.action, event.action)
+    # `health_status: healthy` is one word and its value.
+    word, _, value = event.action.partition(": ")
+    action = _SYNONYMS.get(word, word)
     if event.type != "container" or own is None or action not in _ACTIONS:
         return None
-    return _container_hint(own, action, at, attributes)
+    return _container_hint(own, action, value, at, attributes)
 
 
-def _container_hint(own: str, action: str, at: int, attributes: Mapping[str, Any]) -> Hint | None:
+def _container_hint(own: str, action: str, value: str, at: int, attributes: Mapping[str, Any]) -> Hint | None:
     labels = read_labels({key: value for key, value in attributes.items() if key not in _NOT_LABELS})
     image = text(attributes.get("image"), NAME_LIMIT)
     if is_intermediate(image, labels):
@@ -88,5 +91,6 @@ def _container_hint(own: str, action: str, at: int, attributes: Mapping[str, Any
         at=at,
         signal=integer(attributes.get("signal")) if action == "kill" else None,
         exit_code=integer(attributes.get("exitCode")) if action == "die" else None,
+        health=health_word(value) if action == "health_status" else "",
         born=born,
     )

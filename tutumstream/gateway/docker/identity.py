@@ -23,6 +23,8 @@ _NAMESPACE_LABEL: Final = "com.docker.stack.namespace"
 # Whatever is a name of one of these may be shown on one line.
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
+_NICKNAME_LIMIT: Final = 255
+
 # docker-compose renames a container that it replaces to this, and Compose v2 names the new one so until it is ready.
 _RENAMED = re.compile(r"[0-9a-f]{12}_(?=.)")
 
@@ -111,6 +113,17 @@ def place_of(container: Container, endpoint: str, cluster: str = "") -> Place:
         stack=stack,
         stack_name=project,
     )
+
+
+def nickname(container: Container, place: Place) -> str:
+    """What people call it: `web-2`, where Compose named it `shop_web_2` or `shop-web-2`; else its name."""
+    own = _RENAMED.sub("", container.name, count=1)
+    for separator in "-_":
+        start = f"{place.stack_name}{separator}{place.service_name}{separator}"
+        number = own.removeprefix(start)
+        if place.stack_name and number != own and number.isascii() and number.isdigit():
+            return f"{place.service_name}-{number}"[:_NICKNAME_LIMIT]
+    return own if _NAME.fullmatch(own) else container.id[:12]
 
 
 def is_being_replaced(container: Container) -> bool:

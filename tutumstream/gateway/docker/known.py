@@ -8,6 +8,7 @@ from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.facts import Container, Hint
 from tutumstream.gateway.docker.groups import Member
 from tutumstream.gateway.docker.identity import Place, is_being_replaced, is_task, resource_uri
+from tutumstream.gateway.docker.mishaps import FRESH, Record
 
 
 class Death(NamedTuple):
@@ -22,6 +23,13 @@ class Death(NamedTuple):
         return cls(hint.at, None if "exitCode" in container.labels else hint.exit_code)
 
 
+class Strike(NamedTuple):
+    """A signal that somebody sent, whichever it was."""
+
+    at: int
+    signal: int
+
+
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """One container and what was told about it.
 
@@ -29,7 +37,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         state: Tutum's, as told last.
         killed: when it was last sent a signal to stop, by the engine's clock; 0 for never.
         deadline: if it still runs then, it was not being stopped.
+        strike: the signal that it was sent last, to stop or for whatever else.
         death: its last `die`, as the stream told it.
+        record: what went wrong with it, and what was told of that.
         destroyed: when it was seen to be gone; 0 while it is there.
         machine: the swarm's id of the node that it is on; "" for the engine itself.
     """
@@ -40,7 +50,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     killed: int = 0
     deadline: float = 0.0
+    strike: Strike | None = None
     death: Death | None = None
+    record: Record = FRESH
     destroyed: float = 0.0
     machine: str = ""
 

@@ -20,6 +20,7 @@ from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 from tutumstream.gateway.docker.inspector import Inspector
 from tutumstream.gateway.docker.log_reading import LogClient, LogReading
+from tutumstream.gateway.docker.mishaps import Patience
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.session import EngineClient, Session
@@ -72,6 +73,7 @@ class DockerPlatform:
         writer: carries out orders; None where nothing may be changed.
         log_client: reads logs; None where nobody may read them.
         ping_interval, ping_timeout: seconds; an engine that hangs is noticed after two of each at most.
+        patience: when crashes are too many, and when they are over.
     """
 
     log = Logger()
@@ -87,6 +89,7 @@ class DockerPlatform:
         ping_timeout: float = PING_TIMEOUT,
         writer: Writer | None = None,
         log_client: LogClient | None = None,
+        patience: Patience = Patience(),  # noqa: B008 -- frozen
     ) -> None:
         self.synced = False
         self.in_sight = False
@@ -96,7 +99,7 @@ class DockerPlatform:
         self._clock = clock
         self._jitter = jitter
         self._pings = (ping_interval, ping_timeout)
-        self._registry = Registry(name, clock.seconds())
+        self._registry = Registry(name, clock.seconds(), patience)
         self._census = Census(self._registry)
         self._inspector = Inspector(client.inspect, self._observe)
         self._log_client = log_client
@@ -200,6 +203,8 @@ class DockerPlatform:
     def looked(self) -> None:
         if self._good_since is None:
             self._good_since = self._clock.seconds()
+        if not self.synced:
+            self._registry.take_stock()
         self.synced = True
         # Not before: what changed meanwhile is told by now, to those who were sent away.
         self._see("")
@@ -350,7 +355,7 @@ def docker_platform(
     jitter: Callable[[], float],
     control: bool = False,
     logs: bool = False,
-    **pings: float,
+    **settings: Any,
 ) -> DockerPlatform:
     """A platform for the engine that a value of DOCKER_HOST names. Raises `DockerError` where it names none.
 
@@ -370,5 +375,5 @@ def docker_platform(
         jitter=jitter,
         writer=DockerWriter(client.agents, reactor, host, prefix) if control else None,
         log_client=LogClient(client.agents, reactor, host, prefix) if logs else None,
-        **pings,
+        **settings,
     )

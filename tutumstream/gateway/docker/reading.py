@@ -30,6 +30,8 @@ _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _RESTART: Final = {"on-failure": "ON_FAILURE", "always": "ALWAYS", "unless-stopped": "ALWAYS"}
 _SIGNALS: Final = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "WINCH": 28}
 MEGABYTE: Final = 1024 * 1024
+_COUNT_LIMIT: Final = 1_000_000
+_HEALTH: Final = frozenset({"starting", "healthy", "unhealthy"})
 
 Json = Mapping[Any, Any]
 
@@ -79,6 +81,9 @@ def read_container(raw: bytes) -> Container:
         status=text(state.get("Status"), NAME_LIMIT),
         error=text(state.get("Error")),
         exit_code=_exit_code(state, finished),
+        oom_killed=state.get("OOMKilled") is True,
+        restart_count=min(max(integer(found.get("RestartCount")) or 0, 0), _COUNT_LIMIT),
+        health=health_word(mapping(state.get("Health") or state.get("Healthcheck")).get("Status")),
         created=nanoseconds(found.get("Created")),
         started=started,
         finished=finished,
@@ -108,6 +113,11 @@ def swarm_id(value: object) -> str | None:
 
 def text(value: object, limit: int = TEXT_LIMIT) -> str:
     return value[:limit] if isinstance(value, str) else ""
+
+
+def health_word(value: object) -> str:
+    """One of Docker's three words; "" for all else, `none` included."""
+    return value if isinstance(value, str) and value in _HEALTH else ""
 
 
 def integer(value: object) -> int | None:

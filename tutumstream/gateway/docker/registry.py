@@ -12,13 +12,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from tutumstream.gateway.docker import folds
+from tutumstream.docker_details import DockerDetails
+from tutumstream.gateway.docker import folds, mishaps, runs
 from tutumstream.gateway.docker.actions import RESTART, Actions
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
-from tutumstream.gateway.docker.known import Death, Known
+from tutumstream.gateway.docker.known import Death, Known, Strike
+from tutumstream.gateway.docker.mishaps import Patience
 from tutumstream.gateway.docker.nodes import Node, Nodes
+from tutumstream.gateway.docker.runs import STOP_PATIENCE
 from tutumstream.gateway.platform import Change
 
 TERMINATED_AGE: Final = 3600.0
@@ -30,9 +33,6 @@ TERMINATED_LIMIT: Final = 1000
 CHECKS: Final = (2.0, 10.0, folds.START_PATIENCE + 1)
 """Seconds after which a container that is neither here nor there is looked at again: one that fails to start sends no
 event at all."""
-
-STOP_PATIENCE: Final = 10.0
-"""Seconds beyond its grace after which a container that was sent a signal and still runs was not being stopped."""
 
 _LETHAL: Final = frozenset({2, 3, 9, 15})
 _LOOK: Final = frozenset({"create", "start", "restart", "die", "stop", "rename", "update", "destroy", "cleanup"})
@@ -51,9 +51,12 @@ class Registry:
     the other nodes (`swarm.census` feeds them in).
 
     All times of arguments are seconds since 1970.
+
+    Args:
+        patience: when crashes are too many, and when they are over.
     """
 
-    def __init__(self, endpoint: str, now: float) -> None:
+    def __init__(self, endpoint: str, now: float, patience: Patience = Patience()) -> None:  # noqa: B008 -- frozen
         self.endpoint: Final = endpoint
         self.groups: Final = Groups()
         self.actions: Final = Actions()
@@ -62,6 +65,7 @@ class Registry:
         self._by_uuid: Final[dict[str, str]] = {}
         self._gone: Final[dict[str, None]] = {}
         self._checks: Final[list[tuple[float, str]]] = []
+        self._patience = patience
 
     @property
     def node(self) -> Node:
@@ -100,6 +104,15 @@ class Registry:
         if hint.action == "die" and (known.death is None or known.death.at < hint.at):
             death = Death.told(hint, known.container)
             self.containers[hint.container] = msgspec.structs.replace(known, death=death)
+        elif hint.action == "stop" and hint.at > known.killed:
+            # Docker 29 and Podman say so before the death; others after it, but then `kill` came before.
+            self.containers[hint.container] = msgspec.structs.replace(known, killed=hint.at)
+        elif hint.action == "oom":
+            record = mishaps.short_of_memory(known.record, hint.at, now, self._patience)
+            self._remember(msgspec.structs.replace(known, record=record))
+        elif hint.action == "health_status":
+            # Podman sends one for each probe, without a word of what it found.
+            return Heard([], not hint.health or hint.health != known.record.health)
         if hint.action == "restart":
             return Heard(list(self.actions.done(RESTART, known.uri, hint.at)), True)
         return Heard([], hint.action in _LOOK)
@@ -139,6 +152,13 @@ class Registry:
             changes += self.actions.follow(self.groups.settle(service, now), now)
         return changes
 
+    def take_stock(self) -> None:
+        """Nothing that is there now is news."""
+        for key, known in self.containers.items():
+            seen = known.container
+            record = mishaps.baseline(known.state == folds.RUNNING, seen.status == "restarting", seen.health)
+            self.containers[key] = msgspec.structs.replace(known, record=record)
+
     def seen_alive(self, now: float) -> None:
         """The engine answered."""
         self.nodes.own = msgspec.structs.replace(self.node, last_seen=now)
@@ -153,7 +173,7 @@ class Registry:
         while self._checks and self._checks[0][0] <= now:
             _, key = heapq.heappop(self._checks)
             known = self.containers.get(key)
-            if known is not None and not known.machine and known.state in (*_UNSETTLED, folds.STOPPING):
+            if known is not None and not known.destroyed and not known.machine and self._waits(known, now):
                 due[key] = None
         return list(due)
 
@@ -186,17 +206,23 @@ class Registry:
     def _kill(self, known: Known, hint: Hint, now: float) -> Iterator[Change]:
         """`kill` is not death: a process may ignore what it was sent, so this state ends at a deadline."""
         container = known.container
-        lethal = hint.signal in _LETHAL or hint.signal == container.stop_signal
-        # A label named so overwrites what the event says.
-        if not lethal or "signal" in container.labels or hint.at <= max(container.started, known.killed):
+        # A label named so overwrites what the event says, and Podman says nothing: then nobody knows the signal.
+        unknown = "signal" in container.labels or hint.signal is None
+        if hint.at <= max(container.started, known.killed):
             return
-        if known.state not in (folds.RUNNING, folds.STOPPING):
+        if not unknown and hint.signal is not None:
+            known = msgspec.structs.replace(known, strike=Strike(hint.at, hint.signal))
+        if unknown or hint.signal in _LETHAL or hint.signal == container.stop_signal:
+            known = msgspec.structs.replace(known, killed=hint.at)
+        self.containers[container.id] = known
+        if unknown or known.killed != hint.at or known.state not in (folds.STARTING, folds.RUNNING, folds.STOPPING):
             return
         deadline = now + container.stop_timeout + STOP_PATIENCE
         heapq.heappush(self._checks, (deadline, container.id))
-        known = msgspec.structs.replace(known, killed=hint.at, deadline=deadline)
+        known = msgspec.structs.replace(known, deadline=deadline)
         self.containers[container.id] = known
-        yield from self._tell(known, folds.STOPPING, now)
+        if known.state != folds.STARTING:
+            yield from self._tell(known, folds.STOPPING, now, DockerDetails(health=known.record.health))
 
     def _welcome(self, container: Container, now: float, machine: str = "") -> Iterator[Change]:
         known = Known(
@@ -207,7 +233,7 @@ class Registry:
             machine=machine,
         )
         self._by_uuid[known.uuid] = container.id
-        yield from self._tell(known, folds.STARTING, now)
+        yield from self._tell(known, folds.STARTING, now, DockerDetails(event="create"))
 
     def _update(self, known: Known | None, seen: Container, now: float, machine: str = "") -> Iterator[Change]:
         if known is None:
@@ -217,10 +243,37 @@ class Registry:
         if state == folds.RUNNING and known.killed > seen.started and now < known.deadline:
             state = folds.STOPPING
         steps = folds.path(known.state, known.container.started, seen, state)
-        moved, known = known, msgspec.structs.replace(known, container=seen, place=self._place(seen))
-        yield from self._move(moved, known, now)
-        for step in steps:
-            yield from self._tell(self.containers[seen.id], step, now)
+        before, known = known, msgspec.structs.replace(known, container=seen, place=self._place(seen))
+        yield from self._move(before, known, now)
+        for place, step in enumerate(steps):
+            known = self.containers[seen.id]
+            told = runs.step(known, before.container, seen, step, steps[place + 1 :], now, self._patience)
+            known = self._remember(msgspec.structs.replace(known, record=told.record))
+            yield from self._tell(known, step, now, told.details or DockerDetails())
+        yield from self._calm(self.containers[seen.id], now)
+
+    def _calm(self, known: Known, now: float) -> Iterator[Change]:
+        """What there is to tell of a container whose state is known."""
+        told = runs.calm(known, now, self._patience)
+        if told.record == known.record:
+            return
+        known = self._remember(msgspec.structs.replace(known, record=told.record))
+        if told.details is not None:
+            yield self._change(known, "update", told.details)
+        # One thing at a time: its health first, then whether it is well again.
+        yield from self._calm(known, now)
+
+    def _remember(self, known: Known) -> Known:
+        """Keep it, and look at it again when its record asks for that."""
+        old, due = self.containers[known.container.id].record, mishaps.next_look(known.record)
+        if due and due != mishaps.next_look(old):
+            heapq.heappush(self._checks, (due, known.container.id))
+        self.containers[known.container.id] = known
+        return known
+
+    def _waits(self, known: Known, now: float) -> bool:
+        due = mishaps.next_look(known.record)
+        return known.state in (*_UNSETTLED, folds.STOPPING) or (0.0 < due <= now)
 
     def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
         """A container was renamed: it goes to another service, or Compose begins to exchange it."""
@@ -231,7 +284,7 @@ class Registry:
         if old.place.service == new.place.service:
             yield from self.groups.settle(new.place.service, now)
             return
-        yield self._change(new, "update")
+        yield self._change(new, "update", DockerDetails(event="rename", health=new.record.health))
         yield from self.groups.settle(new.place.service, now)
         self.groups.remove(old.place.service, old.container.id)
         yield from self.groups.settle(old.place.service, now)
@@ -257,10 +310,10 @@ class Registry:
         self.containers[key] = known
         self._gone[key] = None
         self.groups.remove(known.place.service, key)
-        yield self._change(known, "delete")
+        yield self._change(known, "delete", DockerDetails(event="remove", looping=known.record.looping))
         yield from self.groups.settle(known.place.service, now)
 
-    def _tell(self, known: Known, state: str, now: float) -> Iterator[Change]:
+    def _tell(self, known: Known, state: str, now: float, details: DockerDetails) -> Iterator[Change]:
         key, new = known.container.id, not known.state
         if state == known.state:
             return
@@ -270,14 +323,15 @@ class Registry:
             for check in CHECKS:
                 heapq.heappush(self._checks, (now + check, key))
         yield from self.groups.place(known.place, key, known.member, now)
-        yield self._change(known, "create" if new else "update")
+        yield self._change(known, "create" if new else "update", details)
         yield from self.groups.settle(known.place.service, now)
 
-    def _change(self, known: Known, action: str) -> Change:
+    def _change(self, known: Known, action: str, details: DockerDetails) -> Change:
         return Change(
             type="container",
             action=action,
             state=known.state,
             resource_uri=known.uri,
             parents=self.parents(known),
+            docker=runs.named(details, known, self.nodes.at(known.machine).name),
         )

@@ -1,0 +1,256 @@
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.docker_details import DockerDetails
+from tutumstream.gateway.docker.mishaps import (
+    FRESH,
+    Ending,
+    Patience,
+    Record,
+    baseline,
+    began,
+    called_off,
+    ended,
+    is_crash,
+    looked,
+    next_look,
+    short_of_memory,
+)
+
+SECOND = 1_000_000_000
+PATIENCE = Patience()
+
+
+class Life:
+    """One container's record through its life; `at` is now, in seconds by every clock."""
+
+    def __init__(self, record: Record = FRESH) -> None:
+        self.record = record
+        self.at = 1000.0
+        self.told: list[DockerDetails] = []
+
+    def ends(self, exit_code: int | None = 1, **ending: Any) -> DockerDetails:
+        found = Ending(at=int(self.at * SECOND), exit_code=exit_code, **ending)
+        return self._take(ended(self.record, found, PATIENCE))
+
+    def begins(self) -> DockerDetails:
+        return self._take(began(self.record, int(self.at * SECOND), self.at, PATIENCE))
+
+    def runs(self, seconds: float, health: str = "") -> list[str]:
+        """What is told while it runs for so long, looked at every second."""
+        since, events = self.record.since, []
+        for _ in range(int(seconds)):
+            self.at += 1
+            verdict = looked(self.record, since, health, self.at, PATIENCE)
+            self.record = verdict.record
+            if verdict.details is not None:
+                self.told.append(verdict.details)
+                events.append(verdict.details.event)
+        return events
+
+    def crashes(self, times: int, every: float = 1.0, again: bool = True) -> None:
+        for _ in range(times):
+            self.begins()
+            self.runs(every)
+            self.ends(ran=every, again=again)
+
+    def news(self) -> list[str]:
+        return [details.event for details in self.told if details.news]
+
+    def _take(self, verdict: Any) -> DockerDetails:
+        self.record = verdict.record
+        self.told.append(verdict.details)
+        return self.told[-1]
+
+
+class IsCrashTests(SynchronousTestCase):
+    def crash(self, exit_code: int | None, **ending: Any) -> bool:
+        return is_crash(Ending(at=1, exit_code=exit_code, **ending))
+
+    def test_what_was_asked_for_never_is_one(self) -> None:
+        for code in (0, 1, 137, None):
+            self.assertFalse(self.crash(code, asked=True, oom=True, error="x"))
+
+    def test_by_itself_every_code_but_0_is(self) -> None:
+        for code in (1, 3, 130, 137, 143, -1, None):
+            self.assertTrue(self.crash(code))
+        self.assertFalse(self.crash(0))
+
+    def test_exit_0_is_one_where_it_ought_to_go_on_and_hardly_began(self) -> None:
+        self.assertTrue(self.crash(0, again=True, ran=1.0))
+        self.assertFalse(self.crash(0, again=True, ran=60.0))
+
+    def test_of_an_end_that_nobody_saw_a_code_that_a_stop_leaves_too_says_nothing(self) -> None:
+        for code in (137, 143, 130, 255, 0, None):
+            self.assertFalse(self.crash(code, seen=False))
+        self.assertTrue(self.crash(1, seen=False))
+        self.assertTrue(self.crash(137, seen=False, oom=True))
+        self.assertTrue(self.crash(None, seen=False, again=True))
+
+    def test_a_start_that_failed_is_one(self) -> None:
+        self.assertTrue(self.crash(127, seen=False, error="no such file"))
+
+
+class CrashLoopTests(SynchronousTestCase):
+    def test_twenty_crashes_are_one_alarm_and_one_recovery(self) -> None:
+        life = Life()
+        life.crashes(20)
+        life.begins()
+        life.runs(100)
+        self.assertEqual(life.news(), ["crash", "crash", "recovery"])
+        first, alarm, recovery = (details for details in life.told if details.news)
+        self.assertEqual((first.looping, first.crashes), (False, 1))
+        self.assertEqual((alarm.looping, alarm.crashes, alarm.within), (True, 3, 600))
+        self.assertEqual((recovery.looping, recovery.crashes, recovery.ran), (True, 20, 30))
+        self.assertFalse(life.record.looping)
+
+    def test_one_that_people_start_again_is_told_each_time_until_it_is_a_loop(self) -> None:
+        life = Life()
+        life.crashes(20, again=False)
+        self.assertEqual(life.news(), ["crash", "crash", "crash"])
+
+    def test_crashes_far_apart_are_no_loop(self) -> None:
+        life = Life()
+        life.crashes(6, every=400.0)
+        self.assertFalse(life.record.looping)
+        self.assertEqual(life.news(), ["crash", "recovery"] * 5 + ["crash"])
+
+    def test_the_slower_it_crashes_the_longer_it_must_run_to_be_well(self) -> None:
+        life = Life()
+        life.crashes(12, every=90.0)
+        # Before it is a loop, nobody can know how long it takes.
+        self.assertEqual(life.news(), ["crash", "recovery"] * 2 + ["crash"])
+        life.begins()
+        self.assertEqual(life.runs(179), [])
+        self.assertEqual(life.runs(1), ["recovery"])
+
+    def test_restarts_too_quick_to_be_seen_count(self) -> None:
+        life = Life()
+        self.assertTrue(life.ends(times=5, again=True).looping)
+        self.assertEqual(life.told[-1].crashes, 5)
+
+    def test_however_many_there_were_little_is_remembered(self) -> None:
+        life = Life()
+        life.ends(times=1_000_000)
+        life.crashes(200)
+        self.assertLessEqual(len(life.record.crashes), 64)
+
+    def test_whoever_stops_it_ends_it_quietly_and_counting_begins_anew(self) -> None:
+        life = Life()
+        life.crashes(5)
+        life.begins()
+        stop = life.ends(137, asked=True)
+        self.assertEqual((stop.event, stop.expected, stop.news, stop.looping), ("stop", True, False, True))
+        life.begins()
+        self.assertEqual((life.ends().crashes, life.record.looping), (1, False))
+
+    def test_a_stop_while_docker_waits_to_start_it_again_ends_it(self) -> None:
+        life = Life()
+        life.crashes(5)
+        verdict = called_off(life.record)
+        assert verdict.details is not None
+        self.assertEqual((verdict.details.event, verdict.details.looping), ("stop", True))
+        self.assertFalse(called_off(verdict.record).record.again)
+
+    def test_a_job_that_gets_through_at_last_is_good_news(self) -> None:
+        life = Life()
+        life.crashes(2)
+        life.begins()
+        self.assertEqual((life.ends(0).event, life.news()), ("finish", ["crash", "finish"]))
+
+    def test_a_job_that_just_ends_is_no_news(self) -> None:
+        life = Life()
+        life.begins()
+        life.ends(0)
+        self.assertEqual(life.news(), [])
+
+    def test_one_that_runs_and_is_unhealthy_is_not_well(self) -> None:
+        life = Life()
+        life.crashes(1)
+        life.begins()
+        self.assertEqual(life.runs(100, "starting"), [])
+        self.assertEqual(life.runs(100, "healthy"), ["healthy", "recovery"])
+
+    def test_a_run_that_ended_meanwhile_proves_nothing(self) -> None:
+        life = Life()
+        life.crashes(1)
+        life.begins()
+        verdict = looked(life.record, life.record.since + 1, "", life.at + 100, PATIENCE)
+        self.assertIsNone(verdict.details)
+
+    def test_it_is_looked_at_again_when_it_may_be_well(self) -> None:
+        life = Life()
+        self.assertEqual(next_look(life.record), 0.0)
+        life.crashes(1)
+        life.begins()
+        self.assertEqual(next_look(life.record), life.at + PATIENCE.steady)
+
+
+class HealthTests(SynchronousTestCase):
+    def test_only_illness_and_its_end_are_news(self) -> None:
+        life = Life()
+        life.begins()
+        self.assertEqual(life.runs(3, "starting") + life.runs(3, "healthy"), ["healthy"])
+        self.assertEqual(life.news(), [])
+        life.runs(3, "unhealthy")
+        life.runs(3, "healthy")
+        self.assertEqual(life.news(), ["unhealthy", "healthy"])
+
+    def test_a_restart_in_between_does_not_hide_that_it_is_well(self) -> None:
+        life = Life()
+        life.begins()
+        life.runs(1, "unhealthy")
+        life.ends(137, asked=True)
+        life.begins()
+        life.runs(1, "starting")
+        life.runs(1, "unhealthy")
+        life.runs(1, "starting")
+        life.runs(1, "healthy")
+        self.assertEqual(life.news(), ["unhealthy", "healthy"])
+
+    def test_what_was_there_before_us_is_no_news_but_its_end_is(self) -> None:
+        life = Life(baseline(running=True, restarting=False, health="unhealthy"))
+        self.assertEqual(life.runs(5, "unhealthy"), [])
+        life.runs(1, "healthy")
+        self.assertEqual(life.news(), ["healthy"])
+
+    def test_a_loop_that_was_there_before_us_is_told_once_it_is_one(self) -> None:
+        life = Life(baseline(running=False, restarting=True, health=""))
+        life.crashes(5)
+        self.assertEqual([details.crashes for details in life.told if details.news], [3])
+
+
+class MemoryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.life = Life()
+        self.life.begins()
+
+    def short(self) -> None:
+        life = self.life
+        life.record = short_of_memory(life.record, int(life.at * SECOND), life.at, PATIENCE)
+
+    def test_with_the_death_it_ends_in_it_is_one_thing(self) -> None:
+        self.short()
+        crash = self.life.ends(137, oom=True)
+        self.assertEqual((crash.event, crash.oom_killed, self.life.news()), ("crash", True, ["crash"]))
+        self.life.begins()
+        self.assertEqual(self.life.runs(5), [])
+
+    def test_without_one_it_is_told_by_itself_and_once_in_a_while(self) -> None:
+        self.short()
+        self.assertEqual(next_look(self.life.record), self.life.at + PATIENCE.oom)
+        self.assertEqual(self.life.runs(3), ["oom"])
+        for _ in range(5):
+            self.life.at += 10
+            self.short()
+            self.assertEqual(self.life.runs(3), [])
+        self.life.at += PATIENCE.window
+        self.short()
+        self.assertEqual(self.life.runs(3), ["oom"])
+
+    def test_heard_of_twice_it_is_the_same(self) -> None:
+        self.short()
+        record = self.life.record
+        self.short()
+        self.assertEqual(self.life.record, record)

@@ -1,0 +1,262 @@
+"""Crash or stop, once or again and again, well or ill: what is made of how the runs of one container end. Pure.
+
+A `Record` is what must be remembered of one container (or of one place that containers follow each other in, as the
+tasks of a swarm do). Each function takes it as it was and gives it as it is now, with what there is to tell. Nothing is
+told twice: a crash is news when somebody must look; the ones that Docker itself restarts after follow silently, until
+they are too many, which is news once more; and so is the end of it.
+"""
+
+from typing import Final
+
+import msgspec
+
+from tutumstream.docker_details import DockerDetails
+
+QUICK: Final = 10.0
+"""Seconds. What a restart policy brought up and ended sooner did not do its work, whatever its exit code says: Docker
+itself measures by this whether a restart was any good."""
+
+NOT_ITS_OWN: Final = frozenset({130, 137, 143, 255})
+"""Exit codes that say nothing where nobody saw the end: killed, or lost with the daemon."""
+
+_KEPT: Final = 64
+"""Crashes that are remembered; more would count no differently."""
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """When something is too much, or long enough. Seconds.
+
+    Attributes:
+        window: in which crashes are counted together.
+        loop: so many of them are a loop.
+        steady: it must run for so long after a crash to be well again.
+        steadiest: out of a loop it must run for twice as long as it did between crashes, but never longer than this.
+        oom: a death may follow so soon after the kernel killed something; then there is one thing to tell, not two.
+    """
+
+    window: int = 600
+    loop: int = 3
+    steady: float = 30.0
+    steadiest: float = 600.0
+    oom: float = 1.0
+
+
+class Crash(msgspec.Struct, frozen=True):
+    """When, in nanoseconds by the engine's clock, and for how many seconds it had run."""
+
+    at: int
+    ran: float
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered. Times are nanoseconds by the engine's clock, but for `due`.
+
+    Attributes:
+        crashes: the latest, of one window.
+        unwell: how many there were since it was well.
+        looping: it crashes again and again, and that was told.
+        ill: that it is unhealthy was told.
+        again: Docker itself was to start it again after the last end.
+        health: as seen last.
+        oom: when the kernel last killed a process in it.
+        oom_due: when that is to be told by itself; 0.0 where it is told, or told with a crash.
+        due: if it still runs then, it is well again, seconds since 1970; 0.0 where nothing is waited for.
+        since: the start of the run that must last until then.
+    """
+
+    crashes: tuple[Crash, ...] = ()
+    unwell: int = 0
+    looping: bool = False
+    ill: bool = False
+    again: bool = False
+    health: str = ""
+    oom: int = 0
+    oom_due: float = 0.0
+    due: float = 0.0
+    since: int = 0
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended.
+
+    Attributes:
+        at: nanoseconds by the engine's clock.
+        exit_code: None where nobody knows.
+        error: why it did not even begin.
+        oom: the kernel killed a process in it for want of memory.
+        asked: somebody wanted it to end.
+        seen: the end itself was heard of; else only that it is over was found.
+        again: Docker starts it again.
+        ran: seconds.
+        times: how many ends this stands for, where some were too quick to be seen.
+    """
+
+    at: int
+    exit_code: int | None = None
+    error: str = ""
+    oom: bool = False
+    asked: bool = False
+    seen: bool = True
+    again: bool = False
+    ran: float = 0.0
+    times: int = 1
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The record as it is now, and what there is to tell; None for nothing."""
+
+    record: Record
+    details: DockerDetails | None = None
+
+
+FRESH: Final = Record()
+
+
+def baseline(running: bool, restarting: bool, health: str) -> Record:
+    """The record of what was there before we were: nothing of it is news, but its end may be."""
+    return Record(unwell=int(restarting), again=restarting, ill=running and health == "unhealthy", health=health)
+
+
+def ended(record: Record, ending: Ending, patience: Patience) -> Verdict:
+    """A run is over, or could not begin."""
+    if is_crash(ending):
+        return _crashed(record, ending, patience)
+    well = not ending.asked and ending.exit_code == 0
+    details = DockerDetails(
+        event="finish" if well else "stop",
+        news=well and record.unwell > 0,
+        exit_code=ending.exit_code,
+        oom_killed=ending.oom,
+        health=record.health,
+        restarting=ending.again,
+        looping=record.looping,
+        crashes=record.unwell,
+        ran=_whole(ending.ran),
+    )
+    # Whoever stops something is looking after it, so counting begins anew.
+    return Verdict(_rested(record, (() if ending.asked else record.crashes), again=ending.again), details)
+
+
+def is_crash(ending: Ending) -> bool:
+    """Whether it went wrong. The exit code alone can't say: 137 is what `docker stop` leaves of many."""
+    if ending.asked:
+        return False
+    if ending.error or (ending.oom and ending.exit_code != 0):
+        return True
+    if ending.exit_code is None:
+        return ending.seen or ending.again
+    if ending.exit_code == 0:
+        return ending.again and ending.ran < QUICK
+    return ending.seen or ending.again or ending.exit_code not in NOT_ITS_OWN
+
+
+def began(record: Record, at: int, now: float, patience: Patience) -> Verdict:
+    """It runs."""
+    due = now + steady(record, patience) if record.unwell else 0.0
+    return Verdict(
+        msgspec.structs.replace(record, due=due, since=at, oom_due=0.0), DockerDetails(event="start", looping=False)
+    )
+
+
+def looked(record: Record, since: int, health: str, now: float, patience: Patience) -> Verdict:
+    """It runs, and was looked at.
+
+    Args:
+        since: the start of the run.
+    """
+    if health != record.health:
+        return _changed_health(record, health)
+    if record.oom_due and now >= record.oom_due:
+        told = DockerDetails(event="oom", expected=False, news=True, oom_killed=True, health=health)
+        return Verdict(msgspec.structs.replace(record, oom_due=0.0), told)
+    if not record.due or now < record.due or since != record.since:
+        return Verdict(record)
+    if health in ("starting", "unhealthy"):
+        return Verdict(msgspec.structs.replace(record, due=now + steady(record, patience)))
+    ran = _whole(steady(record, patience) + now - record.due)
+    told = DockerDetails(
+        event="recovery", news=True, health=health, looping=record.looping, crashes=record.unwell, ran=ran
+    )
+    return Verdict(_rested(record, record.crashes, again=record.again), told)
+
+
+def called_off(record: Record) -> Verdict:
+    """Docker was about to start it again, and will not: somebody stopped it."""
+    told = DockerDetails(event="stop", health=record.health, looping=record.looping, crashes=record.unwell)
+    return Verdict(_rested(record, ()), told)
+
+
+def short_of_memory(record: Record, at: int, now: float, patience: Patience) -> Record:
+    """The kernel killed a process in it. That is told with the crash it may end in, else by itself, a little later."""
+    if at <= record.oom:
+        return record
+    # Where it happens all the time, once in a window is often enough.
+    lately = record.oom > at - patience.window * 1_000_000_000 and not record.oom_due
+    return msgspec.structs.replace(record, oom=at, oom_due=0.0 if record.oom and lately else now + patience.oom)
+
+
+def steady(record: Record, patience: Patience) -> float:
+    """Seconds for which it must run to be well again."""
+    if not record.looping:
+        return patience.steady
+    between = max((crash.ran for crash in record.crashes[1:]), default=0.0)
+    return min(max(2 * between, patience.steady), patience.steadiest)
+
+
+def next_look(record: Record) -> float:
+    """When it is to be looked at whatever is heard, seconds since 1970; 0.0 for never."""
+    return min((at for at in (record.due, record.oom_due) if at), default=0.0)
+
+
+def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
+    window = ending.at - patience.window * 1_000_000_000
+    crash = Crash(ending.at, ending.ran)
+    crashes = (*(each for each in record.crashes if each.at > window), *(crash,) * min(ending.times, _KEPT))[-_KEPT:]
+    looping = record.looping or len(crashes) >= patience.loop
+    silent = record.looping or (record.unwell > 0 and record.again and not looping)
+    details = DockerDetails(
+        event="crash",
+        expected=False,
+        news=not silent,
+        exit_code=ending.exit_code,
+        error=ending.error,
+        oom_killed=ending.oom,
+        health=record.health,
+        restarting=ending.again,
+        looping=looping,
+        crashes=len(crashes),
+        within=patience.window,
+        ran=_whole(ending.ran),
+    )
+    after = msgspec.structs.replace(
+        record,
+        crashes=crashes,
+        unwell=record.unwell + ending.times,
+        looping=looping,
+        again=ending.again,
+        oom_due=0.0,
+        due=0.0,
+        since=0,
+    )
+    return Verdict(after, details)
+
+
+def _changed_health(record: Record, health: str) -> Verdict:
+    after = msgspec.structs.replace(record, health=health)
+    if health == "unhealthy":
+        told = DockerDetails(event="unhealthy", expected=False, news=not record.ill, health=health)
+        return Verdict(msgspec.structs.replace(after, ill=True), told)
+    if health == "healthy":
+        told = DockerDetails(event="healthy", news=record.ill, health=health)
+        return Verdict(msgspec.structs.replace(after, ill=False), told)
+    return Verdict(after)
+
+
+def _rested(record: Record, crashes: tuple[Crash, ...], again: bool = False) -> Record:
+    return msgspec.structs.replace(
+        record, crashes=crashes, unwell=0, looping=False, again=again, oom_due=0.0, due=0.0, since=0
+    )
+
+
+def _whole(seconds: float) -> int:
+    return min(max(int(seconds), 0), 2**31 - 1)

@@ -1,0 +1,129 @@
+"""What a step of a container's life means: how a run ended, from what was seen of it and what was heard. Pure."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from tutumstream.docker_details import ERROR_LIMIT, DockerDetails
+from tutumstream.gateway.docker import folds, mishaps
+from tutumstream.gateway.docker.facts import Container
+from tutumstream.gateway.docker.identity import nickname
+from tutumstream.gateway.docker.known import Known
+from tutumstream.gateway.docker.mishaps import Ending, Patience, Verdict
+
+STOP_PATIENCE: Final = 10.0
+"""Seconds beyond its grace in which a container that was sent a signal may still end by it."""
+
+_SECOND: Final = 1_000_000_000
+
+_PLAIN: Final = {folds.STARTING: "create", folds.TERMINATED: "remove"}
+
+
+def step(
+    known: Known, before: Container, seen: Container, state: str, later: Sequence[str], now: float, patience: Patience
+) -> Verdict:
+    """A container came to a state.
+
+    Args:
+        before: the container as it was before it was seen so.
+        later: the states that it has come to since.
+    """
+    record = known.record
+    if state == folds.RUNNING:
+        verdict = mishaps.began(record, seen.started, now, patience)
+        return _dated(verdict, seen.started)
+    if state != folds.STOPPED or (seen.status == "created" and not seen.error):
+        return Verdict(record, DockerDetails(event=_PLAIN.get(state, ""), health=record.health))
+    ending = missed(known, before, seen) if folds.RUNNING in later else found(known, before, seen)
+    return _dated(mishaps.ended(record, ending, patience), ending.at)
+
+
+def calm(known: Known, now: float, patience: Patience) -> Verdict:
+    """A container was looked at, and its state is what it was."""
+    seen, record = known.container, known.record
+    if known.state in (folds.RUNNING, folds.STOPPING):
+        return mishaps.looked(record, seen.started, seen.health, now, patience)
+    if known.state == folds.STOPPED and record.again and seen.status != "restarting":
+        return mishaps.called_off(record)
+    return Verdict(record)
+
+
+def named(details: DockerDetails, known: Known, node: str) -> DockerDetails:
+    """The details, with who it is about."""
+    place = known.place
+    return msgspec.structs.replace(
+        details,
+        name=nickname(known.container, place),
+        service=place.service_name,
+        stack=place.stack_name,
+        node=node,
+        restart_count=max(known.container.restart_count, 0),
+    )
+
+
+def found(known: Known, before: Container, seen: Container) -> Ending:
+    """The end of the run that is over now."""
+    heard = known.death if known.death is not None and known.death.at > seen.started else None
+    at = seen.finished or (heard.at if heard else 0) or seen.created
+    unseen = 1 if seen.started != before.started and before.status == "running" else 0
+    return Ending(
+        at=at,
+        exit_code=seen.exit_code,
+        error="" if seen.started else seen.error[:ERROR_LIMIT],
+        oom=seen.oom_killed or (seen.started > 0 and known.record.oom > seen.started),
+        asked=_asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code),
+        seen=heard is not None,
+        again=seen.status == "restarting",
+        ran=_seconds(seen.started, at),
+        times=1 if unseen else max(_ends(seen) - _ends(before), 1),
+    )
+
+
+def missed(known: Known, before: Container, seen: Container) -> Ending:
+    """The end, or the ends, between the run that was known and the one after it."""
+    heard = known.death if known.death is not None and before.started < known.death.at < seen.started else None
+    restarts = seen.restart_count - before.restart_count - (1 if seen.status == "restarting" else 0)
+    at = heard.at if heard else seen.started
+    exit_code = heard.exit_code if heard else None
+    return Ending(
+        at=at,
+        exit_code=exit_code,
+        oom=before.started < known.record.oom < seen.started,
+        asked=_asked(known, before, at, exit_code),
+        seen=heard is not None,
+        again=restarts > 0,
+        ran=_seconds(before.started, at),
+        times=max(restarts, 1),
+    )
+
+
+def _ends(container: Container) -> int:
+    """How often it has ended since somebody started it: Docker counts its own restarts, before they begin."""
+    return container.restart_count + (container.status in ("exited", "dead"))
+
+
+def _asked(known: Known, container: Container, at: int, exit_code: int | None) -> bool:
+    """A signal to stop came in this run, and the end soon after; or the signal that it died of came from outside."""
+    if container.started < known.killed and at - known.killed <= (container.stop_timeout + STOP_PATIENCE) * _SECOND:
+        return True
+    strike = known.strike
+    return strike is not None and strike.at > container.started and exit_code == 128 + strike.signal
+
+
+def _dated(verdict: Verdict, at: int) -> Verdict:
+    if verdict.details is None:
+        return verdict
+    return Verdict(verdict.record, msgspec.structs.replace(verdict.details, time=moment(at)))
+
+
+def moment(at: int) -> str:
+    """Nanoseconds since 1970 as `2015-09-01T12:00:00.000Z`; "" for 0."""
+    if at <= 0:
+        return ""
+    return datetime.fromtimestamp(at / _SECOND, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(start: int, end: int) -> float:
+    return max(end - start, 0) / _SECOND if start else 0.0
