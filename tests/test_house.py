@@ -26,7 +26,7 @@ MAY_IMPORT: Final = {
     "net": ("errors",),
     # The way of an event, in its order. Each room knows the contract of the next one, never what is behind it.
     "stream": ("backoff", "errors", "event", "ids", "net"),
-    "routing": ("errors", "event", "rendering"),
+    "routing": ("docker_details", "errors", "event", "rendering"),
     "journal": ("errors", "event", "routing.delivery"),
     "intake": (
         "delivery.incidents",
@@ -40,6 +40,7 @@ MAY_IMPORT: Final = {
     ),
     "delivery": (
         "backoff",
+        "docker_details",
         "errors",
         "event",
         "journal.interface",

@@ -63,6 +63,10 @@ class TheTutorialsVariables(SettingsCase):
         ):
             self.assertEqual(settings({**WHO, **variables}).stream_url, url)
 
+    def test_may_choose_the_routes(self) -> None:
+        self.assertEqual(settings().routes, "tutorial")
+        self.assertEqual(settings({**WHO, "TUTUMSTREAM_ROUTES": "Problems"}).routes, "problems")
+
     def test_may_name_the_api_as_the_sdks_did(self) -> None:
         self.assertEqual(settings({**WHO, "TUTUM_REST_HOST": "http://here:82"}).api_url, "http://here:82")
         both = {"TUTUM_BASE_URL": "http://there/api/v1/", "TUTUM_REST_HOST": "http://here"}
@@ -155,7 +159,7 @@ class Mistakes(SettingsCase):
                 "ELASTICSEARCH_API_KEY": "two words",
                 "ELASTICSEARCH_INDEX": "Events",
                 "TUTUMSTREAM_LOG_LEVEL": "loud",
-                "TUTUMSTREAM_ROUTES": "problems",
+                "TUTUMSTREAM_ROUTES": "trouble",
             }
         )
         self.assertEqual(

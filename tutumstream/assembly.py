@@ -36,6 +36,8 @@ from tutumstream.notifiers.interface import INotifier
 from tutumstream.operators.api import OperatorsResource
 from tutumstream.operators.office import Office
 from tutumstream.resources.client import Resources
+from tutumstream.routing.problems import problems
+from tutumstream.routing.route import Route
 from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
 from tutumstream.service import Parts
@@ -67,7 +69,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     quick = Pool(reactor, endpoints(reactor, far, trust))
     fast = FastClient(quick, reactor)
     notifiers = outlets.notifiers(settings, out, fast)
-    routes = tutorial(settings.pagerduty.on_delete if settings.pagerduty else (), outlets.chat(notifiers))
+    routes = _routes(settings, outlets.chat(notifiers))
 
     systemd = Systemd(sdnotify.SystemdNotifier().notify, reactor, settings.environment)
     journal = SqlJournal(str(state_dir / "journal.sqlite3"), ThreadWorker(reactor), reactor)
@@ -110,6 +112,11 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         pages=_pages(settings, reactor, board, office),
         released=_release(kept, quick, release),
     )
+
+
+def _routes(settings: Settings, chat: str) -> tuple[Route, ...]:
+    built_in = problems if settings.routes == "problems" else tutorial
+    return built_in(settings.pagerduty.on_delete if settings.pagerduty else (), chat)
 
 
 def _state_dir(settings: Settings) -> tuple[Path, Callable[[], None]]:

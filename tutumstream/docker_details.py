@@ -19,12 +19,13 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=_NUMBER_LIMIT)]
 
 
 class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What happened to a container, in Docker's terms.
+    """What happened to a container, or to a node, in Docker's terms.
 
     Attributes:
-        event: `create`, `start`, `stop` (somebody wanted it), `finish` (by itself, and well), `crash` (by itself, or it
-            could not even be started), `oom` (the kernel killed a process in it, and it goes on), `unhealthy`,
-            `healthy`, `recovery` (it runs steadily after crashes), `rename`, `remove`; "" where it is none of these.
+        event: of a container `create`, `start`, `stop` (somebody wanted it), `finish` (by itself, and well), `crash`
+            (by itself, or it could not even be started), `oom` (the kernel killed a process in it, and it goes on),
+            `unhealthy`, `healthy`, `recovery` (it runs steadily after crashes), `rename`, `remove`; of a node
+            `unreachable`, `reachable`; "" where it is none of these.
         name: of the container, as people call it: `web-2` of the service `web`.
         service, stack, node: names; "" where there is none.
         slot: the same for all containers that a swarm puts into one place, one after the other; "" outside of a swarm.
@@ -110,6 +111,8 @@ def _salvaged(raw: bytes) -> DockerDetails | None:
 def sentence(details: DockerDetails) -> str:
     """What happened, in plain English without markup: `web-2 of shop crashed: exit 137, out of memory`."""
     who = _who(details)
+    if details.event in _NODES:
+        return f"Node {details.name} {_NODES[details.event]}"
     if details.event == "crash":
         return _crash(who, details)
     if details.event == "recovery":
@@ -134,6 +137,8 @@ _PLAIN: Final = {
     "rename": "was renamed",
     "remove": "was removed",
 }
+
+_NODES: Final = {"unreachable": "can't be reached", "reachable": "can be reached again"}
 
 _LOOP: Final = "It crashes again and again; the next word comes when that is over"
 

@@ -31,6 +31,7 @@ NOT_YET: Final = ("TUTUMSTREAM_CONFIG",)
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
 
 Source = Literal["stream", "demo", "docker"]
+RouteSet = Literal["tutorial", "problems"]
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -69,7 +70,7 @@ class Variables(DestinationVariables):
     TUTUMSTREAM_HISTORY_DAYS: Annotated[float, Field(gt=0)] = 7.0
     TUTUMSTREAM_HISTORY_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
     TUTUMSTREAM_PENDING_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
-    TUTUMSTREAM_ROUTES: Literal["tutorial"] = "tutorial"
+    TUTUMSTREAM_ROUTES: Annotated[RouteSet, BeforeValidator(_lower)] = "tutorial"
     TUTUMSTREAM_STATE_DIR: str = ""
     STATE_DIRECTORY: str = ""
     TUTUMSTREAM_LISTEN: str = listening.DEFAULT
@@ -106,6 +107,7 @@ class Settings:
         docker_host: the engine, as in DOCKER_HOST.
         state_dir: holds the journal; None for a temporary folder.
         listen: a Twisted endpoint string, "" for none.
+        routes: which of the built-in sets of routes.
         rates: messages a second by destination, 0.0 for no limit; those that were set only.
         limits: how much the journal keeps.
         environment: the variables that count, for proxies, trust and systemd.
@@ -123,6 +125,7 @@ class Settings:
     elasticsearch: ElasticsearchSettings | None
     state_dir: Path | None
     listen: str
+    routes: RouteSet
     rates: Mapping[str, float]
     limits: Limits
     log_format: LogFormat | None
@@ -210,6 +213,7 @@ def _settings(
         elasticsearch=None if demo else variables.elasticsearch(),
         state_dir=None if demo else _state_dir(variables),
         listen="" if variables.TUTUMSTREAM_LISTEN == "none" else variables.TUTUMSTREAM_LISTEN,
+        routes=variables.TUTUMSTREAM_ROUTES,
         rates=_rates(variables),
         limits=Limits(
             variables.TUTUMSTREAM_HISTORY_DAYS * 86400.0,

@@ -1,7 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.delivery.rows import row
-from tutumstream.delivery.pairs import FLAP_TIME, FLAPPING, FLAPS, OVER, Opens, unneeded
+from tutumstream.delivery.pairs import FLAP_TIME, FLAPPING, FLAPS, NOTHING_OPEN, OVER, Opens, unneeded
 
 
 class ATriggerAndItsResolve(SynchronousTestCase):
@@ -29,6 +29,16 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         rows = [row(1, action="resolve"), row(2, action="trigger")]
         self.assertEqual(unneeded(rows, is_open=True, flapping=False), {})
         self.assertEqual(unneeded(rows, is_open=True, flapping=True), {1: FLAPPING, 2: FLAPPING})
+
+    def test_of_what_is_not_open_needs_no_closing(self) -> None:
+        close = row(9, action="close")
+        self.assertEqual(unneeded([close], is_open=False, flapping=False), {9: NOTHING_OPEN})
+        self.assertEqual(unneeded([close], is_open=True, flapping=False), {})
+
+    def test_are_dropped_as_a_pair_where_one_only_closes(self) -> None:
+        rows = [row(1, action="trigger"), row(2, action="close"), row(3, action="close")]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False), {1: OVER, 2: OVER, 3: NOTHING_OPEN})
+        self.assertEqual(unneeded(rows, is_open=True, flapping=False), {1: OVER, 3: NOTHING_OPEN})
 
     def test_beside_what_only_tells_are_left_alone(self) -> None:
         rows = [row(1, action="trigger"), row(2), row(3, action="resolve")]

@@ -1,6 +1,8 @@
+from msgspec import structs
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.errors import ConditionError, TemplateError
 from tutumstream.event import Event
 from tutumstream.routing.delivery import Delivery, Incident
@@ -84,6 +86,24 @@ class ARouter(SynchronousTestCase):
                     expected = [each.route for each in unsure.deliveries(event)][:-1]
                     for _ in range(3):
                         self.assertEqual([each.route for each in sure.deliveries(event)], expected)
+
+    def test_asks_again_where_details_with_many_values_decide(self) -> None:
+        router = Router([route("a", "event.docker.exit_code == 3"), route("b", 'event.type == "stack"')], {"ops"})
+        plain = Event(id="e", received_at=1.0, type="stack")
+        for _ in range(2):
+            for code, routes in ((3, ["a", "b"]), (4, ["b"]), (None, ["b"])):
+                event = structs.replace(plain, docker=DockerDetails(exit_code=code))
+                self.assertEqual([each.route for each in router.deliveries(event)], routes)
+            self.assertEqual([each.route for each in router.deliveries(plain)], ["b"])
+
+    def test_remembers_what_follows_from_details_with_few_values(self) -> None:
+        router = Router([route("a", "event.docker.news && !event.docker.expected")], {"ops"})
+        plain = Event(id="e", received_at=1.0, type="container")
+        for _ in range(2):
+            for news, expected in ((False, False), (True, True), (True, False)):
+                event = structs.replace(plain, docker=DockerDetails(news=news, expected=expected))
+                self.assertEqual(len(router.deliveries(event)), int(news and not expected))
+            self.assertEqual(router.deliveries(plain), ())
 
     def test_goes_on_when_it_has_seen_too_many_kinds_of_events_to_remember(self) -> None:
         router = Router([route("a", 'event.state != ""')], {"ops"})

@@ -12,8 +12,9 @@ from tutumstream.event import Event
 from tutumstream.journal.interface import Pending
 from tutumstream.notifiers.interface import INotifier, Message
 from tutumstream.rendering import Template, Templates
+from tutumstream.routing.always import LINE
+from tutumstream.routing.delivery import Incident
 from tutumstream.routing.route import Route
-from tutumstream.routing.tutorial import LINE
 
 Fetch = Callable[[str], Deferred[Mapping[str, Any] | None]]
 """Looks a resource URI up; None where it can't be had. Never fails."""
@@ -83,7 +84,7 @@ class Composer:
             event=row.event,
             text=self._render(self._text(row), row.event, resources) if self._textual else "",
             route=row.delivery.route,
-            incident=row.delivery.incident,
+            incident=_as_told(row.delivery.incident),
             resources={name: found for name in self._needs if (found := resources.get(name)) is not None},
         )
 
@@ -96,3 +97,8 @@ class Composer:
         except TemplateError as problem:
             self.log.error("{problem}; told plainly instead", problem=problem)
             return self._plain.render(event.view(), {})
+
+
+def _as_told(incident: Incident | None) -> Incident | None:
+    """A `close` that is told is a resolve: destinations know no other."""
+    return Incident("resolve", incident.key) if incident is not None and incident.action == "close" else incident

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tutumstream.docker_details import sentence
 from tutumstream.event import Event
 
 
@@ -39,4 +40,5 @@ def _actions(events: Sequence[Event]) -> str:
 
 def _line(event: Event) -> str:
     at = datetime.fromtimestamp(event.received_at, UTC)
-    return f"{at:%H:%M:%S} UTC: {event.type} {event.resource_uri} {event.state}"
+    what = sentence(event.docker) if event.docker is not None else f"{event.type} {event.resource_uri} {event.state}"
+    return f"{at:%H:%M:%S} UTC: {what}"

@@ -30,7 +30,7 @@ class Incidents:
         if incident is None:
             return
         name = (row.delivery.destination, incident.key)
-        if incident.action == "resolve":
+        if incident.ends:
             self._open.pop(name, None)
         elif incident.action == "trigger":
             if name not in self._open:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from tutumstream.backoff import Jitter
@@ -24,7 +24,7 @@ from tutumstream.delivery.destination import Destination
 from tutumstream.delivery.feed import Feed
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.manners import Manners
-from tutumstream.delivery.pairs import is_resolve, unneeded
+from tutumstream.delivery.pairs import NOTHING_OPEN, is_resolve, unneeded
 from tutumstream.delivery.rate import TokenBucket
 from tutumstream.delivery.state import DestinationState, Ok, standing, state
 from tutumstream.delivery.unwritten import Unwritten
@@ -292,7 +292,11 @@ class Lane:
         self._window.drop(rows)
         for row in rows:
             note = notes[row.seq]
-            self.log.info("{destination}: {id} is not told: {note}", destination=self.destination, id=row.id, note=note)
+            # That nothing was open is how it should be.
+            level = LogLevel.debug if note == NOTHING_OPEN else LogLevel.info
+            self.log.emit(
+                level, "{destination}: {id} is not told: {note}", destination=self.destination, id=row.id, note=note
+            )
             self._write(self._journal.drop([row], note, now))
 
     def _observe(self) -> None:

@@ -16,6 +16,7 @@ FLAP_TIME: Final = 600.0
 
 OVER: Final = "it was over before it was told"
 FLAPPING: Final = "the incident opens and closes again and again; it is held open"
+NOTHING_OPEN: Final = "there is no open incident to close"
 
 
 def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool) -> dict[int, str]:
@@ -30,7 +31,9 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool) -> dict[int
     kept: list[Pending] = []
     for row in rows:
         before = kept[-1] if kept else None
-        if _is(row, "resolve") and before is not None and _is(before, "trigger"):
+        if _is(row, "close") and not _open_before(kept, is_open):
+            dropped[row.seq] = NOTHING_OPEN
+        elif is_resolve(row) and before is not None and _is(before, "trigger"):
             dropped[kept.pop().seq] = OVER
             # A try that failed may have arrived all the same, and then the incident is open.
             known = is_open or before.attempts > 0 or any(_is(each, "trigger") for each in kept)
@@ -38,7 +41,7 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool) -> dict[int
                 kept.append(row)
             else:
                 dropped[row.seq] = OVER
-        elif flapping and is_open and _is(row, "trigger") and before is not None and _is(before, "resolve"):
+        elif flapping and is_open and _is(row, "trigger") and before is not None and is_resolve(before):
             dropped[kept.pop().seq] = FLAPPING
             dropped[row.seq] = FLAPPING
         else:
@@ -65,7 +68,17 @@ class Opens:
 
 
 def is_resolve(row: Pending) -> bool:
-    return _is(row, "resolve")
+    return row.delivery.incident is not None and row.delivery.incident.ends
+
+
+def _open_before(rows: Sequence[Pending], is_open: bool) -> bool:
+    """Whether the incident is open once these were told."""
+    for row in rows:
+        if _is(row, "trigger"):
+            is_open = True
+        elif is_resolve(row):
+            is_open = False
+    return is_open
 
 
 def _is(row: Pending, action: str) -> bool:

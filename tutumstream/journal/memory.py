@@ -157,7 +157,7 @@ class MemoryJournal:
             if incident.action == "trigger":
                 self._opens.append(Opened(*name, at))
                 self._incidents.setdefault(name, OpenIncident(*name, row.event.type, at))
-            elif incident.action == "resolve":
+            elif incident.ends:
                 self._incidents.pop(name, None)
         return succeed(None)
 

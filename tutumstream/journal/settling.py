@@ -42,7 +42,7 @@ class SettleIncidents:
             if action == "trigger":
                 opened.setdefault(incident, (*incident, event_type, at))
                 triggers.append((*incident, at))
-            elif action == "resolve":
+            elif action in ("resolve", "close"):
                 opened.pop(incident, None)
                 closed[incident] = None
         # One that is in both was closed first.

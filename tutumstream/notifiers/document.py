@@ -27,6 +27,8 @@ def document(event: Event) -> dict[str, Any]:
         found["datetime"] = event.datetime
     if event.message:
         found["message"] = event.message
+    if event.docker is not None:
+        found["docker"] = event.docker.document()
     return found
 
 

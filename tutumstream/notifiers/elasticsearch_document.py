@@ -17,6 +17,8 @@ from tutumstream.notifiers.interface import Message
 # A keyword above 32,766 bytes (Lucene's longest term) would refuse the whole document; this many characters always fit.
 _KEYWORD: Final = {"type": "keyword", "ignore_above": 8191}
 _DATE: Final = {"type": "date"}
+_FLAG: Final = {"type": "boolean"}
+_NUMBER: Final = {"type": "long"}
 
 MAPPINGS: Final[dict[str, Any]] = {
     "dynamic": False,
@@ -27,6 +29,15 @@ MAPPINGS: Final[dict[str, Any]] = {
         "message": {"type": "text"},
         "parent": {"properties": dict.fromkeys(PARENT_TYPES, _KEYWORD)},
         "name": _KEYWORD,
+        "docker": {
+            "properties": {
+                **dict.fromkeys(("event", "name", "service", "stack", "node", "health", "time"), _KEYWORD),
+                **dict.fromkeys(("expected", "news", "oom_killed", "restarting", "looping"), _FLAG),
+                # What is read from the wire as a flag or a number is one, and not too large.
+                **dict.fromkeys(("exit_code", "restart_count", "crashes", "within", "ran"), _NUMBER),
+                "error": {"type": "text"},
+            }
+        },
         "resource": {"type": "object", "enabled": False},
     },
 }

@@ -33,7 +33,10 @@ class Conditions:
 
     @property
     def fields(self) -> frozenset[str] | None:
-        """The fields of the event that the answers depend on (`type`, `parent.stack`); None where that is not plain."""
+        """The fields of the event that the answers depend on: `type`, `parent.stack`, `docker.news`, for instance.
+
+        None where that is not plain.
+        """
         found = [_fields(source) for source in self._sources]
         return None if None in found else frozenset(name for names in found if names for name in names)
 
@@ -57,7 +60,7 @@ class Conditions:
 
 _STRING = re.compile(r'''(""".*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')''', re.DOTALL)
 _RAW = re.compile(r"\b[bB]?[rR][bB]?[\"']")
-_EVENT = re.compile(r"\bevent\b(?:\s*\.\s*(parent\s*\.\s*)?(\w+)(?!\s*\())?")
+_EVENT = re.compile(r"\bevent\b(?:\s*\.\s*(?:(parent|docker)\s*\.\s*)?(\w+)(?!\s*\())?")
 
 
 def _fields(source: str) -> frozenset[str] | None:
@@ -67,9 +70,9 @@ def _fields(source: str) -> frozenset[str] | None:
         return None
     names = set()
     for match in _EVENT.finditer(_STRING.sub('""', source)):
-        if match[2] is None or (match[2] == "parent" and match[1] is None):
+        if match[2] is None or (match[2] in ("parent", "docker") and match[1] is None):
             return None
-        names.add(f"parent.{match[2]}" if match[1] else match[2])
+        names.add(f"{match[1]}.{match[2]}" if match[1] else match[2])
     return frozenset(names)
 
 

@@ -4,19 +4,25 @@ from typing import Literal
 
 import msgspec
 
-IncidentAction = Literal["trigger", "acknowledge", "resolve"]
+IncidentAction = Literal["trigger", "acknowledge", "resolve", "close"]
 
 
 class Incident(msgspec.Struct, frozen=True, gc=False):
     """What a message does to an incident (PagerDuty's terms).
 
     Attributes:
-        action: `trigger` opens or repeats it, `resolve` ends it.
+        action: `trigger` opens or repeats it, `resolve` ends it. `close` resolves it where it is open, and is not told
+            where it is not.
         key: one incident has one key; never empty.
     """
 
     action: IncidentAction
     key: str
+
+    @property
+    def ends(self) -> bool:
+        """Whether the incident is over with it."""
+        return self.action in ("resolve", "close")
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):

@@ -6,14 +6,19 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import PARENT_TYPES, Event
 from tutumstream.rendering import Templates
 from tutumstream.routing.conditions import Conditions
 from tutumstream.routing.delivery import Delivery, Incident
 from tutumstream.routing.route import Route
 
-_FEW_VALUES: Final = frozenset({"type", "action", "state", *(f"parent.{kind}" for kind in PARENT_TYPES)})
+_FEW_VALUES: Final = frozenset({"type", "action", "state", *(f"parent.{kind}" for kind in PARENT_TYPES)}) | {
+    f"docker.{name}" for name in ("event", "expected", "news", "health", "oom_killed", "restarting", "looping")
+}
 """Fields with so few values that remembering what followed from them pays."""
+
+_NO_DETAILS: Final = DockerDetails()
 
 _KNOWN_LIMIT: Final = 10_000
 
@@ -36,7 +41,11 @@ class Router:
         self._routes = [_Rule(route, tuple(name for name in route.notify if name in destinations)) for route in routes]
         self._conditions = Conditions([route.when for route in routes])
         fields = self._conditions.fields
-        self._key = _key_of(sorted(fields)) if fields is not None and fields <= _FEW_VALUES else None
+        # An exit code has many values, but only where there are details at all.
+        many = {name for name in fields or () if name.startswith("docker.")} - _FEW_VALUES
+        self._asks_details = bool(many)
+        few = None if fields is None else fields - many
+        self._key = _key_of(sorted(few)) if few is not None and few <= _FEW_VALUES else None
         self._known: dict[object, Sequence[_Rule]] = {}
 
     def deliveries(self, event: Event) -> tuple[Delivery, ...]:
@@ -52,7 +61,7 @@ class Router:
 
     def _matches(self, event: Event) -> Sequence["_Rule"]:
         """The routes whose conditions hold. Most events are like one before, so their answer is known."""
-        if self._key is None:
+        if self._key is None or (self._asks_details and event.docker is not None):
             return self._ask(event)[0]
         key = self._key(event)
         known = self._known.get(key)
@@ -108,12 +117,20 @@ class _Rule:
 
 def _key_of(fields: Sequence[str]) -> Callable[[Event], object]:
     """What of an event the conditions depend on."""
-    plain = [name for name in fields if not name.startswith("parent.")]
+    plain = [name for name in fields if "." not in name]
     parents = [name.removeprefix("parent.") for name in fields if name.startswith("parent.")]
+    details = [name.removeprefix("docker.") for name in fields if name.startswith("docker.")]
 
     get = attrgetter(*plain) if plain else lambda _: None
 
     def key(event: Event) -> object:
         return (get(event), *[event.parent(kind) for kind in parents])
 
-    return key
+    if not details:
+        return key
+    get_details = attrgetter(*details)
+
+    def key_with_details(event: Event) -> object:
+        return (key(event), get_details(event.docker or _NO_DETAILS))
+
+    return key_with_details

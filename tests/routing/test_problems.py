@@ -1,0 +1,142 @@
+from collections.abc import Collection
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.gateway.docker.model import Told, capture
+from tutumstream.docker_details import DockerDetails
+from tutumstream.event import Event, decode
+from tutumstream.gateway.streaming import encode
+from tutumstream.rendering import Templates
+from tutumstream.routing.delivery import Delivery
+from tutumstream.routing.problems import NODE_PATIENCE, UNHEALTHY_FOR_LONG, problems
+from tutumstream.routing.router import Router
+
+PEOPLE = {"slack", "pagerduty"}
+URI = "/api/v1/container/x/"
+
+
+def event(kind: str, state: str = "", action: str = "update", **details: Any) -> Event:
+    docker = DockerDetails(**details) if details else None
+    uri = f"/api/v1/{kind}/x/"
+    return Event(id="e1", received_at=1.0, type=kind, action=action, state=state, resource_uri=uri, docker=docker)
+
+
+def told(happened: Event, destinations: Collection[str] = PEOPLE, **options: Any) -> list[tuple[str, str]]:
+    """Who is told, and what that does to an incident."""
+    router = Router(problems(**options), destinations)
+    return [(each.destination, each.incident.action if each.incident else "") for each in router.deliveries(happened)]
+
+
+def closes(delivery: Delivery) -> bool:
+    """Whether nothing is said by it where nothing is open."""
+    return delivery.incident is not None and delivery.incident.action == "close"
+
+
+def text(happened: Event, destination: str = "slack") -> list[str]:
+    router, routes = Router(problems(), PEOPLE), {route.name: route.text for route in problems()}
+    found = [each for each in router.deliveries(happened) if each.destination == destination and not closes(each)]
+    return [Templates().compile(each.route, routes[each.route]).render(happened.view(), {}) for each in found]
+
+
+class TheRoutesAboutProblems(SynchronousTestCase):
+    def test_tell_slack_of_a_crash_in_one_sentence(self) -> None:
+        crash = event("container", "Stopped", event="crash", expected=False, news=True, exit_code=3, name="web-2")
+        self.assertEqual(told(crash), [("slack", "")])
+        self.assertEqual(text(crash), ["web-2 crashed: exit 3"])
+
+    def test_stay_quiet_on_stops_and_whatever_else_is_as_it_should_be(self) -> None:
+        for happened in ("create", "start", "stop", "finish", "rename", ""):
+            self.assertEqual(told(event("container", "Stopped", event=happened)), [])
+        for state in ("Starting", "Running", "Stopping", "Stopped"):
+            self.assertEqual(told(event("container", state)), [])
+        self.assertEqual(told(event("service", "Partly running")), [])
+        self.assertEqual(told(event("action", "Success")), [])
+
+    def test_stay_quiet_on_crashes_that_were_told(self) -> None:
+        self.assertEqual(told(event("container", "Stopped", event="crash", expected=False, looping=True)), [])
+
+    def test_page_for_a_crash_loop_until_it_is_over(self) -> None:
+        loop = event("container", "Stopped", event="crash", looping=True, news=True)
+        self.assertEqual(told(loop), [("slack", ""), ("pagerduty", "trigger")])
+        recovery = event("container", "Running", event="recovery", looping=True, news=True)
+        self.assertEqual(told(recovery), [("slack", ""), ("pagerduty", "close")])
+        self.assertEqual(told(event("container", "Stopped", event="stop", looping=True)), [("pagerduty", "close")])
+        keys = {
+            each.incident.key
+            for happened in (loop, recovery)
+            for each in Router(problems(), {"pagerduty"}).deliveries(happened)
+            if each.incident
+        }
+        self.assertEqual(keys, {f"crash-loop-{URI}"})
+
+    def test_page_for_one_that_is_unhealthy_for_long(self) -> None:
+        ill = event("container", "Running", event="unhealthy", health="unhealthy", news=True)
+        self.assertEqual(told(ill), [("slack", ""), ("pagerduty", "trigger")])
+        (page,) = Router(problems(), {"pagerduty"}).deliveries(ill)
+        self.assertEqual(page.grace, UNHEALTHY_FOR_LONG)
+        well = event("container", "Running", event="healthy", health="healthy", news=True)
+        self.assertEqual(told(well), [("slack", ""), ("pagerduty", "close")])
+        gone = event("container", "Stopped", event="stop", health="unhealthy")
+        self.assertEqual(told(gone), [("pagerduty", "close")])
+
+    def test_close_every_incident_of_what_is_removed(self) -> None:
+        self.assertEqual(told(event("container", "Terminated", "delete")), [("pagerduty", "close")] * 2)
+
+    def test_tell_of_a_lost_node_at_once_and_page_a_little_later(self) -> None:
+        lost = event("node", "Unreachable")
+        self.assertEqual(told(lost), [("slack", "trigger"), ("pagerduty", "trigger")])
+        found = Router(problems(), PEOPLE).deliveries(lost)
+        self.assertEqual([each.grace for each in found], [0.0, NODE_PATIENCE])
+        self.assertEqual(text(lost), ["Node (unknown) is Unreachable"])
+        named = event("node", "Unreachable", event="unreachable", name="hh-3", node="hh-3", expected=False)
+        self.assertEqual(text(named), ["Node hh-3 can't be reached"])
+        self.assertEqual(told(event("node", "Deployed")), [("slack", "close"), ("pagerduty", "close")])
+
+    def test_tell_of_failed_actions_and_deployments_and_of_the_end_of_these(self) -> None:
+        self.assertEqual(told(event("action", "Failed")), [("slack", "")])
+        for kind, state in (("service", "Not running"), ("stack", "Not Running"), ("service", "Start failed")):
+            self.assertEqual(told(event(kind, state)), [("slack", "trigger")])
+            self.assertEqual(told(event(kind, "Running")), [("slack", "close")])
+
+    def test_tell_of_containers_without_details_what_their_state_says(self) -> None:
+        self.assertEqual(told(event("container", "Stopped with errors")), [("slack", "")])
+
+    def test_tell_of_bad_news_of_whatever_type(self) -> None:
+        self.assertEqual(told(event("service", "Redeploying", event="crash", news=True)), [("slack", "")])
+
+    def test_know_our_own_connection_and_the_deletions_that_were_asked_for(self) -> None:
+        lost = Event(id="e", received_at=1.0, type="stream", action="close")
+        self.assertEqual(told(lost), [("pagerduty", "trigger")])
+        deleted = event("stack", "Terminated", "delete")
+        self.assertIn(("pagerduty", "trigger"), told(deleted, page_on_delete=("stack",)))
+
+    def test_give_the_machines_everything(self) -> None:
+        quiet = event("container", "Stopped", event="stop")
+        self.assertEqual(told(quiet, {"webhook", "elasticsearch"}), [("webhook", ""), ("elasticsearch", "")])
+
+    def test_say_in_the_log_what_slack_would_hear_where_that_is_wanted(self) -> None:
+        crash = event("container", "Stopped", event="crash", news=True)
+        self.assertEqual(told(crash, {"log"}, chat="log"), [("log", "")])
+
+    def test_say_of_real_streams_what_went_wrong_and_nothing_else(self) -> None:
+        for name, words in (
+            ("01-run-stop-rm", []),
+            ("02-kill", []),
+            (
+                "03-die-nonzero-and-zero",
+                ["crashed: exit 3", "could not be started: exec: not found", "crashed: exit 5"],
+            ),
+            ("04-oom", ["crashed: exit 137, out of memory"]),
+            ("05-failed-start-inspect", ["could not be started: exec: not found"] * 2),
+            ("06-health", ["is unhealthy", "is healthy again", "is unhealthy"]),
+        ):
+            engine = Told()
+            engine.replay(capture(f"{name}.jsonl"))
+            said = [line for change in engine.changes for line in text(self.received(encode(change)))]
+            self.assertEqual([line.partition(" on test ")[2] for line in said], words, name)
+
+    def received(self, line: bytes) -> Event:
+        found = decode(line, 1.0)
+        assert isinstance(found, Event)
+        return found

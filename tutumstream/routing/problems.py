@@ -1,0 +1,138 @@
+"""What the service does with `TUTUMSTREAM_ROUTES=problems`: only what went wrong is told, and that it is right again.
+
+Crashes, loops of them and changes of health come from Docker's own knowledge (`event.docker`): a Tutum's states can't
+tell a crash from a stop, so without it containers are told only where their state says that something failed. What
+nobody marks as news to people (failed states, lost nodes) is an incident in Slack too, and its end is told only where
+its beginning was.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from tutumstream.routing.always import MACHINES, STREAM, deletions, destinations
+from tutumstream.routing.route import IncidentRule, Route
+
+UNHEALTHY_FOR_LONG: Final = 300.0
+"""Seconds after which one that is unhealthy pages."""
+
+NODE_PATIENCE: Final = 60.0
+"""Seconds after which a lost node pages: a daemon that is started anew is back by then."""
+
+_FAILED: Final = '["Not running", "Not Running", "Start failed", "Stopped with errors"]'
+_GONE: Final = '(event.type == "container" && event.action == "delete")'
+_NODE: Final = (
+    "{% if event.docker.name %}{{ event.docker.text }}"
+    "{% else %}Node {{ resource.nickname }} is {{ event.state }}{% endif %}"
+)
+_NAMED: Final = "{{ event.type }} {{ resource.name }}"
+
+
+def problems(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple[Route, ...]:
+    """The built-in routes that are about problems.
+
+    Args:
+        page_on_delete: types whose deletion pages.
+        chat: the destination of what is told to Slack.
+    """
+    return (
+        *STREAM,
+        Route(name="news", when="event.docker.news", notify=(chat,), text="{{ event.docker.text }}"),
+        *_CRASH_LOOPS,
+        *_HEALTH,
+        *_failures(chat),
+        *_nodes(chat),
+        *deletions(page_on_delete),
+        *destinations(chat),
+        *MACHINES,
+    )
+
+
+_CRASH_LOOPS: Final = (
+    Route(
+        name="crash loop",
+        when='event.docker.event == "crash" && event.docker.looping && event.docker.news',
+        notify=("pagerduty",),
+        text="{{ event.docker.text }}",
+        incident=IncidentRule("trigger", "crash-loop-{{ event.resource_uri }}"),
+    ),
+    Route(
+        name="crash loop over",
+        when='(event.docker.looping && event.docker.event in ["recovery", "finish", "stop"]) || ' + _GONE,
+        notify=("pagerduty",),
+        text="{{ event.docker.text }}",
+        incident=IncidentRule("close", "crash-loop-{{ event.resource_uri }}"),
+    ),
+)
+
+_HEALTH: Final = (
+    Route(
+        name="unhealthy for long",
+        when='event.docker.event == "unhealthy"',
+        notify=("pagerduty",),
+        text="{{ event.docker.text }}",
+        incident=IncidentRule("trigger", "unhealthy-{{ event.resource_uri }}"),
+        grace=UNHEALTHY_FOR_LONG,
+    ),
+    Route(
+        name="unhealthy no more",
+        when='event.docker.event == "healthy"'
+        ' || (event.docker.health == "unhealthy" && event.docker.event in ["stop", "finish", "crash"]) || ' + _GONE,
+        notify=("pagerduty",),
+        text="{{ event.docker.text }}",
+        incident=IncidentRule("close", "unhealthy-{{ event.resource_uri }}"),
+    ),
+)
+
+
+def _failures(chat: str) -> tuple[Route, ...]:
+    return (
+        Route(
+            name="failed action",
+            when='event.type == "action" && event.state == "Failed"',
+            notify=(chat,),
+            text="{{ resource.action }} failed: {{ event.resource_uri }}",
+        ),
+        Route(
+            name="failed container",
+            when=f'event.type == "container" && event.state in {_FAILED} && !event.docker.news',
+            notify=(chat,),
+            text=f"{_NAMED} is {{{{ event.state }}}}",
+        ),
+        Route(
+            name="failed deployment",
+            when=f'event.type in ["service", "stack"] && event.state in {_FAILED} && !event.docker.news',
+            notify=(chat,),
+            text=f"{_NAMED} is {{{{ event.state }}}}",
+            incident=IncidentRule("trigger", "failed-{{ event.resource_uri }}"),
+        ),
+        Route(
+            name="failed deployment over",
+            when='event.type in ["service", "stack"] && event.state in ["Running", "Stopped", "Terminated"]',
+            notify=(chat,),
+            text=f"{_NAMED} is {{{{ event.state }}}}{{{{ ' again' if event.state == 'Running' }}}}",
+            incident=IncidentRule("close", "failed-{{ event.resource_uri }}"),
+        ),
+    )
+
+
+def _nodes(chat: str) -> tuple[Route, ...]:
+    lost, back = 'event.type == "node" && event.state == "Unreachable"', '["Deployed", "Terminated"]'
+    key = "lost-{{ event.resource_uri }}"
+    return (
+        Route(name="lost node", when=lost, notify=(chat,), text=_NODE, incident=IncidentRule("trigger", key)),
+        Route(
+            name="node lost for long",
+            when=lost,
+            notify=("pagerduty",),
+            text=_NODE,
+            incident=IncidentRule("trigger", key),
+            grace=NODE_PATIENCE,
+        ),
+        Route(
+            name="node is back",
+            when=f'event.type == "node" && event.state in {back}',
+            notify=(chat, "pagerduty"),
+            text=_NODE,
+            incident=IncidentRule("close", key),
+        ),
+    )
