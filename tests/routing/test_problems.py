@@ -9,7 +9,7 @@ from tutumstream.event import Event, decode
 from tutumstream.gateway.streaming import encode
 from tutumstream.rendering import Templates
 from tutumstream.routing.delivery import Delivery
-from tutumstream.routing.problems import NODE_PATIENCE, UNHEALTHY_FOR_LONG, problems
+from tutumstream.routing.problems import NODE_PATIENCE, SERVICE_PATIENCE, UNHEALTHY_FOR_LONG, problems
 from tutumstream.routing.router import Router
 
 PEOPLE = {"slack", "pagerduty"}
@@ -61,7 +61,8 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         self.assertEqual(told(loop), [("slack", ""), ("pagerduty", "trigger")])
         recovery = event("container", "Running", event="recovery", looping=True, news=True)
         self.assertEqual(told(recovery), [("slack", ""), ("pagerduty", "close")])
-        self.assertEqual(told(event("container", "Stopped", event="stop", looping=True)), [("pagerduty", "close")])
+        for over in ("stop", "finish", "remove"):
+            self.assertEqual(told(event("container", "Stopped", event=over, looping=True)), [("pagerduty", "close")])
         keys = {
             each.incident.key
             for happened in (loop, recovery)
@@ -69,6 +70,21 @@ class TheRoutesAboutProblems(SynchronousTestCase):
             if each.incident
         }
         self.assertEqual(keys, {f"crash-loop-{URI}"})
+
+    def test_take_all_containers_in_one_slot_of_a_swarm_for_the_same(self) -> None:
+        router = Router(problems(), {"pagerduty"})
+        (page,) = router.deliveries(event("container", event="crash", looping=True, news=True, slot="s/1"))
+        (over,) = router.deliveries(event("container", event="recovery", looping=True, news=True, slot="s/1"))
+        self.assertEqual((page.ordering_key, over.ordering_key), ("crash-loop-s/1", "crash-loop-s/1"))
+        # What a swarm clears away of it ends nothing.
+        gone = router.deliveries(event("container", "Terminated", "delete", event="remove", slot="s/1"))
+        self.assertNotIn("crash-loop-s/1", [each.ordering_key for each in gone])
+
+    def test_tell_of_a_service_that_its_swarm_can_not_mend_and_why(self) -> None:
+        trouble = event("service", "Partly running", expected=False, error="No such image: x")
+        (said,) = Router(problems(), {"slack"}).deliveries(trouble)
+        self.assertEqual((said.incident and said.incident.action, said.grace), ("trigger", SERVICE_PATIENCE))
+        self.assertEqual(text(trouble), ["service (unknown) is Partly running: No such image: x"])
 
     def test_page_for_one_that_is_unhealthy_for_long(self) -> None:
         ill = event("container", "Running", event="unhealthy", health="unhealthy", news=True)

@@ -31,7 +31,7 @@ MAPPINGS: Final[dict[str, Any]] = {
         "name": _KEYWORD,
         "docker": {
             "properties": {
-                **dict.fromkeys(("event", "name", "service", "stack", "node", "health", "time"), _KEYWORD),
+                **dict.fromkeys(("event", "name", "service", "stack", "node", "slot", "health", "time"), _KEYWORD),
                 **dict.fromkeys(("expected", "news", "oom_killed", "restarting", "looping"), _FLAG),
                 # What is read from the wire as a flag or a number is one, and not too large.
                 **dict.fromkeys(("exit_code", "restart_count", "crashes", "within", "ran"), _NUMBER),

@@ -18,13 +18,22 @@ UNHEALTHY_FOR_LONG: Final = 300.0
 NODE_PATIENCE: Final = 60.0
 """Seconds after which a lost node pages: a daemon that is started anew is back by then."""
 
+SERVICE_PATIENCE: Final = 10.0
+"""Seconds for which a swarm may be busy with replacing what failed before anybody hears of the service."""
+
 _FAILED: Final = '["Not running", "Not Running", "Start failed", "Stopped with errors"]'
 _GONE: Final = '(event.type == "container" && event.action == "delete")'
 _NODE: Final = (
     "{% if event.docker.name %}{{ event.docker.text }}"
     "{% else %}Node {{ resource.nickname }} is {{ event.state }}{% endif %}"
 )
-_NAMED: Final = "{{ event.type }} {{ resource.name }}"
+_NAMED: Final = "{{ event.type }} {{ resource.name }} is {{ event.state }}"
+_WHY: Final = "{% if event.docker.error %}: {{ event.docker.error }}{% endif %}"
+
+_DEPLOYMENT: Final = "failed-{{ event.resource_uri }}"
+
+_LOOP: Final = "crash-loop-{{ event.docker.slot or event.resource_uri }}"
+"""A swarm makes a new container for each try, all in the same slot."""
 
 
 def problems(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple[Route, ...]:
@@ -53,11 +62,19 @@ _CRASH_LOOPS: Final = (
         when='event.docker.event == "crash" && event.docker.looping && event.docker.news',
         notify=("pagerduty",),
         text="{{ event.docker.text }}",
-        incident=IncidentRule("trigger", "crash-loop-{{ event.resource_uri }}"),
+        incident=IncidentRule("trigger", _LOOP),
     ),
     Route(
         name="crash loop over",
-        when='(event.docker.looping && event.docker.event in ["recovery", "finish", "stop"]) || ' + _GONE,
+        when='event.docker.looping && event.docker.event in ["recovery", "finish", "stop", "remove"]',
+        notify=("pagerduty",),
+        text="{{ event.docker.text }}",
+        incident=IncidentRule("close", _LOOP),
+    ),
+    Route(
+        # Whatever was forgotten of it by a gateway that began anew.
+        name="crash loop gone",
+        when=_GONE,
         notify=("pagerduty",),
         text="{{ event.docker.text }}",
         incident=IncidentRule("close", "crash-loop-{{ event.resource_uri }}"),
@@ -96,21 +113,29 @@ def _failures(chat: str) -> tuple[Route, ...]:
             name="failed container",
             when=f'event.type == "container" && event.state in {_FAILED} && !event.docker.news',
             notify=(chat,),
-            text=f"{_NAMED} is {{{{ event.state }}}}",
+            text=_NAMED,
         ),
         Route(
             name="failed deployment",
             when=f'event.type in ["service", "stack"] && event.state in {_FAILED} && !event.docker.news',
             notify=(chat,),
-            text=f"{_NAMED} is {{{{ event.state }}}}",
-            incident=IncidentRule("trigger", "failed-{{ event.resource_uri }}"),
+            text=_NAMED + _WHY,
+            incident=IncidentRule("trigger", _DEPLOYMENT),
+        ),
+        Route(
+            name="service in trouble",
+            when='event.type == "service" && event.state == "Partly running" && !event.docker.expected',
+            notify=(chat,),
+            text=_NAMED + _WHY,
+            incident=IncidentRule("trigger", _DEPLOYMENT),
+            grace=SERVICE_PATIENCE,
         ),
         Route(
             name="failed deployment over",
             when='event.type in ["service", "stack"] && event.state in ["Running", "Stopped", "Terminated"]',
             notify=(chat,),
-            text=f"{_NAMED} is {{{{ event.state }}}}{{{{ ' again' if event.state == 'Running' }}}}",
-            incident=IncidentRule("close", "failed-{{ event.resource_uri }}"),
+            text=_NAMED + "{{ ' again' if event.state == 'Running' }}",
+            incident=IncidentRule("close", _DEPLOYMENT),
         ),
     )
 

@@ -64,6 +64,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         error: why it could not be started.
         exit_code: of the last run; None while it runs and before anything ended.
         created, started, finished: nanoseconds since 1970 by the engine's clock, 0 for never.
+        fate: of a task on another node of a swarm, the state that it ended in: `failed`, `shutdown`, …
         oom_killed: the kernel killed a process in it during the last run, for want of memory.
         restart_count: how often its restart policy started it since somebody did.
         health: `starting`, `healthy` or `unhealthy`; "" without a health check.
@@ -77,6 +78,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     error: str = ""
     exit_code: int | None = None
+    fate: str = ""
     oom_killed: bool = False
     restart_count: int = 0
     health: str = ""

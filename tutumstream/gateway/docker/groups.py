@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from tutumstream.docker_details import ERROR_LIMIT, NAME_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.identity import Place, resource_uri
 from tutumstream.gateway.docker.swarm.facts import Ordered
@@ -161,7 +162,14 @@ class Groups:
             known = msgspec.structs.replace(known, state=state, destroyed=now if gone else 0.0)
             self.services[service] = known
             action = "delete" if gone else "update"
-            yield Change(type="service", action=action, state=state, resource_uri=known.uri, parents=known.parents)
+            yield Change(
+                type="service",
+                action=action,
+                state=state,
+                resource_uri=known.uri,
+                parents=known.parents,
+                docker=self._trouble(known, orders),
+            )
         if known.stack is not None:
             yield from self._settle_stack(known.stack, now)
 
@@ -195,6 +203,20 @@ class Groups:
             known = msgspec.structs.replace(known, state=state, destroyed=now if gone else 0.0)
             self.stacks[uuid] = known
             yield Change(type="stack", action="delete" if gone else "update", state=state, resource_uri=known.uri)
+
+    def _trouble(self, service: Service, orders: Orders | None) -> DockerDetails | None:
+        """What is wrong with a service, in the words of its swarm."""
+        if orders is None or not orders.problem or service.destroyed:
+            return None
+        stack = self.stacks.get(service.stack or "")
+        name = service.name[:NAME_LIMIT]
+        return DockerDetails(
+            name=name,
+            service=name,
+            stack=stack.name[:NAME_LIMIT] if stack else "",
+            expected=False,
+            error=orders.problem[:ERROR_LIMIT],
+        )
 
     def _fold_service(self, uuid: str) -> str:
         if uuid in self.orders:

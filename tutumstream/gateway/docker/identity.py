@@ -115,8 +115,24 @@ def place_of(container: Container, endpoint: str, cluster: str = "") -> Place:
     )
 
 
+def slot_of(container: Container, place: Place) -> str:
+    """The place in a swarm's service in which tasks follow each other; "" for all that is no task."""
+    return f"{place.service}/{_task_place(container)[:64]}" if is_task(container.labels) else ""
+
+
+def _task_place(container: Container) -> str:
+    # `web.1.lo7098fc0cw2kmct08ujhbiwk`; of a global service the node's id stands in the middle.
+    parts = container.name.rsplit(".", 2)
+    return parts[1] if len(parts) == 3 else ""
+
+
 def nickname(container: Container, place: Place) -> str:
-    """What people call it: `web-2`, where Compose named it `shop_web_2` or `shop-web-2`; else its name."""
+    """What people call it: `web-2`, where Compose named it `shop_web_2` or `shop-web-2`, or a swarm `shop_web.2.…`;
+    else its name."""
+    if is_task(container.labels):
+        service = place.service_name.removeprefix(f"{place.stack_name}_") or place.service_name
+        number = _task_place(container)
+        return (f"{service}-{number}" if number.isascii() and number.isdigit() else service)[:_NICKNAME_LIMIT]
     own = _RENAMED.sub("", container.name, count=1)
     for separator in "-_":
         start = f"{place.stack_name}{separator}{place.service_name}{separator}"

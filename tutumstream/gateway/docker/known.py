@@ -1,6 +1,6 @@
 """What is kept about each container."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,9 @@ class Death(NamedTuple):
     def told(cls, hint: Hint, container: Container) -> "Death":
         """What a `die` hint says of this container, as far as it can be believed."""
         return cls(hint.at, None if "exitCode" in container.labels else hint.exit_code)
+
+
+_LETHAL: Final = frozenset({2, 3, 9, 15})
 
 
 class Strike(NamedTuple):
@@ -55,6 +58,16 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     record: Record = FRESH
     destroyed: float = 0.0
     machine: str = ""
+
+    def struck(self, hint: Hint) -> "Known":
+        """The same, after a `kill`. A label may have overwritten the signal, and Podman names none: then it counts as
+        one to stop, if an end follows."""
+        if hint.signal is None or "signal" in self.container.labels:
+            return msgspec.structs.replace(self, killed=hint.at)
+        strike = Strike(hint.at, hint.signal)
+        if hint.signal in _LETHAL or hint.signal == self.container.stop_signal:
+            return msgspec.structs.replace(self, strike=strike, killed=hint.at)
+        return msgspec.structs.replace(self, strike=strike)
 
     @property
     def uri(self) -> str:

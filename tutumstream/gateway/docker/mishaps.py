@@ -117,6 +117,13 @@ def baseline(running: bool, restarting: bool, health: str) -> Record:
     return Record(unwell=int(restarting), again=restarting, ill=running and health == "unhealthy", health=health)
 
 
+def inherited(record: Record) -> Record:
+    """The record of what comes in the place of something else, as a swarm's next task: it goes on with its troubles."""
+    if not record.unwell and not record.ill:
+        return FRESH
+    return msgspec.structs.replace(record, again=True, health="", oom=0, oom_due=0.0, due=0.0, since=0)
+
+
 def ended(record: Record, ending: Ending, patience: Patience) -> Verdict:
     """A run is over, or could not begin."""
     if is_crash(ending):

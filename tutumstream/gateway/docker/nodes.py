@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from tutumstream.docker_details import NAME_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.facts import Engine, Membership
 from tutumstream.gateway.docker.identity import derived, resource_uri
@@ -215,7 +216,19 @@ class Nodes:
         return self._change(self.gone[node.id], "delete")
 
     def _change(self, node: Node, action: str) -> Change:
-        return Change(type="node", action=action, state=node.state, resource_uri=node.uri, parents=self.parents(node))
+        lost = node.state == folds.UNREACHABLE
+        event = "unreachable" if lost else "reachable" if node.state == folds.DEPLOYED and action == "update" else ""
+        details = DockerDetails(
+            event=event, name=node.name[:NAME_LIMIT], node=node.name[:NAME_LIMIT], expected=not lost
+        )
+        return Change(
+            type="node",
+            action=action,
+            state=node.state,
+            resource_uri=node.uri,
+            parents=self.parents(node),
+            docker=details,
+        )
 
 
 def _described(node: Node, machine: Machine, engine: Engine, now: float) -> Node:

@@ -18,10 +18,11 @@ from tutumstream.gateway.docker.actions import RESTART, Actions
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
-from tutumstream.gateway.docker.known import Death, Known, Strike
+from tutumstream.gateway.docker.known import Death, Known
 from tutumstream.gateway.docker.mishaps import Patience
 from tutumstream.gateway.docker.nodes import Node, Nodes
 from tutumstream.gateway.docker.runs import STOP_PATIENCE
+from tutumstream.gateway.docker.slots import Slots
 from tutumstream.gateway.platform import Change
 
 TERMINATED_AGE: Final = 3600.0
@@ -34,7 +35,6 @@ CHECKS: Final = (2.0, 10.0, folds.START_PATIENCE + 1)
 """Seconds after which a container that is neither here nor there is looked at again: one that fails to start sends no
 event at all."""
 
-_LETHAL: Final = frozenset({2, 3, 9, 15})
 _LOOK: Final = frozenset({"create", "start", "restart", "die", "stop", "rename", "update", "destroy", "cleanup"})
 _UNSETTLED: Final = frozenset({folds.STARTING, folds.TERMINATING})
 
@@ -66,6 +66,7 @@ class Registry:
         self._gone: Final[dict[str, None]] = {}
         self._checks: Final[list[tuple[float, str]]] = []
         self._patience = patience
+        self._slots: Final = Slots(self.containers)
 
     @property
     def node(self) -> Node:
@@ -185,6 +186,7 @@ class Registry:
             if len(gone) - place <= TERMINATED_LIMIT and known.destroyed >= now - TERMINATED_AGE:
                 break
             del self._gone[key], self.containers[key], self._by_uuid[known.uuid]
+            self._slots.forget(known)
         self.groups.purge(now - TERMINATED_AGE)
         self.nodes.purge(now - TERMINATED_AGE)
 
@@ -206,16 +208,12 @@ class Registry:
     def _kill(self, known: Known, hint: Hint, now: float) -> Iterator[Change]:
         """`kill` is not death: a process may ignore what it was sent, so this state ends at a deadline."""
         container = known.container
-        # A label named so overwrites what the event says, and Podman says nothing: then nobody knows the signal.
-        unknown = "signal" in container.labels or hint.signal is None
         if hint.at <= max(container.started, known.killed):
             return
-        if not unknown and hint.signal is not None:
-            known = msgspec.structs.replace(known, strike=Strike(hint.at, hint.signal))
-        if unknown or hint.signal in _LETHAL or hint.signal == container.stop_signal:
-            known = msgspec.structs.replace(known, killed=hint.at)
-        self.containers[container.id] = known
-        if unknown or known.killed != hint.at or known.state not in (folds.STARTING, folds.RUNNING, folds.STOPPING):
+        known = self.containers[container.id] = known.struck(hint)
+        if known.strike is None or known.strike.at != hint.at or known.killed != hint.at:
+            return
+        if known.state not in (folds.STARTING, folds.RUNNING, folds.STOPPING):
             return
         deadline = now + container.stop_timeout + STOP_PATIENCE
         heapq.heappush(self._checks, (deadline, container.id))
@@ -232,6 +230,7 @@ class Registry:
             state="",
             machine=machine,
         )
+        known = self._slots.fill(known)
         self._by_uuid[known.uuid] = container.id
         yield from self._tell(known, folds.STARTING, now, DockerDetails(event="create"))
 

@@ -9,7 +9,7 @@ import msgspec
 from tutumstream.docker_details import ERROR_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds, mishaps
 from tutumstream.gateway.docker.facts import Container
-from tutumstream.gateway.docker.identity import nickname
+from tutumstream.gateway.docker.identity import nickname, slot_of
 from tutumstream.gateway.docker.known import Known
 from tutumstream.gateway.docker.mishaps import Ending, Patience, Verdict
 
@@ -17,6 +17,9 @@ STOP_PATIENCE: Final = 10.0
 """Seconds beyond its grace in which a container that was sent a signal may still end by it."""
 
 _SECOND: Final = 1_000_000_000
+
+_BY_THE_SWARM: Final = frozenset({"shutdown", "remove", "orphaned"})
+"""What a swarm calls the end of a task that it wanted, or that nobody can know."""
 
 _PLAIN: Final = {folds.STARTING: "create", folds.TERMINATED: "remove"}
 
@@ -59,6 +62,7 @@ def named(details: DockerDetails, known: Known, node: str) -> DockerDetails:
         service=place.service_name,
         stack=place.stack_name,
         node=node,
+        slot=slot_of(known.container, place),
         restart_count=max(known.container.restart_count, 0),
     )
 
@@ -73,8 +77,8 @@ def found(known: Known, before: Container, seen: Container) -> Ending:
         exit_code=seen.exit_code,
         error="" if seen.started else seen.error[:ERROR_LIMIT],
         oom=seen.oom_killed or (seen.started > 0 and known.record.oom > seen.started),
-        asked=_asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code),
-        seen=heard is not None,
+        asked=seen.fate in _BY_THE_SWARM or _asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code),
+        seen=heard is not None or seen.fate == "failed",
         again=seen.status == "restarting",
         ran=_seconds(seen.started, at),
         times=1 if unseen else max(_ends(seen) - _ends(before), 1),

@@ -134,6 +134,7 @@ def task_container(task: Task, service: str, before: Container | None) -> Contai
         status="running" if running else "exited" if ended else "created",
         error=task.error if ended else "",
         exit_code=task.exit_code if ended else None,
+        fate=task.state if ended else "",
         created=task.created,
         started=started or began,
         finished=(before.finished if before is not None and before.finished else task.at) if ended else 0,

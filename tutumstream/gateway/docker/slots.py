@@ -1,0 +1,41 @@
+"""Which container follows which in a swarm: it never starts a task again, but makes another one in the same slot."""
+
+from collections.abc import MutableMapping
+from typing import Final
+
+import msgspec
+
+from tutumstream.gateway.docker.identity import slot_of
+from tutumstream.gateway.docker.known import Known
+from tutumstream.gateway.docker.mishaps import FRESH, inherited
+
+
+class Slots:
+    """The newest container of each slot.
+
+    Args:
+        containers: all, by id.
+    """
+
+    def __init__(self, containers: MutableMapping[str, Known]) -> None:
+        self._containers: Final = containers
+        self._newest: Final[dict[str, str]] = {}
+
+    def fill(self, heir: Known) -> Known:
+        """A container is new: what was wrong with the one before it in its slot is wrong with it now."""
+        slot = slot_of(heir.container, heir.place)
+        if not slot:
+            return heir
+        before = self._containers.get(self._newest.get(slot, ""))
+        self._newest[slot] = heir.container.id
+        if before is None or before.container.id == heir.container.id:
+            return heir
+        left = msgspec.structs.replace(FRESH, health=before.record.health)
+        self._containers[before.container.id] = msgspec.structs.replace(before, record=left)
+        return msgspec.structs.replace(heir, record=inherited(before.record))
+
+    def forget(self, known: Known) -> None:
+        """A container was forgotten."""
+        slot = slot_of(known.container, known.place)
+        if self._newest.get(slot) == known.container.id:
+            del self._newest[slot]
