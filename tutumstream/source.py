@@ -84,7 +84,7 @@ def _scenario(
 def _docker(
     settings: Settings, reactor: Any, endpoint: IStreamServerEndpoint, gate: Gate, fatal: Callable[[Failure], None]
 ) -> GatewayService:
-    from tutumstream.gateway.docker.platform import docker_platform
+    from tutumstream.gateway.docker.wiring import docker_platform
     from tutumstream.gateway.service import GatewayService
 
     platform = docker_platform(reactor, settings.docker_host, jitter=random.random)

@@ -17,7 +17,8 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
-from tutumstream.gateway.docker.platform import DockerPlatform, docker_platform
+from tutumstream.gateway.docker.platform import DockerPlatform
+from tutumstream.gateway.docker.wiring import docker_platform
 from tutumstream.gateway.platform import Change
 
 

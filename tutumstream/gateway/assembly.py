@@ -59,7 +59,7 @@ def _platform(settings: Settings, reactor: Any) -> IPlatform:
         from tutumstream.gateway.scenario.platform import ScenarioPlatform
 
         return ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
-    from tutumstream.gateway.docker.platform import docker_platform
+    from tutumstream.gateway.docker.wiring import docker_platform
 
     (engine,) = settings.engines
     return docker_platform(

@@ -7,8 +7,9 @@ from zope.interface.verify import verifyObject
 from tests.gateway.docker.model import START, FakeEngine, compose, container, container_id, event
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Membership
-from tutumstream.gateway.docker.platform import LONGEST_PAUSE, DockerPlatform, docker_platform, pause_before
+from tutumstream.gateway.docker.platform import LONGEST_PAUSE, DockerPlatform, pause_before
 from tutumstream.gateway.docker.transport import Feed
+from tutumstream.gateway.docker.wiring import docker_platform
 from tutumstream.gateway.platform import Change, IPlatform
 
 

@@ -1,7 +1,7 @@
 """A Docker Engine as a Tutum: connections one after the other, and the registry that is fed from them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -13,8 +13,6 @@ from zope.interface import implementer
 from tutumstream.errors import DockerError
 from tutumstream.event import escaped
 from tutumstream.gateway.docker import folds
-from tutumstream.gateway.docker.address import DEFAULT_HOST
-from tutumstream.gateway.docker.client import unix_client
 from tutumstream.gateway.docker.control import Control, Writer
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
@@ -27,7 +25,6 @@ from tutumstream.gateway.docker.session import EngineClient, Session
 from tutumstream.gateway.docker.subjects import log_origins, subject_of
 from tutumstream.gateway.docker.swarm.census import Census
 from tutumstream.gateway.docker.swarm.facts import Swarm
-from tutumstream.gateway.docker.writer import DockerWriter
 from tutumstream.gateway.platform import (
     Change,
     ILogReader,
@@ -345,35 +342,3 @@ class DockerPlatform:
 
     def _bug(self, reason: Failure) -> None:
         self.log.failure("Looking after {host} ended by a bug", reason, host=self._client.host)
-
-
-def docker_platform(
-    reactor: Any,
-    host: str = DEFAULT_HOST,
-    *,
-    name: str = "local",
-    jitter: Callable[[], float],
-    control: bool = False,
-    logs: bool = False,
-    **settings: Any,
-) -> DockerPlatform:
-    """A platform for the engine that a value of DOCKER_HOST names. Raises `DockerError` where it names none.
-
-    Args:
-        control: may change what runs there. Without it there is nothing that could.
-        logs: may read logs. Without it there is nothing that could.
-    """
-    client = unix_client(reactor, host)
-
-    def prefix() -> str:
-        return client.prefix
-
-    return DockerPlatform(
-        client,
-        reactor,
-        name=name,
-        jitter=jitter,
-        writer=DockerWriter(client.agents, reactor, host, prefix) if control else None,
-        log_client=LogClient(client.agents, reactor, host, prefix) if logs else None,
-        **settings,
-    )
