@@ -13,6 +13,15 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         rows = [row(1, action="trigger", attempts=1), row(2, action="resolve")]
         self.assertEqual(unneeded(rows, is_open=False, flapping=False), {1: OVER})
 
+    def test_of_an_earlier_run_may_have_arrived_whatever_was_written_down(self) -> None:
+        rows = [row(1, action="trigger", received_at=5.0), row(2, action="resolve", received_at=9.0)]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False, since=7.0), {1: OVER})
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False, since=5.0), {1: OVER, 2: OVER})
+
+    def test_that_had_a_grace_until_now_did_not_arrive_in_an_earlier_run(self) -> None:
+        rows = [row(1, action="trigger", received_at=5.0, due=8.0), row(2, action="resolve", received_at=7.5)]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False, since=7.0), {1: OVER, 2: OVER})
+
     def test_of_an_incident_that_is_open_leave_the_resolve(self) -> None:
         rows = [row(1, action="trigger"), row(2, action="resolve")]
         self.assertEqual(unneeded(rows, is_open=True, flapping=False), {1: OVER})

@@ -96,12 +96,14 @@ class Lane:
         self._reading: Deferred[None] | None = None
         self._lingering_since: float | None = None
         self._running = False
+        self._began_at = 0.0
         self._stopped: Deferred[None] | None = None
         self._pumping = False
 
     def start(self, stood: Standing) -> None:
         """Go on with what was not delivered, and with how the destination stood."""
         self._running = True
+        self._began_at = self._now()
         self._is = Destination(state(stood), self._jitter)
         self._shown = self._is.state
         self._publish(self.destination, self._shown)
@@ -281,7 +283,7 @@ class Lane:
                 continue
             now = self._now()
             open_until = self._incidents.held_open_until(self.destination, key, now)
-            notes = unneeded(waiting, self._incidents.is_open(self.destination, key), open_until > 0.0)
+            notes = unneeded(waiting, self._incidents.is_open(self.destination, key), open_until > 0.0, self._began_at)
             if notes:
                 self._drop([row for row in waiting if row.seq in notes], notes, now)
             first = self._window.rows(key)[:1]

@@ -19,13 +19,14 @@ FLAPPING: Final = "the incident opens and closes again and again; it is held ope
 NOTHING_OPEN: Final = "there is no open incident to close"
 
 
-def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool) -> dict[int, str]:
+def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: float = 0.0) -> dict[int, str]:
     """Which of an incident's rows need not be told, by seq, each with the reason.
 
     Args:
         rows: all that is pending for the incident, in order, nothing of it under way.
         is_open: the destination knows of the incident.
         flapping: the incident is held open.
+        since: when this run began, seconds since 1970. What could go before may have arrived, for a kill forgets that.
     """
     dropped: dict[int, str] = {}
     kept: list[Pending] = []
@@ -36,7 +37,8 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool) -> dict[int
         elif is_resolve(row) and before is not None and _is(before, "trigger"):
             dropped[kept.pop().seq] = OVER
             # A try that failed may have arrived all the same, and then the incident is open.
-            known = is_open or before.attempts > 0 or any(_is(each, "trigger") for each in kept)
+            tried = before.attempts > 0 or max(before.event.received_at, before.due) < since
+            known = is_open or tried or any(_is(each, "trigger") for each in kept)
             if known:
                 kept.append(row)
             else:
