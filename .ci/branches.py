@@ -27,7 +27,7 @@ DECIDING = (
     "notifiers/document",
     "notifiers/elasticsearch_*",
     "notifiers/pagerduty_events",
-    "notifiers/retry_after",
+    "net/retry_after",
     "notifiers/signature",
     "notifiers/text",
     "stream/connection",

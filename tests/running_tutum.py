@@ -72,6 +72,15 @@ class RunningTutum:
         data = payload.encode() if isinstance(payload, str) else payload
         self._ask("send?binary=1" if binary else "send", data)
 
+    def put(self, uri: str, state: str, **shown: object) -> None:
+        """Show an object, or change it, without telling anybody."""
+        uuid = uri.strip("/").split("/")[-1]
+        self._ask("put", json.dumps({"resource_uri": uri, "uuid": uuid, "state": state, **shown}).encode())
+
+    def remove(self, uri: str) -> None:
+        """Show an object no more, without telling anybody."""
+        self._ask("remove", uri.encode())
+
     def send_bytes(self, data: bytes) -> None:
         """Bytes into every client's socket."""
         self._ask("bytes", data)

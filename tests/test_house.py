@@ -34,10 +34,12 @@ MAY_IMPORT: Final = {
         "event",
         "ids",
         "journal.interface",
+        "journal.objects",
         "outstanding",
         "routing",
         "status.board",
     ),
+    "resync": ("errors", "event", "ids", "journal.interface", "journal.objects", "outstanding", "resources.inventory"),
     "delivery": (
         "backoff",
         "docker_details",
@@ -51,7 +53,7 @@ MAY_IMPORT: Final = {
     ),
     "notifiers": ("errors", "event", "net", "routing.delivery"),
     # Beside the way: look-ups, and those who watch.
-    "resources": ("errors", "net"),
+    "resources": ("backoff", "errors", "event", "net"),
     "status": ("delivery.state", "stream.connection"),
     # And those who lend a hand: the office in the service, and the command, which asks it or does it itself.
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
@@ -85,6 +87,7 @@ MAY_IMPORT: Final = {
         "delivery",
         "errors",
         "intake",
+        "resync",
         "journal.housekeeping",
         "journal.interface",
         "listening",

@@ -45,6 +45,20 @@ class Gateway(Part):
         return self.opening
 
 
+class Resync:
+    """Says when it starts and stops."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+
+    def start(self) -> Deferred[None]:
+        self.said.append("resync starts")
+        return succeed(None)
+
+    def stop(self) -> None:
+        self.said.append("resync stops")
+
+
 class Lanes:
     """Say when they start and stop; a stop may be held up."""
 
@@ -123,6 +137,7 @@ class TheService(SynchronousTestCase):
         self.fatal: list[Failure] = []
         self.all: Any = Everything(self.said)
         self.stream: Any = Part("stream", self.said)
+        self.resync: Any = Resync(self.said)
         self.lanes: Any = Lanes(self.said)
         self.embedded: Any = Gateway("gateway", self.said)
         self.service = Tutumstream(
@@ -131,6 +146,7 @@ class TheService(SynchronousTestCase):
                 intake=self.all,
                 lanes=self.lanes,
                 housekeeping=self.all,
+                resync=self.resync,
                 stream=self.stream,
                 clock=self.clock,
                 embedded=self.embedded,
@@ -150,6 +166,7 @@ class TheService(SynchronousTestCase):
                 "pages listen",
                 "journal opens",
                 "board knows",
+                "resync starts",
                 "lanes starts",
                 "housekeeping starts",
                 "gateway starts",
@@ -183,6 +200,7 @@ class TheService(SynchronousTestCase):
             [
                 "systemd stopping",
                 "stream stops",
+                "resync stops",
                 "intake settles",
                 "housekeeping stops",
                 "lanes stops",

@@ -5,6 +5,8 @@ As a process of its own, `python -m tests.tutum_server`, it prints its port and 
 
     POST /control/mode      {"mode": "open", …}      see `Behaviour`; fields that are left out stay as they are
     POST /control/send      ?binary=1                the body is one frame's payload, sent as it is, to every client
+    POST /control/put                                the body is an object; it is shown from now on, and nobody is told
+    POST /control/remove                             the body is a resource URI; it is shown no more, and nobody is told
     POST /control/bytes                              the body goes into every client's socket as it is
     POST /control/close     ?code=1000&reason=…      closing handshake with every client
     POST /control/drop                               every client's connection is cut
@@ -42,6 +44,8 @@ class Behaviour:
     deflate: whether offered compression is accepted.
     rest_status: 0 for what the corpus holds; any other status answers every look-up with an empty object.
     rest_delay: seconds before a look-up is answered.
+    rest_limit: objects on a page at most.
+    retry_after: what a `rest_status` comes with as `Retry-After`; "" for nothing.
     """
 
     mode: str = "open"
@@ -49,6 +53,8 @@ class Behaviour:
     deflate: bool = True
     rest_status: int = 0
     rest_delay: float = 0.0
+    rest_limit: int = 100
+    retry_after: str = ""
 
 
 class _Client(WebSocketServerProtocol):
@@ -135,9 +141,40 @@ class ScriptedTutum:
         self.site.log = lambda request: None
 
     def send(self, payload: bytes, binary: bool = False) -> None:
-        """One frame to every client."""
+        """One frame to every client. What it tells of an object is what the REST API shows from then on."""
+        self._show(payload)
         for client in self.clients:
             client.send_payload(payload, binary)
+
+    def put(self, shown: dict[str, Any]) -> None:
+        """Show an object; its URI says of which kind it is."""
+        objects = self.resources.setdefault(_kind(shown["resource_uri"]), [])
+        for n, each in enumerate(objects):
+            if each["resource_uri"] == shown["resource_uri"]:
+                objects[n] = {**each, **shown}
+                return
+        objects.append(shown)
+
+    def remove(self, uri: str) -> None:
+        """Show an object no more; harmless where there is none."""
+        kind = _kind(uri)
+        self.resources[kind] = [each for each in self.resources.get(kind, []) if each["resource_uri"] != uri]
+
+    def _show(self, payload: bytes) -> None:
+        try:
+            event = json.loads(payload)
+            uri, state, action = event["resource_uri"], event["state"], event["action"]
+            parents = {_kind(parent): parent for parent in event["parents"]}
+        except (ValueError, TypeError, LookupError, RecursionError, AttributeError):
+            return
+        if not isinstance(uri, str) or not isinstance(state, str) or len(uri.strip("/").split("/")) != 4:
+            return
+        if action == "delete":
+            self.remove(uri)
+            return
+        names = {"stack": "stack", "service": "service", "node": "node", "nodecluster": "node_cluster"}
+        belongs = {names[kind]: parent for kind, parent in parents.items() if kind in names}
+        self.put({"resource_uri": uri, "uuid": uri.strip("/").split("/")[-1], "state": state, **belongs})
 
     def send_bytes(self, data: bytes) -> None:
         """Bytes into every client's socket, whatever they mean."""
@@ -182,19 +219,34 @@ class ScriptedTutum:
         request.setHeader(b"content-type", b"application/json")
         if self.behaviour.rest_status:
             request.setResponseCode(self.behaviour.rest_status)
+            if self.behaviour.retry_after:
+                request.setHeader(b"retry-after", self.behaviour.retry_after.encode())
             return b"{}"
         segments = [one for one in request.path.decode().split("/") if one]
         if segments == ["api", "v1", "auth"]:
             return b'{"objects": []}'
         objects = self.resources.get(segments[2], []) if segments[:2] == ["api", "v1"] and len(segments) > 2 else []
         if len(segments) == 3:
-            meta = {"limit": 25, "next": None, "offset": 0, "previous": None, "total_count": len(objects)}
-            return json.dumps({"meta": meta, "objects": objects}).encode()
+            return json.dumps(self._page(segments[2], objects, request)).encode()
         for one in objects:
             if one["resource_uri"].strip("/") == "/".join(segments):
                 return json.dumps(one).encode()
         request.setResponseCode(404)
         return b'{"error": "no such object"}'
+
+    def _page(self, kind: str, objects: list[dict[str, Any]], request: Request) -> dict[str, Any]:
+        limit, offset = (
+            int(request.args.get(name, [default])[0]) for name, default in ((b"limit", b"25"), (b"offset", b"0"))
+        )
+        limit = min(limit, self.behaviour.rest_limit)
+        more = offset + limit < len(objects)
+        following = f"/api/v1/{kind}/?limit={limit}&offset={offset + limit}" if more else None
+        meta = {"limit": limit, "next": following, "offset": offset, "previous": None, "total_count": len(objects)}
+        return {"meta": meta, "objects": objects[offset : offset + limit]}
+
+
+def _kind(uri: str) -> str:
+    return uri.strip("/").split("/")[2] if uri.count("/") > 3 else ""
 
 
 def corpus_resources() -> dict[str, list[dict[str, Any]]]:
@@ -239,6 +291,10 @@ class _Root(Resource):
             answer = asdict(tutum.behaviour)
         elif verb == "send":
             tutum.send(body, binary="binary" in options)
+        elif verb == "put":
+            tutum.put(json.loads(body))
+        elif verb == "remove":
+            tutum.remove(body.decode())
         elif verb == "bytes":
             tutum.send_bytes(body)
         elif verb == "close":

@@ -24,11 +24,12 @@ from tutumstream.delivery.service import Lanes
 from tutumstream.errors import SettingsError
 from tutumstream.intake import Intake
 from tutumstream.journal.housekeeping import Housekeeping
+from tutumstream.journal.interface import IJournal
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import ThreadWorker
 from tutumstream.net.agent import USER_AGENT, agent, endpoints, pool
 from tutumstream.net.fast_client import FastClient
-from tutumstream.net.http import HttpClient
+from tutumstream.net.http import Exchanges, HttpClient
 from tutumstream.net.pool import Pool
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import client_options, load_trust
@@ -36,6 +37,8 @@ from tutumstream.notifiers.interface import INotifier
 from tutumstream.operators.api import OperatorsResource
 from tutumstream.operators.office import Office
 from tutumstream.resources.client import Resources
+from tutumstream.resources.inventory import Lister, collections
+from tutumstream.resync.service import Resync
 from tutumstream.routing.problems import problems
 from tutumstream.routing.route import Route
 from tutumstream.routing.router import Router
@@ -70,13 +73,11 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     fast = FastClient(quick, reactor)
     notifiers = outlets.notifiers(settings, out, fast)
     routes = _routes(settings, outlets.chat(notifiers))
-
     systemd = Systemd(sdnotify.SystemdNotifier().notify, reactor, settings.environment)
     journal = SqlJournal(str(state_dir / "journal.sqlite3"), ThreadWorker(reactor), reactor)
     board = Board(lambda: journal.health.problem, lambda snapshot: systemd.say(str(snapshot)))
     resources = Resources(api, origin.api_url, origin.credentials.authorization, reactor)
     incidents = Incidents()
-
     composers = {name: Composer(routes, name, notifier, resources.fetch) for name, notifier in notifiers.items()}
 
     def lane(name: str, notifier: INotifier) -> Lane:
@@ -98,12 +99,14 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     office = Office(journal, time.time, lanes.offer, {name: each.messages for name, each in composers.items()})
     router = Router(routes, notifiers)
     intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, time.time)
-    stream = _stream(settings, reactor, origin, intake, board, near, trust)
+    resync = _resync(reactor, origin, intake, journal, api)
+    stream = _stream(settings, reactor, origin, intake, resync, board, near, trust)
     return Parts(
         journal=journal,
         intake=intake,
         lanes=lanes,
         housekeeping=Housekeeping(journal, settings.limits, reactor, time.time),
+        resync=resync,
         stream=stream,
         clock=reactor,
         embedded=origin.gateway,
@@ -132,8 +135,35 @@ def _state_dir(settings: Settings) -> tuple[Path, Callable[[], None]]:
     return temporary, lambda: shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _resync(reactor: Any, origin: Source, intake: Intake, journal: IJournal, http: Exchanges) -> Resync:
+    return Resync(
+        source=origin.name,
+        lister=Lister(
+            http,
+            origin.api_url,
+            collections(origin.stream_url),
+            origin.credentials.authorization,
+            reactor,
+            time.time,
+            random.random,
+        ),
+        journal=journal,
+        take=intake.take,
+        catch_up=intake.catch_up,
+        clock=reactor,
+        now=time.time,
+    )
+
+
 def _stream(
-    settings: Settings, reactor: Any, origin: Source, intake: Intake, board: Board, proxies: Proxies, trust: Any
+    settings: Settings,
+    reactor: Any,
+    origin: Source,
+    intake: Intake,
+    resync: Resync,
+    board: Board,
+    proxies: Proxies,
+    trust: Any,
 ) -> StreamService:
     url, credentials = origin.stream_url, origin.credentials
     stream = StreamService(
@@ -142,7 +172,7 @@ def _stream(
         check=VARIABLES,
         reactor=reactor,
         tls=_tls(url, trust),
-        take=intake.take,
+        take=resync.take,
         keep=intake.keep,
         together=intake.together,
         publish=board.stream_is,
@@ -152,6 +182,8 @@ def _stream(
         proxy=proxies.for_url(url),
     )
     intake.full = stream.hold
+    stream.watcher = resync
+    resync.caught_up = stream.caught_up
     return stream
 
 

@@ -11,6 +11,7 @@ from tutumstream.delivery.state import DestinationState, Held, Ok
 from tutumstream.event import Event, Malformed
 from tutumstream.ids import mint
 from tutumstream.journal.interface import IJournal, Pending
+from tutumstream.journal.objects import ObjectState
 from tutumstream.outstanding import Outstanding
 from tutumstream.routing.delivery import Delivery
 from tutumstream.routing.router import Router
@@ -83,6 +84,28 @@ class Intake:
         self._taken.append((event, (*deliveries, *owed) if owed else deliveries))
         if not self._together:
             self._remember()
+
+    def catch_up(self, events: Sequence[Event], found: Sequence[ObjectState], until: float) -> Deferred[None]:
+        """Take what was missed, and note that all is told up to then: all of it or nothing.
+
+        Returns:
+            Fires when it is on disk, or fails with `JournalError`. Who cancels it only waits no longer.
+        """
+        told = []
+        for event in events:
+            self._board.counted("events")
+            self._changed(event.resource_uri)
+            told.append((event, self._router.deliveries(event)))
+        done: Deferred[None] = Deferred()
+
+        def recorded(rows: Sequence[Pending]) -> None:
+            if rows:
+                self._offer(rows)
+            done.callback(None)
+
+        writing = self._journal.catch_up(told, found, until).addCallbacks(recorded, done.errback)
+        self._own(writing, "tell what was missed")
+        return done
 
     def keep(self, malformed: Malformed) -> None:
         """Keep a message that is no event."""

@@ -1,10 +1,11 @@
 """Texts from templates, at delivery time.
 
-A template sees `event` and, by name, the resources that belong to it. What could not be looked up prints as
-`(unknown)`: a message is never held back for want of a name.
+A template sees `event` and, by name, the resources that belong to it; the filter `utc` makes a time of seconds.
+What could not be looked up prints as `(unknown)`: a message is never held back for want of a name.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import jinja2
@@ -41,6 +42,11 @@ class _Facts(dict[str, Any]):
 def facts(resource: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """A resource as templates see it; None, and every null in it, is unknown."""
     return _Facts({name: value for name, value in (resource or {}).items() if value is not None})
+
+
+def utc(seconds: float) -> str:
+    """Seconds since 1970 as people read them: `2015-09-01 12:00:00 UTC`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class Template:
@@ -88,6 +94,7 @@ class Templates:
             keep_trailing_newline=False,
             finalize=lambda value: escape(str(value)) if not isinstance(value, jinja2.Undefined) else value,
         )
+        self._environment.filters["utc"] = utc
 
     def compile(self, name: str, source: str, resources: bool = True) -> Template:
         """Compile a text and try it on a sample event, with every resource unknown.

@@ -22,6 +22,7 @@ from tutumstream.errors import ListenError
 from tutumstream.intake import Intake
 from tutumstream.journal.housekeeping import Housekeeping
 from tutumstream.journal.interface import IJournal
+from tutumstream.resync.service import Resync
 from tutumstream.status.board import Board
 from tutumstream.status.systemd import Systemd
 from tutumstream.stream.service import StreamService
@@ -57,6 +58,7 @@ class Parts:
     intake: Intake
     lanes: Lanes
     housekeeping: Housekeeping
+    resync: Resync
     stream: StreamService
     clock: IReactorTime
     embedded: Embedded | None
@@ -112,6 +114,7 @@ class Tutumstream(Service):
             self.log.info(
                 "{waiting} deliveries to {destination} were not done yet", waiting=waiting, destination=destination
             )
+        await parts.resync.start()
         await parts.lanes.start()
         parts.housekeeping.start()
         if parts.embedded is not None:
@@ -129,6 +132,7 @@ class Tutumstream(Service):
             self._begun.cancel()
         if parts.stream.running:
             await parts.stream.stopService()
+            parts.resync.stop()
             await parts.intake.settled().addTimeout(WRITING_GRACE, parts.clock)
         parts.housekeeping.stop()
         if parts.lanes.running:

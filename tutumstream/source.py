@@ -29,12 +29,14 @@ class Source:
     Attributes:
         stream_url: `ws(s)://…/events`.
         api_url: scheme, host and port of the REST API.
+        name: says whose objects these are, the same after every restart.
         gateway: to be started and stopped with the service; None where the Tutum is somebody else's.
     """
 
     stream_url: str
     api_url: str
     credentials: Credentials
+    name: str
     gateway: GatewayService | None = None
 
 
@@ -45,7 +47,8 @@ def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -
         fatal: called when an embedded gateway can't begin.
     """
     if settings.credentials is not None:
-        return Source(settings.stream_url, settings.api_url, settings.credentials)
+        found = settings.credentials
+        return Source(settings.stream_url, settings.api_url, found, f"{found.account} at {settings.api_url}")
     from tutumstream.gateway.access import Access
     from tutumstream.gateway.access import Credentials as Account
     from tutumstream.gateway.gate import Gate
@@ -56,7 +59,8 @@ def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -
     make = _scenario if settings.source == "demo" else _docker
     gateway = make(settings, reactor, endpoint, Gate(Access([Account(user, key)]), reactor), fatal)
     gateway.started.addErrback(fatal)
-    return Source(f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), gateway)
+    name = "the scenario" if settings.source == "demo" else f"Docker at {settings.docker_host}"
+    return Source(f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), name, gateway)
 
 
 def _free_port(reactor: Any) -> tuple[IStreamServerEndpoint, int]:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from tutumstream.net.http import Answer
+from tutumstream.net.retry_after import retry_after
 from tutumstream.notifiers.interface import ANSWER_LIMIT, Hold, Rejected, TryAgain, Verdict
-from tutumstream.notifiers.retry_after import retry_after
 
 Judge = Callable[[Answer, float], Verdict]
 """A destination's reading of an answer; the float is the time, seconds since 1970."""

@@ -29,6 +29,11 @@ def document(event: Event) -> dict[str, Any]:
         found["message"] = event.message
     if event.docker is not None:
         found["docker"] = event.docker.document()
+    if event.synthetic:
+        found["synthetic"] = True
+    if event.missed_to:
+        found["missed_from"] = timestamp(event.missed_from)
+        found["missed_to"] = timestamp(event.missed_to)
     return found
 
 

@@ -27,6 +27,9 @@ MAPPINGS: Final[dict[str, Any]] = {
         "received_at": _DATE,
         **dict.fromkeys(("id", "type", "action", "state", "resource_uri", "parents", "uuid", "datetime"), _KEYWORD),
         "message": {"type": "text"},
+        "synthetic": {"type": "boolean"},
+        "missed_from": _DATE,
+        "missed_to": _DATE,
         "parent": {"properties": dict.fromkeys(PARENT_TYPES, _KEYWORD)},
         "name": _KEYWORD,
         "docker": {

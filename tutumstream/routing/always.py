@@ -12,6 +12,13 @@ STREAM_INCIDENT: Final = "tutum-stream"
 LINE: Final = "{{ event.type }}:{{ event.action }}:{{ event.state }}:{{ event.resource_uri }}:{{ event.parents }}"
 
 
+MISSED: Final = (
+    "{% if event.synthetic %}\nIt is {{ event.state }} now. That happened between {{ event.missed_from | utc }} and "
+    "{{ event.missed_to | utc }}, without a stream.{% endif %}"
+)
+"""What a text says in addition about an event that was found out after a gap."""
+
+
 def cel(names: Collection[str]) -> str:
     """A list of texts, as conditions have it."""
     return "[" + ", ".join(f'"{name}"' for name in sorted(names)) + "]"
@@ -27,7 +34,7 @@ STREAM: Final = (
     ),
     Route(
         name="stream closed",
-        when='event.type == "stream" && event.action != "open"',
+        when='event.type == "stream" && event.action in ["close", "error"]',
         notify=("pagerduty",),
         text="Tutum Stream connection closed.",
         incident=IncidentRule("trigger", STREAM_INCIDENT),
@@ -50,6 +57,26 @@ MACHINES: Final = (
     ),
 )
 """Who reads no texts gets everything."""
+
+
+def gaps(chat: str) -> tuple[Route, ...]:
+    """What is said of a gap: all of it in the log, what somebody should know in the chat too, before the details."""
+    in_log = Route(
+        name="gap",
+        when='event.type == "stream" && event.action in ["gap", "caught-up"]',
+        notify=("log",),
+        text="{{ event.message }}",
+    )
+    if chat == "log":
+        return (in_log,)
+    in_chat = Route(
+        name="gap with changes",
+        when='event.type == "stream" && event.action in ["gap", "caught-up"] && event.state != "Unchanged"',
+        notify=(chat,),
+        text="{{ event.message }}",
+        urgent=True,
+    )
+    return (in_log, in_chat)
 
 
 def destinations(chat: str) -> tuple[Route, ...]:
@@ -81,7 +108,7 @@ def deletions(types: Collection[str]) -> tuple[Route, ...]:
             name="deleted",
             when=f'event.type in {cel(types)} && event.action == "delete"',
             notify=("pagerduty",),
-            text="{{ event.type }} {{ event.resource_uri }} was deleted on Tutum.",
+            text="{{ event.type }} {{ event.resource_uri }} was deleted on Tutum." + MISSED,
             incident=IncidentRule("trigger", "{{ event.resource_uri }}"),
         ),
     )

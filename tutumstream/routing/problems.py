@@ -9,7 +9,7 @@ its beginning was.
 from collections.abc import Collection
 from typing import Final
 
-from tutumstream.routing.always import MACHINES, STREAM, deletions, destinations
+from tutumstream.routing.always import MACHINES, STREAM, deletions, destinations, gaps
 from tutumstream.routing.route import IncidentRule, Route
 
 UNHEALTHY_FOR_LONG: Final = 300.0
@@ -52,6 +52,7 @@ def problems(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
         *_nodes(chat),
         *deletions(page_on_delete),
         *destinations(chat),
+        *gaps(chat),
         *MACHINES,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tutumstream.routing.always import LINE, MACHINES, STREAM, deletions, destinations
+from tutumstream.routing.always import LINE, MACHINES, MISSED, STREAM, deletions, destinations, gaps
 from tutumstream.routing.route import Route
 
 
@@ -20,7 +20,7 @@ def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
             when='event.type == "container"',
             notify=(chat,),
             text="Your container was {{ event.action }}d on Tutum!\n"
-            "Check {{ event.resource_uri }} to see more details.",
+            "Check {{ event.resource_uri }} to see more details." + MISSED,
         ),
         Route(
             name="service of a stack",
@@ -28,16 +28,17 @@ def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
             notify=(chat,),
             text="A Service on Tutum was {{ event.action }}d.\n"
             "It belonged to the {{ stack.name }} Stack.\n"
-            "The Stack state is: {{ stack.state }}",
+            "The Stack state is: {{ stack.state }}" + MISSED,
         ),
         *deletions(page_on_delete),
         *destinations(chat),
+        *gaps(chat),
         Route(
             name="everything else",
             when='!(event.type in ["container", "stream", "destination", "user-notification", "user-notifications"])'
             ' && !(event.type == "service" && event.parent.stack != "")',
             notify=("log",),
-            text=LINE + "{% if event.message %}:{{ event.message }}{% endif %}",
+            text=LINE + MISSED + "{% if event.message %}:{{ event.message }}{% endif %}",
         ),
         *MACHINES,
     )

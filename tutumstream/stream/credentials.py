@@ -30,6 +30,17 @@ class Credentials:
     def __repr__(self) -> str:
         return "Credentials(…)"
 
+    @property
+    def account(self) -> str:
+        """Whose they are, "" where they don't say."""
+        scheme, _, rest = self.authorization.partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                rest = base64.b64decode(rest).decode("utf-8", "replace")
+            except ValueError:
+                return ""
+        return rest.partition(":")[0] if ":" in rest else ""
+
 
 def of_user(user: str, key: str) -> Credentials:
     """An account and its API key (or password)."""

@@ -111,6 +111,11 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
         if self._current is not None:
             self._current.sendClose(1000)
 
+    def mark(self, reached: Callable[[], None]) -> None:
+        """Call back when everything has been read that the server had sent by now; never, if the connection is lost."""
+        if self._current is not None:
+            self._current.mark(reached)
+
     def hold(self) -> None:
         """Read nothing more, on this connection and on later ones, until `go_on`."""
         self._held = True

@@ -1,6 +1,7 @@
 """Autobahn's corner: its callbacks, one line each, given to whoever watches the stream."""
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
@@ -14,6 +15,7 @@ from tutumstream.net.tunnel import refusal
 _PIECE: Final = 4096
 _READ: Final = 4 * _PIECE
 """Bytes that are read at once."""
+SILENT: Final = "it did not answer a ping in time"
 
 
 class Handlers(Protocol):
@@ -31,6 +33,9 @@ class Handlers(Protocol):
     def closed(self, code: int, reason: str) -> None:
         """An open connection ended; `code` as in RFC 6455, section 7.4."""
 
+    def alive(self) -> None:
+        """A pong came."""
+
     def failed(self, reason: str, status: int) -> None:
         """There was no connection: it could not be made, or the upgrade was refused with an HTTP status (else 0)."""
 
@@ -44,6 +49,8 @@ class StreamProtocol(WebSocketClientProtocol):
     problem = ""
     """Why we ended it ourselves, in words."""
 
+    marks: dict[bytes, Callable[[], None]]
+
     http_status_line = ""
     """Of the answer to the upgrade. Autobahn has no such attribute before there is an answer."""
 
@@ -56,6 +63,7 @@ class StreamProtocol(WebSocketClientProtocol):
 
     def onOpen(self) -> None:
         self.was_open = True
+        self.marks = {}
         self.factory.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -72,6 +80,25 @@ class StreamProtocol(WebSocketClientProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N803
         self.factory.handlers.received(payload, isBinary)
+
+    def mark(self, reached: Callable[[], None]) -> None:
+        """Call back when everything has been read that the server had sent by now: it answers a ping after that.
+
+        It is the ping that keeps the connection alive, only sooner, so an answer that stays away ends the connection.
+        """
+        if self.autoPingTimeoutCall is not None:
+            self._cancelAutoPingTimeoutCall()
+        if self.autoPingPendingCall is not None:
+            self.autoPingPendingCall.cancel()
+        self._sendAutoPing()
+        payload: Any = self.autoPingPending
+        self.marks[payload] = reached
+
+    def onPong(self, payload: bytes) -> None:
+        self.factory.handlers.alive()
+        reached = self.marks.pop(payload, None)
+        if reached is not None:
+            reached()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         # onClose, which follows, knows only a text; what TLS has to say is in here.
@@ -101,7 +128,7 @@ class StreamProtocol(WebSocketClientProtocol):
             self.sendPing(self.autoPingPending)
             self._await_pong()
             return
-        self.problem = "it did not answer a ping in time"
+        self.problem = SILENT
         super().onAutoPingTimeout()
 
     def _await_pong(self) -> None:

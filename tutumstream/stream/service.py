@@ -6,7 +6,7 @@ at the edges only: however many tries fail after a loss, it is one loss.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from tutumstream.ids import mint
 from tutumstream.net.proxy import Proxy
 from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
 from tutumstream.stream.factory import CLOSE_TIMEOUT, StreamFactory
+from tutumstream.stream.protocol import SILENT
 
 RECONNECT: Final = Backoff(base=1.0, cap=60.0)
 REFUSED: Final = Backoff(base=60.0, cap=3600.0)
@@ -29,6 +30,30 @@ PROVED_AFTER: Final = 30.0
 
 LONG_PAUSE: Final = 1.0
 """Seconds from which on a pause in reading is worth a line; in a flood they come and go."""
+
+
+class Watcher(Protocol):
+    """Who wants to know when there is a stream. Told after the event that tells it."""
+
+    def opened(self) -> None:
+        """From now on everything comes by the stream."""
+
+    def lost(self, alive_until: float) -> None:
+        """It ended, and was there until then for sure; seconds since 1970."""
+
+    def alive(self, at: float) -> None:
+        """The server gave a sign of life that is no event."""
+
+
+class _Nobody:
+    def opened(self) -> None:
+        """Nobody wants to know."""
+
+    def lost(self, alive_until: float) -> None:
+        """Nobody wants to know."""
+
+    def alive(self, at: float) -> None:
+        """Nobody wants to know."""
 
 
 class StreamService(Service):
@@ -48,9 +73,13 @@ class StreamService(Service):
         proxy: an HTTP proxy to connect through.
         new_id: mints ids for events.
         together: entered while messages that came in one piece are taken.
+
+    Attributes:
+        watcher: told when the stream begins and ends.
     """
 
     log = Logger()
+    watcher: Watcher = _Nobody()
 
     def __init__(
         self,
@@ -89,6 +118,8 @@ class StreamService(Service):
         self._told = ""
         self._problem = ""
         self._lost_at = 0.0
+        self._alive_at = 0.0
+        self._silent = False
         self._proof: IDelayedCall | None = None
         self._ended: Deferred[None] | None = None
         self._pausing: IDelayedCall | None = None
@@ -128,11 +159,23 @@ class StreamService(Service):
             self.log.info("reading from the stream goes on")
         self._pausing = None
 
+    def caught_up(self) -> Deferred[None]:
+        """Fires when all that the server had sent by now was taken; never, if the connection is lost before."""
+        reached: Deferred[None] = Deferred()
+        self._factory.mark(lambda: reached.callback(None))
+        return reached
+
+    def alive(self) -> None:
+        self._alive_at = self._now()
+        self.watcher.alive(self._alive_at)
+
     def opened(self) -> None:
         if not self.running:
             self._factory.hang_up()
             return
         self._up = True
+        self._silent = False
+        self._alive_at = self._now()
         self._authenticated = False
         self._proof = self._reactor.callLater(PROVED_AFTER, self._prove)
         self._publish(Connected(self._now()))
@@ -150,6 +193,7 @@ class StreamService(Service):
 
     def closed(self, code: int, reason: str) -> None:
         self._forget_connection()
+        self._silent = reason == SILENT
         self.log.info("Closed (code {code}: {reason})", code=code, reason=reason or "no reason given")
         self._down("close", f"{code} {reason}".strip())
         if self._ended is not None:
@@ -227,6 +271,7 @@ class StreamService(Service):
             self._told = "open"
             self.log.info("Connected")
             self._emit("open", "")
+            self.watcher.opened()
 
     def _down(self, action: str, reason: str) -> None:
         if not self._refused:
@@ -235,6 +280,9 @@ class StreamService(Service):
             was_open, self._told = self._told == "open", "down"
             self._lost_at = self._now()
             self._emit(action if was_open else "error", self._problem)
+            if was_open:
+                # A connection that died without a word may have been dead since its last word.
+                self.watcher.lost(self._alive_at if self._silent else self._lost_at)
 
     def _emit(self, action: str, message: str) -> None:
         self._take(Event(id=self._new_id(), received_at=self._now(), type="stream", action=action, message=message))

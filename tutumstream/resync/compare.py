@@ -1,0 +1,126 @@
+"""What must have happened in between: the objects as they were known, beside those that there are. Pure."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from tutumstream.event import GONE, LISTED_TYPES, TERMINATED
+from tutumstream.journal.objects import ObjectState
+from tutumstream.resources.inventory import Inventory, Listed
+
+_ORDER: Final = {kind: place for place, kind in enumerate(LISTED_TYPES)}
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What became of one object.
+
+    Attributes:
+        action: `create`, `update` or `delete`.
+        now: as it is; of what is gone, as it was, `Terminated`.
+    """
+
+    action: str
+    now: ObjectState
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What a comparison found.
+
+    Attributes:
+        changes: to be told: what came and what changed, wholes before their parts; then what is gone, parts first.
+        learned: not worth telling, and to be known from now on.
+        redeployed: services with none of the containers that they had, and with new ones.
+        replaced: the containers that went and came with that.
+    """
+
+    changes: tuple[Change, ...] = ()
+    learned: tuple[ObjectState, ...] = ()
+    redeployed: tuple[str, ...] = ()
+    replaced: frozenset[str] = frozenset()
+
+
+def missing(known: Mapping[str, ObjectState], there: Inventory, live: Collection[str]) -> list[str]:
+    """What is known and not listed. A list may have been read while it changed: each must be looked for by itself."""
+    return sorted(
+        uri
+        for uri, state in known.items()
+        if uri not in there.objects and uri not in live and state.type in there.types
+    )
+
+
+def compare(
+    known: Mapping[str, ObjectState], there: Inventory, live: Collection[str], at: float, first: bool
+) -> Findings:
+    """Compare.
+
+    Args:
+        known: what was told last, by URI.
+        there: what there is; whatever is `missing` was looked for, and is in it if it was found.
+        live: objects that were heard of since their list was asked for: what was heard is newer than any list.
+        at: seconds since 1970.
+        first: nothing was listed before, so what is not known need not be new.
+    """
+    changes, learned = list[Change](), list[ObjectState]()
+    for uri, listed in there.objects.items():
+        before = known.get(uri)
+        if uri in live or not listed.state or (before is not None and before.state == listed.state):
+            continue
+        now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at)
+        if before is not None:
+            changes.append(Change("update", now))
+        elif first or now.state == TERMINATED:
+            # It came and went, or had gone long before.
+            learned.append(now)
+        else:
+            changes.append(Change("create", now))
+    gone = [Change(GONE, _ended(known[uri], at)) for uri in missing(known, there, live)]
+    changes.sort(key=lambda change: _ORDER[change.now.type])
+    gone.sort(key=lambda change: -_ORDER[change.now.type])
+    redeployed = _redeployed(known, there, live)
+    replaced = frozenset(uri for service in redeployed.values() for uri in service)
+    return Findings((*changes, *gone), tuple(learned), tuple(redeployed), replaced)
+
+
+def _ended(before: ObjectState, at: float) -> ObjectState:
+    return ObjectState(before.uri, before.type, TERMINATED, before.parents, at)
+
+
+def _parents(listed: Listed, there: Inventory, before: ObjectState | None) -> tuple[str, ...]:
+    """As the stream would have sent them: what it belongs to, and what that belongs to (protocol A7)."""
+    direct = listed.belongs_to
+    beyond = [uri for parent in direct if (whole := there.objects.get(parent)) for uri in whole.belongs_to]
+    found = tuple(dict.fromkeys([*direct, *beyond]))
+    return found or (before.parents if before is not None else ())
+
+
+def _redeployed(known: Mapping[str, ObjectState], there: Inventory, live: Collection[str]) -> dict[str, frozenset[str]]:
+    """Services by what was replaced. Where something of a service was heard of already, that tells its story better."""
+    old = _by_service(
+        (uri, parent)
+        for uri, state in known.items()
+        if state.type == "container" and state.state != TERMINATED
+        for parent in state.parents
+    )
+    new = _by_service(
+        (uri, parent)
+        for uri, listed in there.objects.items()
+        if listed.type == "container" and listed.state != TERMINATED
+        for parent in listed.belongs_to
+    )
+    return {
+        service: frozenset(old[service] | new[service])
+        for service in sorted(old.keys() & new.keys())
+        if service in known
+        and known[service].type == "service"
+        and service in there.objects
+        and not old[service] & new[service]
+        and not (old[service] | new[service]).intersection(live)
+    }
+
+
+def _by_service(pairs: Iterator[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for uri, parent in pairs:
+        found.setdefault(parent, set()).add(uri)
+    return found

@@ -1,0 +1,75 @@
+"""What comes live around a comparison, so that nothing is told twice and nothing too late. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from tutumstream.event import GONE, LISTED_TYPES, TERMINATED, Event
+
+MOST: Final = 100_000
+"""Objects that may be heard of during one comparison; where it takes that long, it is begun again."""
+
+ECHO_SECONDS: Final = 60.0
+"""For so long after a change was told as missed its own event may still come, from a server that is slow to send it."""
+
+_LISTED: Final = frozenset(LISTED_TYPES)
+
+
+class Live:
+    """Hears each live event before it goes on.
+
+    Attributes:
+        heard: the objects that were heard of since `listen`.
+        busy: whether events have to be shown to `admits` at all.
+    """
+
+    def __init__(self) -> None:
+        self.heard: set[str] = set()
+        self.busy = False
+        self._listening = False
+        self._told: dict[str, tuple[str, str]] = {}
+        self._told_until = 0.0
+
+    def listen(self) -> None:
+        """A list is about to be asked for: what is heard of an object from now on is newer than that."""
+        self.heard = set()
+        self._listening = self.busy = True
+
+    @property
+    def too_much(self) -> bool:
+        """More objects were heard of than can be remembered."""
+        return len(self.heard) > MOST
+
+    def told(self, changes: Iterable[Event], now: float) -> None:
+        """The comparison is over; these were told as missed."""
+        self._told = {event.resource_uri: (event.action, event.state) for event in changes}
+        self._told_until = now + ECHO_SECONDS
+        self.silence()
+        self.busy = bool(self._told)
+
+    def silence(self) -> None:
+        """No comparison is under way."""
+        self.heard = set()
+        self._listening = False
+        self.busy = bool(self._told)
+
+    def admits(self, event: Event) -> bool:
+        """Whether this live event is to be told; False for the belated event of a change that was told as missed."""
+        if event.type not in _LISTED:
+            return True
+        if self._listening and not self.too_much:
+            self.heard.add(event.resource_uri)
+        return not self._echoes(event)
+
+    def _echoes(self, event: Event) -> bool:
+        if not self._told:
+            return False
+        if event.received_at >= self._told_until:
+            self._told = {}
+            self.busy = self._listening
+            return False
+        action, state = self._told.get(event.resource_uri, ("", ""))
+        if action == GONE:
+            # Its end may come in two events, and nothing else can come of it any more.
+            return event.action == GONE or event.state == TERMINATED
+        self._told.pop(event.resource_uri, None)
+        return bool(action) and event.state == state and event.action != GONE

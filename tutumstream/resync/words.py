@@ -1,0 +1,56 @@
+"""A gap in one sentence. Pure."""
+
+from collections import Counter
+from typing import Final
+
+from tutumstream.event import escaped
+from tutumstream.resync.compare import Change, Findings
+
+MOST: Final = 12
+"""Kinds of changes that are counted one by one."""
+
+_TYPES: Final = ("container", "service", "stack", "node", "nodecluster")
+_NAMES: Final = {"nodecluster": "node cluster"}
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`: what matters of a time."""
+    whole = max(1, round(seconds))
+    for size, name, part, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {name}" + (f" {rest} {part_name}" if rest else "")
+    return f"{whole} s"
+
+
+def summary(seconds: float, findings: Findings) -> str:
+    """`42 s without a stream: 2 containers stopped, 1 service redeployed`."""
+    counted = Counter((change.now.type, _verb(change)) for change in findings.changes if not _folded(change, findings))
+    if findings.redeployed:
+        counted["service", "redeployed"] += len(findings.redeployed)
+    groups = sorted(counted.items(), key=lambda group: _TYPES.index(group[0][0]))
+    parts = [f"{number} {_named(kind, number)} {verb}" for (kind, verb), number in groups[:MOST]]
+    if len(groups) > MOST:
+        parts.append(f"{sum(number for _, number in groups[MOST:])} more changes")
+    return f"{duration(seconds)} without a stream: {', '.join(parts) or 'nothing changed'}"
+
+
+def unknown(seconds: float, reason: str) -> str:
+    """The same while nobody can be asked."""
+    return (
+        f"{duration(seconds)} without a stream: what changed meanwhile is not known yet, because the REST API can't be "
+        f"asked ({reason}); it is told as soon as it can"
+    )
+
+
+def _folded(change: Change, findings: Findings) -> bool:
+    """Whether it is a part of a redeployment, which is counted as one thing."""
+    return change.now.uri in findings.replaced
+
+
+def _verb(change: Change) -> str:
+    return escaped(change.now.state.lower(), 40) if change.action == "update" else f"{change.action}d"
+
+
+def _named(kind: str, number: int) -> str:
+    return _NAMES.get(kind, kind) + ("" if number == 1 else "s")
