@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -41,7 +41,7 @@ MOST: Final = 100_000
 AT_ONCE: Final = 5
 """Single objects that are looked up at the same time."""
 
-AGAIN: Final = Backoff(base=1.0, cap=60.0)
+AGAIN: Final = Backoff(base=1.0, cap=30.0)
 REFUSED: Final = Backoff(base=60.0, cap=3600.0)
 """For answers that do not get better by asking often."""
 
@@ -165,7 +165,12 @@ class Lister:
         found: dict[str, Listed] = {}
         for start in range(0, len(asked), AT_ONCE):
             some = [Deferred.fromCoroutine(self._one(uri)) for uri in asked[start : start + AT_ONCE]]
-            found |= {each.uri: each for each in await gatherResults(some, consumeErrors=True) if each is not None}
+            try:
+                answers = await gatherResults(some, consumeErrors=True)
+            except FirstError as first:
+                # Which of them it was is nobody's business, least of all when all were cancelled.
+                first.subFailure.raiseException()
+            found |= {each.uri: each for each in answers if each is not None}
         return found
 
     async def _one(self, uri: str) -> Listed | None:

@@ -32,7 +32,7 @@ SETTLE: Final = 1.0
 HEARTBEAT: Final = 10.0
 """Seconds between two notes of the time up to which nothing was missed."""
 
-TOLD_AFTER: Final = 10.0
+TOLD_AFTER: Final = 5.0
 """Seconds of trouble with the REST API after which the gap itself is told."""
 
 AGAIN: Final = 30.0

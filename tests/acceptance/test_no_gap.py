@@ -1,0 +1,145 @@
+"""What happens while nobody listens is told all the same, once, with the state that is."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.acceptance.running_destinations import SLACK, WEBHOOK, RunningDestinations
+from tests.acceptance.service import RunningService, Serve, until
+from tests.running_tutum import RunningTutum
+
+pytestmark = pytest.mark.acceptance
+
+QUIET = {"SLACK_URL": "", "PAGERDUTY_KEY": ""}
+"""The webhook alone gets every event of an object."""
+
+
+def uri(name: object, kind: str = "container") -> str:
+    return f"/api/v1/{kind}/{name}/"
+
+
+def event(name: object, state: str, action: str = "update", kind: str = "container", **more: Any) -> str:
+    """An event as it comes over the wire."""
+    told = {"type": kind, "action": action, "state": state, "resource_uri": uri(name, kind), "parents": [], **more}
+    return json.dumps(told)
+
+
+def words(told: RunningDestinations) -> list[tuple[str, str, bool]]:
+    """Name, state and whether it was missed, of each event that the webhook got; "gone" for what is deleted."""
+    found = [body["data"] for body in told.accepted(WEBHOOK)]
+    return [
+        (
+            each["resource_uri"].split("/")[-2],
+            "gone" if each["action"] == "delete" else each["state"],
+            each.get("synthetic", False),
+        )
+        for each in found
+    ]
+
+
+def caught_up(service: RunningService, count: int = 1) -> str:
+    """What was said of the gap."""
+    return json.loads(service.wait_for_line("without a stream: ", count=count))["event"]
+
+
+def ready(service: RunningService, tutum: RunningTutum) -> None:
+    """It has listed everything for the first time."""
+    service.wait_for_line("objects are known")
+    assert tutum.state()["clients"] == 1
+
+
+def test_the_first_start_is_silent_and_a_restart_tells_what_happened_in_between(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    for name in ("web", "db", "old", "gone"):
+        tutum.put(uri(name), "Running")
+    service = serve()
+    ready(service, tutum)
+    assert told.accepted(WEBHOOK) == []
+    tutum.send(event("web", "Stopping"))
+    told.wait_for(WEBHOOK, 1)
+    service.kill()
+    tutum.put(uri("web"), "Stopped")
+    tutum.put(uri("new"), "Starting")
+    tutum.remove(uri("gone"))
+    service.start()
+    said = caught_up(service)
+    assert said.endswith("without a stream: 1 container stopped, 1 container created, 1 container deleted")
+    told.wait_for(WEBHOOK, 4)
+    tutum.send(event("new", "Running"))
+    told.wait_for(WEBHOOK, 5)
+    assert words(told) == [
+        ("web", "Stopping", False),
+        ("web", "Stopped", True),
+        ("new", "Starting", True),
+        ("gone", "gone", True),
+        ("new", "Running", False),
+    ]
+    bodies = [body["data"] for body in told.accepted(WEBHOOK)]
+    assert [one["missed_from"] < one["missed_to"] for one in bodies if one.get("synthetic")] == [True] * 3
+    texts = [body["text"] for body in told.accepted(SLACK)]
+    assert texts[1] == said
+    assert "It is Stopped now. That happened between 20" in texts[2]
+    # A polite stop is a gap too, and what was told once is not told again.
+    service.terminate()
+    tutum.put(uri("db"), "Stopped")
+    service.start()
+    assert caught_up(service).endswith("without a stream: 1 container stopped")
+    told.wait_for(WEBHOOK, 6)
+    assert words(told)[5:] == [("db", "Stopped", True)]
+
+
+def test_fifty_objects_change_while_the_stream_is_cut_and_go_on_changing_while_they_are_listed(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    """Live events during the comparison: none is told twice, none is followed by what was before it."""
+    names = [f"c{number:02}" for number in range(50)]
+    for name in names:
+        tutum.put(uri(name), "Running")
+    service = serve(**QUIET)
+    ready(service, tutum)
+    tutum.mode(rest_delay=0.3, rest_limit=20)
+    tutum.drop()
+    for name in names:
+        tutum.put(uri(name), "Stopping")
+    tutum.wait_for_clients(1)
+    for name in names[:25]:
+        tutum.send(event(name, "Stopped"))
+    caught_up(service)
+    for name in names[25:]:
+        tutum.send(event(name, "Stopped"))
+    until(lambda: Counter(state for _, state, _ in words(told))["Stopped"] == 50, "the end of all")
+    by_name: dict[str, list[tuple[str, bool]]] = {}
+    for name, state, missed in words(told):
+        by_name.setdefault(name, []).append((state, missed))
+    for name in names[:25]:
+        assert by_name[name] in ([("Stopped", False)], [("Stopping", True), ("Stopped", False)])
+    assert {tuple(by_name[name]) for name in names[25:]} == {(("Stopping", True), ("Stopped", False))}
+
+
+def test_a_gap_is_told_while_the_api_is_out_of_reach_and_made_good_when_it_is_back(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    tutum.put(uri("web"), "Running")
+    service = serve()
+    ready(service, tutum)
+    tutum.mode(rest_status=503, retry_after="2")
+    tutum.drop()
+    tutum.put(uri("web"), "Stopped")
+    service.wait_until_connected(2)
+    tutum.send(event("db", "Running", "create"))
+    told.wait_for(WEBHOOK, 1)
+    (line,) = [service.wait_for_line("is not known yet", 25)]
+    assert "the REST API can't be asked (it answered 503)" in line
+    assert words(told) == [("db", "Running", False)]
+    tutum.mode(rest_status=0)
+    service.wait_for_line("without a stream: 1 container stopped", 25)
+    told.wait_for(WEBHOOK, 2)
+    assert words(told)[1:] == [("web", "Stopped", True)]
+    texts = [body["text"] for body in told.wait_for(SLACK, 4)]
+    assert [text for text in texts if "without a stream: " in text] == [
+        json.loads(line)["event"],
+        caught_up(service, 2),
+    ]

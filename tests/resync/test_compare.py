@@ -1,0 +1,178 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.journal.objects import ObjectState
+from tutumstream.resources.inventory import Inventory, Listed
+from tutumstream.resync.compare import Change, Findings, compare, missing
+from tutumstream.resync.words import MOST, duration, summary
+
+ALL = frozenset({"nodecluster", "node", "stack", "service", "container"})
+
+
+def uri(kind: str, name: str) -> str:
+    return f"/api/v1/{kind}/{name}/"
+
+
+def known(kind: str, name: str, state: str = "Running", *parents: str) -> ObjectState:
+    return ObjectState(uri(kind, name), kind, state, parents, 1.0)
+
+
+def listed(kind: str, name: str, state: str = "Running", *belongs_to: str) -> Listed:
+    return Listed(uri(kind, name), kind, state, belongs_to)
+
+
+def found(
+    before: list[ObjectState],
+    now: list[Listed],
+    live: tuple[str, ...] = (),
+    first: bool = False,
+    types: frozenset[str] = ALL,
+) -> Findings:
+    inventory = Inventory({each.uri: each for each in now}, types)
+    return compare({each.uri: each for each in before}, inventory, live, 9.0, first)
+
+
+class AComparison(SynchronousTestCase):
+    def test_finds_what_came_changed_and_went_wholes_before_parts_and_the_gone_last(self) -> None:
+        before = [
+            known("container", "a"),
+            known("stack", "s"),
+            known("service", "x"),
+            known("stack", "y"),
+            known("node", "n"),
+        ]
+        now = [
+            listed("container", "a", "Stopped"),
+            listed("container", "b"),
+            listed("stack", "s", "Partly running"),
+            listed("node", "n"),
+        ]
+        told = [(each.action, each.now.uri, each.now.state) for each in found(before, now).changes]
+        self.assertEqual(
+            told,
+            [
+                ("update", uri("stack", "s"), "Partly running"),
+                ("update", uri("container", "a"), "Stopped"),
+                ("create", uri("container", "b"), "Running"),
+                ("delete", uri("service", "x"), "Terminated"),
+                ("delete", uri("stack", "y"), "Terminated"),
+            ],
+        )
+
+    def test_gives_the_parents_that_the_stream_would_have_sent(self) -> None:
+        now = [
+            listed("nodecluster", "k"),
+            listed("node", "n", "Deployed", uri("nodecluster", "k")),
+            listed("stack", "s"),
+            listed("service", "w", "Running", uri("stack", "s")),
+            listed("container", "a", "Running", uri("service", "w"), uri("node", "n")),
+        ]
+        (change,) = [each for each in found([], now).changes if each.now.type == "container"]
+        self.assertEqual(
+            change.now.parents, (uri("service", "w"), uri("node", "n"), uri("stack", "s"), uri("nodecluster", "k"))
+        )
+
+    def test_keeps_the_parents_that_were_known_where_nothing_else_says_them(self) -> None:
+        before = [
+            known("container", "a", "Running", uri("service", "w")),
+            known("container", "b", "Running", uri("node", "n")),
+        ]
+        changes = found(before, [listed("container", "a", "Stopped")]).changes
+        self.assertEqual([each.now.parents for each in changes], [(uri("service", "w"),), (uri("node", "n"),)])
+
+    def test_leaves_out_what_was_heard_of(self) -> None:
+        before, now = (
+            [known("container", "a"), known("container", "gone")],
+            [listed("container", "a", "Stopped"), listed("container", "b")],
+        )
+        live = (uri("container", "a"), uri("container", "b"), uri("container", "gone"))
+        self.assertEqual(found(before, now, live), Findings())
+
+    def test_learns_silently_the_first_time_and_what_is_over_already(self) -> None:
+        now = [listed("container", "a"), listed("container", "b", "Terminated")]
+        first = found([], now, first=True)
+        self.assertEqual((first.changes, len(first.learned)), ((), 2))
+        later = found([], now)
+        self.assertEqual([each.now.uri for each in later.changes], [uri("container", "a")])
+        self.assertEqual([each.uri for each in later.learned], [uri("container", "b")])
+
+    def test_says_nothing_of_types_that_the_server_does_not_list_and_of_states_that_it_does_not_tell(self) -> None:
+        before = [known("nodecluster", "k", "Deployed"), known("container", "a")]
+        self.assertEqual(found(before, [listed("container", "a", "")], types=frozenset({"container"})), Findings())
+
+    def test_knows_a_redeployment_by_containers_that_are_all_new(self) -> None:
+        web = uri("service", "web")
+        before = [
+            known("service", "web"),
+            known("container", "a", "Running", web),
+            known("container", "b", "Running", web),
+        ]
+        now = [
+            listed("service", "web"),
+            listed("container", "c", "Running", web),
+            listed("container", "b", "Terminated", web),
+        ]
+        result = found(before, now)
+        self.assertEqual(result.redeployed, (web,))
+        self.assertEqual(summary(42.4, result), "42 s without a stream: 1 service redeployed")
+        kept = found(before, [*now[:2], listed("container", "b", "Running", web)])
+        self.assertEqual(kept.redeployed, ())
+        self.assertEqual(found(before, now, live=(uri("container", "c"),)).redeployed, ())
+
+    @given(
+        st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["Running", "Stopped", "Terminated"])),
+        st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["Running", "Stopped", "Terminated"])),
+        st.booleans(),
+    )
+    def test_leaves_nothing_to_be_found_by_the_next(
+        self, before: dict[str, str], now: dict[str, str], first: bool
+    ) -> None:
+        states = {uri("container", name): known("container", name, state) for name, state in before.items()}
+        there = Inventory(
+            {uri("container", name): listed("container", name, state) for name, state in now.items()}, ALL
+        )
+        result = compare(states, there, (), 9.0, first)
+        for change in result.changes:
+            if change.action == "delete":
+                del states[change.now.uri]
+            else:
+                states[change.now.uri] = change.now
+        states |= {each.uri: each for each in result.learned}
+        self.assertEqual(
+            {each.uri: each.state for each in states.values()},
+            {each.uri: each.state for each in there.objects.values()},
+        )
+        self.assertEqual(compare(states, there, (), 9.0, False), Findings())
+        self.assertEqual(missing(states, there, ()), [])
+
+
+class TheWords(SynchronousTestCase):
+    def test_say_how_long(self) -> None:
+        for seconds, words in (
+            (0.2, "1 s"),
+            (42.0, "42 s"),
+            (60.0, "1 min"),
+            (185.0, "3 min 5 s"),
+            (7801.0, "2 h 10 min"),
+            (4 * 86400 + 3 * 3600, "4 d 3 h"),
+        ):
+            self.assertEqual(duration(seconds), words)
+
+    def test_count_and_name(self) -> None:
+        changes = [
+            *(Change("update", known("container", str(n), "Stopped")) for n in range(2)),
+            Change("update", known("nodecluster", "k", "Scaling")),
+            Change("create", known("service", "s")),
+        ]
+        self.assertEqual(
+            summary(61.0, Findings(tuple(changes))),
+            "1 min 1 s without a stream: 2 containers stopped, 1 service created, 1 node cluster scaling",
+        )
+
+    def test_stay_short_and_harmless_whatever_the_states_are(self) -> None:
+        changes = [Change("update", known("container", str(n), f"{n}\n" + "x" * 1000)) for n in range(MOST + 5)]
+        words = summary(1.0, Findings(tuple(changes)))
+        self.assertTrue(words.endswith(", 5 more changes"))
+        self.assertLess(len(words), 1000)
+        self.assertNotIn("\n", words)

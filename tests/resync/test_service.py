@@ -1,0 +1,234 @@
+"""Each promise by itself, with the world in our hands."""
+
+from msgspec.structs import replace
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.resync.world import World, uri_of
+from tutumstream.event import Event
+from tutumstream.resync.service import HEARTBEAT, SETTLE, TOLD_AFTER
+
+WEB, DB = uri_of("container", 1), uri_of("container", 2)
+
+
+class AGap(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.change = self.world.platform.change
+        self.change("container", 1, "Running", service=uri_of("service", 1))
+        self.change("container", 2, "Running")
+
+    def known(self) -> None:
+        """Everything was listed once, silently; then the stream is cut."""
+        self.world.settle()
+        self.assertEqual(self.world.told(), [])
+        self.world.cut()
+
+    def begin(self) -> None:
+        """The stream is there again, and the server has answered the first ping."""
+        self.world.connect()
+        self.world.clock.advance(SETTLE)
+        self.world.deliver()
+
+    def serve(self) -> None:
+        """The REST API answers everything."""
+        while self.world.requests.waiting:
+            self.world.requests.serve()
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """Of objects: action, URI and state."""
+        return [(each.action, each.resource_uri, each.state) for each in self.world.told() if each.type != "stream"]
+
+    def said(self) -> list[tuple[str, str, str]]:
+        """Of the gap: action, state, message."""
+        return [(each.action, each.state, each.message) for each in self.world.told() if each.type == "stream"]
+
+    def test_is_told_with_when_it_was_and_what_was_missed(self) -> None:
+        self.known()
+        lost = self.world.clock.seconds()
+        self.world.clock.advance(41.0)
+        self.change("container", 1, "Stopped", service=uri_of("service", 1))
+        self.change("container", 2, None)
+        self.change("container", 3, "Starting")
+        self.world.clock.advance(1.0)
+        self.world.settle()
+        self.assertEqual(
+            self.told(),
+            [
+                ("update", WEB, "Stopped"),
+                ("create", uri_of("container", 3), "Starting"),
+                ("delete", DB, "Terminated"),
+            ],
+        )
+        what = "42 s without a stream: 1 container stopped, 1 container created, 1 container deleted"
+        self.assertEqual(self.said(), [("caught-up", "Changed", what)])
+        for event in self.world.told():
+            self.assertEqual((event.missed_from, event.missed_to), (lost, lost + 42.0))
+            self.assertEqual(event.synthetic, event.type != "stream")
+        self.assertEqual(self.world.told()[0].parents, (uri_of("service", 1),))
+
+    def test_without_changes_is_told_as_such(self) -> None:
+        self.known()
+        self.change("container", 1, "Stopped")
+        self.change("container", 1, "Running")
+        self.world.settle()
+        self.assertEqual(self.told(), [])
+        self.assertEqual(self.said(), [("caught-up", "Unchanged", "1 s without a stream: nothing changed")])
+
+    def test_waits_for_what_a_list_already_shows_and_the_stream_does_not_yet(self) -> None:
+        self.known()
+        self.begin()
+        self.change("container", 1, "Stopping")
+        self.change("container", 1, "Stopped")
+        self.serve()
+        self.assertEqual(self.told(), [])
+        self.world.settle()
+        self.assertEqual(self.told(), [("update", WEB, "Stopping"), ("update", WEB, "Stopped")])
+
+    def test_tells_nothing_of_an_object_after_it_was_heard_of(self) -> None:
+        self.known()
+        self.change("container", 1, "Stopped")
+        self.begin()
+        self.change("container", 1, "Starting")
+        self.world.deliver()
+        self.serve()
+        self.world.settle()
+        self.assertEqual(self.told(), [("update", WEB, "Starting")])
+
+    def test_takes_nothing_for_gone_that_only_a_list_does_not_show(self) -> None:
+        self.known()
+        self.change("container", 2, "Stopped")
+        self.begin()
+        listed = self.world.platform.objects.pop(DB)
+        while self.world.requests.waiting and DB not in self.world.requests.waiting[0][0]:
+            self.world.requests.serve()
+        self.world.platform.objects[DB] = listed
+        self.world.settle()
+        self.assertEqual(self.told(), [("update", DB, "Stopped")])
+
+    def test_that_the_process_slept_through_begins_when_it_was_last_awake(self) -> None:
+        self.world.settle()
+        began = self.world.clock.seconds()
+        self.world.clock.advance(HEARTBEAT)
+        self.world.resync.alive(began + HEARTBEAT + 1.0)
+        self.world.clock.advance(HEARTBEAT)
+        self.world.kill()
+        self.world.clock.advance(100.0)
+        self.change("container", 1, "Stopped")
+        self.world.settle()
+        self.assertEqual(self.world.told()[0].missed_from, began + HEARTBEAT + 1.0)
+
+    def test_is_told_itself_while_the_lists_cannot_be_had_and_once_only(self) -> None:
+        self.known()
+        self.change("container", 1, "Stopped")
+        self.begin()
+        for _ in range(8):
+            self.world.requests.fail(503)
+            self.world.clock.advance(TOLD_AFTER)
+        ((action, state, message),) = self.said()
+        self.assertEqual((action, state), ("gap", ""))
+        self.assertIn("the REST API can't be asked (it answered 503)", message)
+        self.world.cut()
+        self.begin()
+        for _ in range(8):
+            self.world.requests.fail(0)
+            self.world.clock.advance(TOLD_AFTER)
+        self.assertEqual(len(self.said()), 1)
+        self.world.settle()
+        self.assertEqual([action for action, _, _ in self.said()], ["gap", "caught-up"])
+        self.assertEqual(self.told(), [("update", WEB, "Stopped")])
+
+    def test_that_was_told_is_told_as_over_even_if_nothing_changed(self) -> None:
+        self.known()
+        self.begin()
+        for _ in range(4):
+            self.world.requests.fail(503)
+            self.world.clock.advance(TOLD_AFTER)
+        self.world.settle()
+        self.assertEqual([state for _, state, _ in self.said()], ["", "Cleared"])
+
+    def test_lasts_until_it_was_made_good_however_often_the_stream_comes_and_goes(self) -> None:
+        self.known()
+        lost = self.world.clock.seconds()
+        self.change("container", 1, "Stopped")
+        for _ in range(3):
+            self.begin()
+            self.world.clock.advance(60.0)
+            self.world.cut()
+        self.world.kill()
+        self.world.settle()
+        self.assertEqual(self.world.told()[0].missed_from, lost)
+
+    def test_in_the_middle_of_telling_is_told_once(self) -> None:
+        self.known()
+        self.change("container", 1, "Stopped")
+        self.begin()
+        self.serve()
+        self.world.deliver()
+        self.assertEqual(len(self.told()), 1)
+        self.world.kill()
+        self.world.settle()
+        self.assertEqual(len(self.told()), 1)
+
+    def test_of_another_source_is_none(self) -> None:
+        self.known()
+        self.world.source = "another"
+        self.world.platform.objects.clear()
+        self.change("container", 4, "Running")
+        self.world.kill()
+        self.world.settle()
+        self.assertEqual(self.world.told(), [])
+
+    def test_is_not_asked_about_before_the_connection_stands(self) -> None:
+        self.known()
+        for _ in range(5):
+            self.world.connect()
+            self.world.clock.advance(SETTLE / 2)
+            self.world.cut()
+        self.assertEqual(len(self.world.requests.waiting), 0)
+
+    def test_that_ends_while_it_is_looked_into_leaves_nothing_behind(self) -> None:
+        self.known()
+        self.change("container", 1, None)
+        self.change("container", 2, None)
+        self.begin()
+        while not any(WEB in url for url, _ in self.world.requests.waiting):
+            self.world.requests.serve()
+        self.world.cut()
+        self.assertEqual(len(self.world.requests.waiting), 0)
+        self.world.clock.advance(1000.0)
+        self.assertEqual(len(self.world.requests.waiting), 0)
+
+    def test_on_a_first_start_without_lists_tells_what_is_known_and_is_silent_about_the_rest(self) -> None:
+        self.begin()
+        self.change("container", 3, "Running")
+        self.world.deliver()
+        self.world.cut()
+        self.change("container", 3, "Stopped")
+        self.world.settle()
+        self.assertEqual(
+            self.told(), [("create", uri_of("container", 3), "Running"), ("update", uri_of("container", 3), "Stopped")]
+        )
+        self.assertEqual(self.said(), [])
+
+    def test_with_belated_events_tells_nothing_twice(self) -> None:
+        self.known()
+        self.change("container", 1, "Stopped")
+        self.change("container", 2, None)
+        self.world.settle()
+        before = self.told()
+        for state, action, uri in (
+            ("Stopped", "update", WEB),
+            ("Terminated", "update", DB),
+            ("Terminated", "delete", DB),
+        ):
+            late = Event(id=f"{uri}{action}", received_at=1.0, type="container", action=action, state=state)
+            self.world.resync.take(replace(late, resource_uri=uri, received_at=self.world.clock.seconds()))
+        self.assertEqual(self.told(), before)
+
+    def test_that_ends_in_the_journal_s_refusal_is_tried_again(self) -> None:
+        self.known()
+        self.change("container", 1, "Stopped")
+        catch_up, refusals = self.world.resync._catch_up_with, iter([True, False])
+        self.world.resync._catch_up_with = lambda *asked: self.world.refuse() if next(refusals) else catch_up(*asked)
+        self.world.settle()
+        self.assertEqual(self.told(), [("update", WEB, "Stopped")])
