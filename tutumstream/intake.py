@@ -91,6 +91,8 @@ class Intake:
         Returns:
             Fires when it is on disk, or fails with `JournalError`. Who cancels it only waits no longer.
         """
+        # What was taken before goes before.
+        self._remember()
         told = []
         for event in events:
             self._board.counted("events")
@@ -104,7 +106,7 @@ class Intake:
             done.callback(None)
 
         writing = self._journal.catch_up(told, found, until).addCallbacks(recorded, done.errback)
-        self._own(writing, "tell what was missed")
+        self._own(writing, 1, "tell what was missed")
         return done
 
     def keep(self, malformed: Malformed) -> None:
