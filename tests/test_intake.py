@@ -12,6 +12,7 @@ from tutumstream.event import Event, Malformed
 from tutumstream.intake import FULL, ROOM, Intake
 from tutumstream.journal.interface import OpenIncident, Pending
 from tutumstream.journal.memory import MemoryJournal
+from tutumstream.journal.objects import ObjectState
 from tutumstream.routing.delivery import Delivery
 from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
@@ -186,3 +187,29 @@ class TheIntake(SynchronousTestCase):
         self.intake.take(Event(id="e1", received_at=1.0, type="stream", action="open"))
         (row,) = self.successResultOf(self.journal.pending("old-pager", 0, 10))
         self.assertEqual(row.delivery.route, DUTY)
+
+    def test_takes_what_was_missed_together_and_behind_what_was_taken_before(self) -> None:
+        missed = Event(
+            id="m1",
+            received_at=2.0,
+            type="container",
+            action="delete",
+            resource_uri="/api/v1/container/y/",
+            synthetic=True,
+        )
+        with self.intake.together():
+            self.intake.take(CONTAINER)
+            done = self.intake.catch_up([missed], [ObjectState("/api/v1/container/z/", "container", "S", (), 2.0)], 2.0)
+        self.successResultOf(done)
+        told = self.successResultOf(self.journal.history(10))
+        self.assertEqual([each.event.id for each in told], ["m1", "e1"])
+        self.assertEqual(sorted(self.woken), ["slack", "slack", "webhook", "webhook"])
+        self.assertEqual(self.changed, ["/api/v1/container/x/", "/api/v1/container/y/"])
+        known = self.successResultOf(self.journal.states())
+        self.assertEqual([each.uri[-2] for each in known], ["x", "z"])
+        self.assertEqual(self.board.snapshot().counts["events"], 2)
+
+    def test_says_that_what_was_missed_was_refused(self) -> None:
+        self.journal.close()
+        self.failureResultOf(self.intake.catch_up([], [], 2.0), JournalError)
+        self.successResultOf(self.intake.settled())

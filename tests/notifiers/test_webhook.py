@@ -1,4 +1,5 @@
 import msgspec
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.contracts_notifiers import EVENT, NOW, Credentials, NotifierContract, message, outcome
@@ -100,3 +101,16 @@ class BodyTests(SynchronousTestCase):
                 secret=secret,
             )
             self.assertNotIn("not base64!", str(problem))
+
+
+class WhatWasMissed(SynchronousTestCase):
+    def test_is_marked_and_says_when_it_was_and_nothing_else_is(self) -> None:
+        missed = replace(EVENT, synthetic=True, missed_from=1448287200.0, missed_to=1448287242.5)
+        data = msgspec.json.decode(body(missed))["data"]
+        self.assertIs(data["synthetic"], True)
+        self.assertEqual(
+            (data["missed_from"], data["missed_to"]), ("2015-11-23T14:00:00.000Z", "2015-11-23T14:00:42.500Z")
+        )
+        self.assertEqual(
+            set(data) - set(msgspec.json.decode(body(EVENT))["data"]), {"synthetic", "missed_from", "missed_to"}
+        )

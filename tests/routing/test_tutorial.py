@@ -2,9 +2,11 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.event import Event, decode
+from tutumstream.rendering import Templates
 from tutumstream.routing.delivery import Incident
 from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
@@ -59,6 +61,39 @@ class TheTutorialsRoutes(SynchronousTestCase):
         for action, does in (("open", "resolve"), ("close", "trigger"), ("error", "trigger")):
             (delivery,) = router.deliveries(Event(id="e1", received_at=1.0, type="stream", action=action))
             self.assertEqual((delivery.destination, delivery.incident), ("pagerduty", Incident(does, "tutum-stream")))
+
+    def test_say_how_a_gap_ended_in_the_log_and_in_slack_only_if_it_is_worth_it(self) -> None:
+        both = [("log", "gap"), ("slack", "gap with changes")]
+        for action, state, expected in (
+            ("caught-up", "Unchanged", both[:1]),
+            ("caught-up", "Changed", both),
+            ("caught-up", "Cleared", both),
+            ("gap", "", both),
+        ):
+            gap = Event(id="e1", received_at=1.0, type="stream", action=action, state=state, message="m")
+            self.assertEqual(told(gap, PAGED), expected)
+            self.assertEqual(
+                [each.route for each in Router(tutorial(chat="log"), {"log"}).deliveries(gap)],
+                ["gap"],
+                "once is enough",
+            )
+
+    def test_tell_of_a_gap_before_its_details(self) -> None:
+        gap = Event(id="e1", received_at=1.0, type="stream", action="caught-up", state="Changed")
+        self.assertEqual([each.urgent for each in Router(tutorial(), {"slack"}).deliveries(gap)], [True])
+
+    def test_say_of_what_was_missed_when_it_happened_and_what_is_now(self) -> None:
+        (route,) = [each for each in tutorial() if each.name == "container"]
+        text = Templates().compile(route.name, route.text)
+        missed = replace(event("container"), synthetic=True, missed_from=1448287200.0, missed_to=1448287242.4)
+        self.assertEqual(
+            text.render(missed.view(), {}).splitlines()[2:],
+            [
+                "It is S now. That happened between 2015-11-23 14:00:00 UTC and 2015-11-23 14:00:42 UTC, "
+                "without a stream."
+            ],
+        )
+        self.assertEqual(len(text.render(event("container").view(), {}).splitlines()), 2)
 
     def test_page_for_a_deletion_of_a_named_type_only(self) -> None:
         self.assertIn(("pagerduty", "deleted"), told(event("stack", "delete"), PAGED))

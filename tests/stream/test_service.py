@@ -355,6 +355,104 @@ class ALostConnection(ListeningCase):
         self.assertEqual(rig.told, [("stream", "open")])
 
 
+class Watcher:
+    """Remembers what it hears."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.heard: list[tuple[str, float]] = []
+        self.events: list[int] = []
+        self.rig = rig
+
+    def opened(self) -> None:
+        self._hear("opened", self.rig.reactor.seconds())
+
+    def lost(self, alive_until: float) -> None:
+        self._hear("lost", alive_until)
+
+    def alive(self, at: float) -> None:
+        self._hear("alive", at)
+
+    def _hear(self, what: str, at: float) -> None:
+        self.heard.append((what, at))
+        self.events.append(len(self.rig.events))
+
+
+class AWatcher(ListeningCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.start()
+        self.watcher = Watcher(self.rig)
+        self.rig.service.watcher = self.watcher
+
+    def test_is_told_of_beginning_and_end_after_the_events_of_them(self) -> None:
+        self.rig.accept()
+        self.rig.advance(5.0)
+        self.rig.cut()
+        self.assertEqual(self.watcher.heard, [("opened", 0.0), ("lost", 5.0)])
+        self.assertEqual(self.watcher.events, [1, 2])
+
+    def test_hears_of_one_loss_however_many_tries_fail(self) -> None:
+        self.rig.refuse()
+        self.rig.advance(1.0)
+        self.rig.refuse()
+        self.rig.advance(2.0)
+        self.rig.accept()
+        self.assertEqual([what for what, _ in self.watcher.heard], ["opened"])
+
+    def test_is_told_until_when_a_peer_that_died_was_alive(self) -> None:
+        self.rig.accept()
+        for _ in range(31):
+            self.rig.advance(1.0)
+        self.rig.server_factory.silent = True
+        for _ in range(60):
+            self.rig.advance(1.0)
+        (alive,) = [at for what, at in self.watcher.heard if what == "alive"]
+        self.assertEqual(self.watcher.heard[-1], ("lost", alive))
+        self.assertLess(alive, 32.0)
+
+    def test_learns_when_all_has_been_taken_that_was_sent_before(self) -> None:
+        rig = self.rig
+        rig.accept()
+        rig.server.sendMessage(json.dumps(CONTAINER).encode())
+        reached: list[int] = []
+        rig.service.caught_up().addCallback(lambda _: reached.append(len(rig.events)))
+        self.assertEqual(reached, [])
+        rig.flush()
+        self.assertEqual(reached, [2])
+        for _ in range(200):
+            rig.advance(1.0)
+        self.assertEqual(rig.told[-1], ("container", "create"), "it is kept alive as before")
+
+    def test_does_not_learn_so_while_nothing_is_read(self) -> None:
+        rig = self.rig
+        rig.accept()
+        rig.service.hold(True)
+        caught_up = rig.service.caught_up()
+        rig.send(CONTAINER)
+        self.assertNoResult(caught_up)
+        rig.service.hold(False)
+        rig.flush()
+        self.successResultOf(caught_up)
+
+    def test_never_learns_so_of_a_connection_that_was_lost(self) -> None:
+        rig = self.rig
+        rig.accept()
+        caught_up = rig.service.caught_up()
+        rig.cut()
+        rig.advance(2.0)
+        rig.accept()
+        self.assertNoResult(caught_up)
+
+    def test_that_waits_for_a_server_without_pongs_sees_the_connection_end(self) -> None:
+        rig = self.rig
+        rig.accept()
+        rig.server_factory.silent = True
+        rig.service.caught_up()
+        for _ in range(12):
+            rig.advance(1.0)
+        self.assertEqual(self.watcher.heard[-1][0], "lost")
+
+
 class AServerThatIsAway(ListeningCase):
     def test_is_told_once_as_an_error_with_the_reason_in_words(self) -> None:
         rig = self.start()
