@@ -13,9 +13,11 @@ from tutumstream.routing.conditions import Conditions
 from tutumstream.routing.delivery import Delivery, Incident
 from tutumstream.routing.route import Route
 
-_FEW_VALUES: Final = frozenset(
-    {"type", "action", "state", "synthetic", *(f"parent.{kind}" for kind in PARENT_TYPES)}
-) | {f"docker.{name}" for name in ("event", "expected", "news", "health", "oom_killed", "restarting", "looping")}
+_FEW_VALUES: Final = (
+    {"type", "action", "state", "synthetic"}
+    | {f"parent.{kind}" for kind in PARENT_TYPES}
+    | {f"docker.{name}" for name in ("event", "expected", "news", "health", "oom_killed", "restarting", "looping")}
+)
 """Fields with so few values that remembering what followed from them pays."""
 
 _NO_DETAILS: Final = DockerDetails()
