@@ -17,6 +17,8 @@ from tests.searching import choose_profile
 
 choose_profile()
 
+ACCEPTANCE: Final = Path(__file__).with_name("acceptance")
+
 ROOM: Final = 1 << 29
 """Bytes that memory must have for the files of the tests."""
 
@@ -24,6 +26,12 @@ ROOM: Final = 1 << 29
 # disk, and to make every module forget which warnings it gave, which Python does by itself where filters change.
 _pytest.unittest._get_twisted_version = cache(_pytest.unittest._get_twisted_version)
 _synctest._setWarningRegistryToNone = lambda modules: None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Nothing is imported only to be left out."""
+    unwanted = config.option.markexpr == "not acceptance" and collection_path == ACCEPTANCE
+    return True if unwanted else None
 
 
 def pytest_collection_finish() -> None:

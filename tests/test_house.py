@@ -164,7 +164,9 @@ def allowed(name: str, prefixes: tuple[str, ...]) -> bool:
 def uses(path: Path, *names: str) -> list[str]:
     """Where a file takes one of these names, dotted or not, or imports it."""
     wanted = {tuple(name.split(".")) for name in names}
-    found = []
+    found: list[str] = []
+    if not any(name.split(".")[-1] in path.read_text() for name in names):
+        return found
     for node in parsed(path):
         if isinstance(node, ast.Attribute):
             owner = node.value
