@@ -24,8 +24,8 @@ class Part:
         port: where it listens on 127.0.0.1.
     """
 
-    def __init__(self, module: str) -> None:
-        command = [sys.executable, str(Path(__file__).with_name(module))]
+    def __init__(self, module: str, *options: str) -> None:
+        command = [sys.executable, str(Path(__file__).with_name(module)), *options]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = self._answer()
 

@@ -62,23 +62,29 @@ class World:
 def world(runner: Runner, folder: str | None) -> Iterator[World]:
     """Source, sink and runner, connected."""
     source, sink = Part("source.py"), Part("sink.py")
-    with TemporaryDirectory(dir=folder) as state:
-        places = {"stream": f"ws://127.0.0.1:{source.port}", "sink": f"http://127.0.0.1:{sink.port}/hook"}
-        ours = {name: value.format(state=state, **places) for name, value in runner.environment.items()}
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "NODE_PATH") if name in os.environ}
-        running = subprocess.Popen(runner.command, env={**inherited, **ours}, stdout=subprocess.DEVNULL)
+    with TemporaryDirectory(dir=folder) as state, running(runner, state, source, sink) as process:
+        source.ask("connected")
+        time.sleep(SETTLE)
+        yield World(source, sink, process.pid)
+
+
+@contextmanager
+def running(runner: Runner, state: str, source: Part, sink: Part) -> Iterator[subprocess.Popen[bytes]]:
+    """The runner between these two, which end with it."""
+    places = {"stream": f"ws://127.0.0.1:{source.port}", "sink": f"http://127.0.0.1:{sink.port}/hook"}
+    ours = {name: value.format(state=state, **places) for name, value in runner.environment.items()}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "NODE_PATH") if name in os.environ}
+    process = subprocess.Popen(runner.command, env={**inherited, **ours}, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
         try:
-            source.ask("connected")
-            time.sleep(SETTLE)
-            yield World(source, sink, running.pid)
-        finally:
-            running.send_signal(signal.SIGTERM)
-            try:
-                running.wait(20)
-            except subprocess.TimeoutExpired:
-                running.kill()
-            source.end()
-            sink.end()
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        source.end()
+        sink.end()
 
 
 def service(*options: str) -> Runner:

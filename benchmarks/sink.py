@@ -38,6 +38,7 @@ class Sink:
     async def wait(self, events: float, seconds: float) -> dict[str, float]:
         """Until so many came, or the time is up."""
         self._awaited = int(events)
+        self._enough.clear()
         if len(self._first) < events:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._enough.wait(), seconds)
