@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
+from tutumstream.gateway.settings import read as read_gateway
 from tutumstream.settings import Variables
 from tutumstream.variables import SECRETS
 
@@ -92,3 +93,64 @@ def test_the_image_keeps_its_state_and_its_probes_where_the_settings_say() -> No
     assert f"TUTUMSTREAM_LISTEN={Variables().TUTUMSTREAM_LISTEN}" in dockerfile
     assert dockerfile.count("/var/lib/tutumstream") == 4
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", dockerfile, re.MULTILINE)
+
+
+def gateway(name: str) -> Any:
+    return load(f"gateway/{name}")
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "stack.yaml"])
+def test_only_the_proxy_sees_dockers_own_socket(name: str) -> None:
+    services = gateway(name)["services"]
+    assert [one for one, service in services.items() if "/var/run/docker.sock" in str(service["volumes"])] == [
+        "docker-proxy"
+    ]
+    assert services["gateway"]["environment"]["DOCKER_HOST"] == "unix:///run/docker-proxy/docker.sock"
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "stack.yaml"])
+def test_the_gateway_and_tutumstream_share_one_key_from_a_file(name: str) -> None:
+    services = gateway(name)["services"]
+    for service in (services["gateway"], services["tutumstream"]):
+        assert service["environment"]["TUTUM_TOKEN_FILE"] == "/run/secrets/tutum_token"
+        assert set(service["environment"]) - KNOWN - {"DOCKER_HOST"} == set()
+        assert set(service["secrets"]) <= set(gateway(name)["secrets"])
+    assert services["tutumstream"]["environment"]["TUTUM_STREAM_HOST"] == "ws://gateway:8780"
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "stack.yaml"])
+def test_the_gateways_options_are_taken_and_reach_no_other_machine(name: str) -> None:
+    service = gateway(name)["services"]["gateway"]
+    environment = {**service["environment"], "TUTUM_TOKEN": "k3y"}
+    del environment["TUTUM_TOKEN_FILE"]
+    listen = service["command"][service["command"].index("--listen") + 1]
+    found = read_gateway({"listen": listen, "without-tls": "--without-tls" in service["command"]}, environment, str)
+    assert found.listen == "tcp:8780"
+    assert found.allow == frozenset()
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_the_gateways_unit_takes_its_users_as_a_credential() -> None:
+    unit = (DEPLOY / "tutumgateway.service").read_text()
+    assert "LoadCredential=users:/etc/tutumgateway/users\nEnvironment=TUTUMGATEWAY_USERS=%d/users\n" in unit
+    assert "twistd -n --pidfile= tutumgateway\n" in unit
+    assert "StateDirectory=tutumgateway\n" in unit
+
+
+def test_the_proxys_rules_are_those_of_the_clients() -> None:
+    rules = re.findall(r"^    acl \w+ path_reg (\S+)$", (DEPLOY / "gateway" / "haproxy.cfg").read_text(), re.MULTILINE)
+    container, service = "0a" * 32, "1b" * 12 + "c"
+    asked = ["/_ping"] + [
+        f"/v1.41/{path}"
+        for path in (
+            *("info", "events", "nodes", "tasks", "services", "containers/json"),
+            *(f"containers/{container}{rest}" for rest in ("/json", "/logs", "/start", "/stop", "/restart", "")),
+            *(f"services/{service}{rest}" for rest in ("", "/update")),
+        )
+    ]
+    assert [path for path in asked if not any(re.search(rule, path) for rule in rules)] == []
+    for path in ("secrets", "swarm", f"containers/{container}/exec", f"containers/{container}/attach/ws", "info/../x"):
+        assert not any(re.search(rule, f"/v1.41/{path}") for rule in rules), path

@@ -1,17 +1,14 @@
 """The gateway with real sockets and real clients, the CLI of 2015 among them."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,57 +89,3 @@ def test_a_handshake_as_python_tutum_0_20_sends_it_is_taken(gateway: tuple[int, 
         while answer.readline() != b"\r\n":
             pass
         assert answer.read(18) == b'\x81\x10{"type": "auth"}'
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[int]:
-    """The port of a gateway whose shop has begun to run."""
-    with running_gateway() as (port, _):
-        with listen(port) as client:
-            while json.loads(client.recv(timeout=10)).get("state") != "Running":
-                pass
-        yield port
-
-
-@pytest.fixture(scope="session")
-def tutum(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tutum's own command line, 0.21.1, in the Python that it was written for."""
-    pythons = sorted(Path.home().glob(".pyenv/versions/2.7*/bin/python2.7"))
-    if not pythons:
-        pytest.skip("no Python 2.7 in ~/.pyenv/versions to run the tutum command with")
-    folder = tmp_path_factory.mktemp("tutum")
-    steps = (
-        [sys.executable, "-m", "venv", folder / "boot"],
-        [folder / "boot/bin/pip", "install", "-q", "virtualenv==20.15.1"],
-        [folder / "boot/bin/python", "-m", "virtualenv", "-q", "-p", pythons[-1], folder / "cli"],
-        [folder / "cli/bin/pip", "install", "-q", "tutum==0.21.1", "python-tutum==0.21.2"],
-    )
-    for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"the tutum command can't be installed: {done.stderr[-300:]}")
-    return folder / "cli/bin/tutum"
-
-
-@pytest.mark.parametrize(
-    ("command", "shown"),
-    [
-        (["stack", "list"], "shop"),
-        (["service", "ps"], "web"),
-        (["container", "ps"], "db-1"),
-        (["node", "list"], "node.tutum.io"),
-        (["nodecluster", "list"], "production"),
-        (["action", "list"], "Stack Start"),
-        (["service", "inspect", "web"], "image_name"),
-    ],
-)
-def test_the_tutum_command_of_2015_shows_the_scenario(tutum: Path, shop: int, command: list[str], shown: str) -> None:
-    environment = {
-        **os.environ,
-        "TUTUM_REST_HOST": f"http://127.0.0.1:{shop}",
-        "TUTUM_USER": USER,
-        "TUTUM_APIKEY": KEY,
-    }
-    done = subprocess.run([tutum, *command], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert shown in done.stdout, done.stdout + done.stderr

@@ -17,7 +17,8 @@ import pytest
 
 pytestmark = pytest.mark.acceptance
 
-UNIT = Path(__file__).parents[2] / "deploy" / "tutumstream.service"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+units = pytest.mark.parametrize("unit", ["tutumstream.service", "tutumgateway.service"])
 
 needs_systemd_analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed on this machine"
@@ -91,10 +92,24 @@ def test_the_watchdog_is_left_alone_by_a_service_that_hangs(
         notified.recv(4096)
 
 
+def test_the_gateway_tells_it_the_same(notified: socket.socket, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TUTUM")}
+    environment |= {"NOTIFY_SOCKET": notified.getsockname(), "TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "k3y"}
+    twistd = Path(sys.executable).with_name("twistd")
+    command = [twistd, "-n", "--pidfile=", "tutumgateway", "--scenario", "--listen", "tcp:0:interface=127.0.0.1"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        hear(notified, lambda message: message == "READY=1")
+        hear(notified, lambda message: message.startswith("STATUS=serving at 127.0.0.1:"))
+        process.terminate()
+        hear(notified, lambda message: message == "STOPPING=1")
+        assert process.wait(10) == 0
+
+
 @needs_systemd_analyze
-def test_the_unit_is_hardened_to_an_exposure_under_two() -> None:
+@units
+def test_the_unit_is_hardened_to_an_exposure_under_two(unit: str) -> None:
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", UNIT],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", DEPLOY / unit],
         capture_output=True,
         text=True,
         check=False,
@@ -105,10 +120,11 @@ def test_the_unit_is_hardened_to_an_exposure_under_two() -> None:
 
 
 @needs_systemd_analyze
-def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
+@units
+def test_systemd_has_nothing_to_say_against_the_unit(unit: str, tmp_path: Path) -> None:
     # It looks for the program, which is not at its place while we are tested.
-    here = re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(), flags=re.MULTILINE)
-    copy = tmp_path / UNIT.name
+    here = re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", (DEPLOY / unit).read_text(), flags=re.MULTILINE)
+    copy = tmp_path / unit
     copy.write_text(here)
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True, check=False)
-    assert [line for line in done.stderr.splitlines() if UNIT.name in line or "ExecStart" in line] == []
+    assert [line for line in done.stderr.splitlines() if unit in line or "ExecStart" in line] == []
