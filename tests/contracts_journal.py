@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.interface import (
@@ -447,6 +448,21 @@ class JournalContract(_Case):
             [OpenIncident("pagerduty", "l", "container", 5.0), OpenIncident("slack", "k", "container", 5.0)],
         )
         self.assertEqual((self.window("pagerduty"), self.window("slack")), ([], []))
+
+    def test_what_closes_an_incident_ends_it_and_is_read_again_as_what_it_is(self) -> None:
+        deliveries = [to("pagerduty", Incident("trigger", "k")), to("pagerduty", Incident("close", "k"))]
+        trigger, close = self.done(self.journal.record(an_event("a"), deliveries))
+        self.done(self.journal.settle([trigger], 5.0))
+        self.assertEqual([each.key for each in self.done(self.journal.open_incidents())], ["k"])
+        self.assertEqual([each.delivery.incident for each in self.window("pagerduty")], [Incident("close", "k")])
+        self.done(self.journal.settle([close], 6.0))
+        self.assertEqual(self.done(self.journal.open_incidents()), [])
+
+    def test_what_docker_knows_of_an_event_is_kept(self) -> None:
+        details = DockerDetails(event="crash", name="web-2", exit_code=137, news=True, expected=False)
+        event = an_event("a", docker=details)
+        self.done(self.journal.record(event, [to("slack")]))
+        self.assertEqual([row.event.docker for row in self.window("slack")], [details])
 
     def test_a_delivery_settled_twice_at_once_acts_on_its_incident_once(self) -> None:
         deliveries = [to("pagerduty", Incident("trigger", "k")), to("pagerduty", Incident("resolve", "k"))]

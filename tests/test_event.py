@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import (
     EXCERPT_LIMIT,
     Authenticated,
@@ -93,6 +94,29 @@ class AnObjectEvent(SynchronousTestCase):
             {name: view[name] for name in ("type", "action", "state", "resource_uri", "parents", "uuid")},
             {**WIRE, "uuid": ""},
         )
+
+
+class WhatDockerKnows(SynchronousTestCase):
+    def read(self, docker: object) -> Event:
+        body = {"type": "container", "action": "update", "state": "Stopped", "resource_uri": "/u/", "docker": docker}
+        found = decode(json.dumps(body).encode(), 1.0)
+        assert isinstance(found, Event)
+        return found
+
+    def test_comes_with_the_event(self) -> None:
+        found = self.read({"event": "crash", "exit_code": 3, "news": True, "weather": "fine"})
+        self.assertEqual(found.docker, DockerDetails(event="crash", exit_code=3, news=True))
+        self.assertEqual(found.view()["docker"]["exit_code"], 3)
+
+    def test_is_nothing_where_the_stream_says_nothing_or_nonsense(self) -> None:
+        for docker in (None, 7, "crash", [], [{"event": "crash"}], True):
+            found = self.read(docker)
+            self.assertIsNone(found.docker)
+            self.assertEqual(found.view()["docker"]["expected"], True)
+
+    def test_never_costs_the_event(self) -> None:
+        found = self.read({"event": ["crash"], "exit_code": 10**30, "name": "n" * 9999, "crashes": -1, "ran": {}})
+        self.assertEqual(found.docker, DockerDetails(name="n" * 255))
 
 
 class AMessageThatIsNoEvent(SynchronousTestCase):

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from tests.gateway.wire import CLOSE, GOOD, PING, PONG, SiteCase, Wire
+from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.events import encode
 from tutumstream.gateway.failures import FAILURES
 from tutumstream.gateway.platform import Change
@@ -147,6 +148,12 @@ class TestFeed(StreamCase):
     def test_an_object_without_parents_has_an_empty_list(self) -> None:
         bare = Change(type="stack", action="update", state="", resource_uri="/api/v1/stack/s/")
         self.assertEqual(json.loads(encode(bare))["parents"], [])
+
+    def test_what_docker_knows_comes_behind_the_five_keys(self) -> None:
+        told = msgspec.structs.replace(CHANGE, docker=DockerDetails(event="crash", name="web", exit_code=3))
+        body = json.loads(encode(told))
+        self.assertEqual(list(body), [*json.loads(encode(CHANGE)), "docker"])
+        self.assertEqual((body["docker"]["event"], body["docker"]["exit_code"]), ("crash", 3))
 
     def test_pings_are_answered_at_once_with_the_same_payload(self) -> None:
         wire = self.join()

@@ -4,6 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.contracts_notifiers import EVENT, NOW, Credentials, NotifierContract, message, outcome
 from tests.destinations import Scripted
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import Event
 from tutumstream.net.http import HttpClient
 from tutumstream.notifiers.webhook import WebhookNotifier, body
@@ -89,6 +90,12 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(found["type"], "tutum.error")
         self.assertEqual(found["timestamp"], "1970-01-01T00:00:00.000Z")
         self.assertEqual([found["data"][name] for name in ("uuid", "datetime", "message")], ["u", "Tue", "why"])
+
+    def test_what_docker_knows_is_there_too(self) -> None:
+        event = Event(id="e", received_at=1.0, type="container", docker=DockerDetails(event="stop", name="web"))
+        data = msgspec.json.decode(body(event))["data"]
+        self.assertEqual((data["docker"]["event"], data["docker"]["expected"]), ("stop", True))
+        self.assertNotIn("docker", msgspec.json.decode(body(Event(id="e", received_at=1.0, type="container")))["data"])
 
     def test_a_secret_that_breaks_its_own_promise_is_refused_without_showing_it(self) -> None:
         for secret in ("whsec_not base64!", "whsec_"):

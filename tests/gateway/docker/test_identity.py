@@ -3,7 +3,14 @@ import re
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import compose, container
-from tutumstream.gateway.docker.identity import derived, is_being_replaced, is_intermediate, place_of, resource_uri
+from tutumstream.gateway.docker.identity import (
+    derived,
+    is_being_replaced,
+    is_intermediate,
+    nickname,
+    place_of,
+    resource_uri,
+)
 
 VERSION_4 = re.compile(r"[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-[89ab][a-f0-9]{3}-[a-f0-9]{12}")
 
@@ -75,6 +82,24 @@ class PlaceTests(SynchronousTestCase):
         for labels in ({}, compose("web")):
             here, there = (place_of(container(labels=labels), endpoint) for endpoint in ("a", "b"))
             self.assertNotEqual(here.service, there.service)
+
+    def test_people_call_a_container_by_its_service_and_number(self) -> None:
+        task = {"com.docker.swarm.service.id": "a" * 25, "com.docker.swarm.service.name": "shop_web"}
+        staged = {**task, "com.docker.stack.namespace": "shop"}
+        for name, labels, called in (
+            ("shop_web_2", compose("web"), "web-2"),
+            ("shop-web-2", compose("web"), "web-2"),
+            ("0123456789ab_shop-web-2", compose("web"), "web-2"),
+            ("front", compose("web"), "front"),
+            ("shop-web-two", compose("web"), "shop-web-two"),
+            ("db", {}, "db"),
+            ("a\nb", {}, "0" * 12),
+            ("shop_web.2." + "t" * 25, task, "shop_web-2"),
+            ("shop_web.2." + "t" * 25, staged, "web-2"),
+            ("shop_web." + "n" * 25 + "." + "t" * 25, staged, "web"),
+        ):
+            one = container(name=name, labels=labels)
+            self.assertEqual(nickname(one, place_of(one, "e")), called)
 
     def test_only_compose_replaces(self) -> None:
         self.assertTrue(is_being_replaced(container(name="0123456789ab_shop_web_1", labels=compose("web"))))

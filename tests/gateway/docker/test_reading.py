@@ -74,6 +74,15 @@ class ReadContainerTests(SynchronousTestCase):
         ):
             self.assertEqual(read_container(inspected(State=state)).exit_code, code, state)
 
+    def test_restarts_memory_and_health(self) -> None:
+        for word, health in (("healthy", "healthy"), ("starting", "starting"), ("none", ""), ("<b>", ""), (7, "")):
+            one = read_container(inspected(RestartCount=4, State={"OOMKilled": True, "Health": {"Status": word}}))
+            self.assertEqual((one.restart_count, one.oom_killed, one.health), (4, True, health))
+        for strange in (-1, "x", None, [], 10**30):
+            self.assertLessEqual(read_container(inspected(RestartCount=strange)).restart_count, 1_000_000)
+        podman = read_container(inspected(State={"Healthcheck": {"Status": "unhealthy"}, "OOMKilled": "yes"}))
+        self.assertEqual((podman.health, podman.oom_killed, podman.restart_count), ("unhealthy", False, 0))
+
     def test_ports_on_both_families_count_once(self) -> None:
         rows = [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]
         published = {"80/tcp": rows, "53/udp": None, "x/tcp": rows, "81": [{"HostPort": ""}]}

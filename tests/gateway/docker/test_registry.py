@@ -521,6 +521,140 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.told.registry.containers, {})
 
 
+class MishapTests(SynchronousTestCase):
+    """How the registry tells crashes from stops."""
+
+    def setUp(self) -> None:
+        self.told = Told()
+
+    def there(self, **fields: Any) -> str:
+        one = container(**fields)
+        self.told.truth.containers[one.id] = one
+        self.told.look(one.id, START + 5)
+        return one.id
+
+    def ends(self, exit_code: int = 1, **fields: Any) -> list[str]:
+        """It dies at nine, and is looked at."""
+        self.told.changes.clear()
+        died = {"status": "exited", "finished": (START + 9) * SECOND, "exit_code": exit_code, **fields}
+        one = container(**died)
+        self.told.truth.containers[one.id] = one
+        self.told.hear(event("die", at=START + 9, exitCode=str(exit_code)))
+        return self.told.happened()
+
+    def test_a_signal_to_stop_before_the_end_makes_it_a_stop(self) -> None:
+        self.there()
+        self.told.hear(event("kill", at=START + 8, signal="15"))
+        self.assertEqual(self.ends(143), ["stop"])
+
+    def test_one_that_came_long_before_does_not(self) -> None:
+        self.there(started=1 * SECOND)
+        self.told.hear(event("kill", at=START - 100, signal="15"))
+        self.assertEqual(self.ends(1, started=1 * SECOND), ["crash"])
+
+    def test_one_that_came_before_anybody_saw_it_run_does_too(self) -> None:
+        self.there(status="created")
+        self.told.hear(event("kill", at=START + 8, signal="9"))
+        self.assertEqual(self.ends(137), ["start", "stop"])
+
+    def test_any_signal_that_it_died_of_came_from_outside(self) -> None:
+        self.there()
+        self.told.hear(event("kill", at=START + 8, signal="1"))
+        self.assertEqual(self.ends(129), ["stop"])
+
+    def test_a_signal_that_it_survived_explains_no_other_code(self) -> None:
+        self.there()
+        self.told.hear(event("kill", at=START + 8, signal="1"))
+        self.assertEqual(self.ends(1), ["crash"])
+
+    def test_a_signal_that_a_label_hides_counts_as_one_to_stop(self) -> None:
+        self.there(labels={"signal": "0"})
+        self.told.hear(event("kill", at=START + 8, signal="0"))
+        self.assertEqual(self.ends(137, labels={"signal": "0"}), ["stop"])
+
+    def test_an_engine_that_says_stop_before_the_death_is_believed(self) -> None:
+        self.there()
+        self.told.hear(event("stop", at=START + 8.9))
+        self.assertEqual(self.ends(137), ["stop"])
+
+    def test_an_end_that_nobody_saw_is_judged_by_what_stops_leave(self) -> None:
+        for number, (code, happened) in enumerate(((137, "stop"), (143, "stop"), (0, "finish"), (1, "crash")), 1):
+            self.there(number=number)
+            self.told.changes.clear()
+            self.there(number=number, status="exited", finished=(START + 4) * SECOND, exit_code=code)
+            self.assertEqual(self.told.happened(), [happened])
+
+    def test_restarts_that_nobody_saw_are_counted(self) -> None:
+        self.there()
+        self.told.changes.clear()
+        self.there(started=(START + 4) * SECOND, restart_count=4)
+        crash = next(change.docker for change in self.told.changes if change.docker and change.docker.event == "crash")
+        self.assertEqual((crash.crashes, crash.looping, crash.exit_code), (4, True, None))
+
+    def test_a_restart_by_hand_that_nobody_saw_is_none(self) -> None:
+        self.there()
+        self.told.changes.clear()
+        self.there(started=(START + 4) * SECOND)
+        self.assertEqual(self.told.happened(), ["stop", "start"])
+
+    def test_one_gone_at_once_is_judged_by_what_was_heard(self) -> None:
+        own = self.there()
+        self.told.changes.clear()
+        del self.told.truth.containers[own]
+        self.told.hear(event("oom", at=START + 8.9))
+        self.told.hear(event("die", at=START + 9, exitCode="137"))
+        self.assertEqual(self.told.news(), ["web on test crashed: exit 137, out of memory"])
+
+    def test_it_is_well_again_after_a_time_that_nobody_has_to_ask_for(self) -> None:
+        own = self.there()
+        self.ends(1)
+        self.told.changes.clear()
+        self.there(started=(START + 10) * SECOND)
+        due = [at for at in range(START + 6, START + 60) if own in self.told.registry.overdue(at)]
+        self.assertEqual(due, [START + 35])
+        self.told.look(own, START + 36)
+        self.assertEqual(self.told.happened(), ["start", "recovery"])
+
+    def test_what_is_there_at_the_start_is_no_news(self) -> None:
+        own = self.there(status="exited", exit_code=3, finished=(START + 2) * SECOND)
+        self.told.registry.take_stock()
+        self.told.changes.clear()
+        self.there(started=(START + 10) * SECOND)
+        self.told.look(own, START + 100)
+        self.assertEqual(self.told.news(), [])
+
+    def test_the_next_task_in_a_slot_goes_on_with_the_troubles_of_the_last(self) -> None:
+        labels = {"com.docker.swarm.service.id": "a" * 25, "com.docker.swarm.service.name": "web"}
+        for number in range(1, 5):
+            name, at = f"web.1.{'t' * 24}{number}", START + number * 10
+            fields = {"number": number, "name": name, "labels": labels, "started": at * SECOND}
+            self.there(**fields)
+            self.told.hear(event("die", number, at + 1, exitCode="1"), look=False)
+            self.there(**fields, status="exited", exit_code=1, finished=(at + 1) * SECOND)
+        self.assertEqual(
+            [line.partition(".")[0] for line in self.told.news()],
+            ["web-1 on test crashed: exit 1", "web-1 on test crashed: exit 1, 3rd time in 10 minutes"],
+        )
+        slots = {change.docker.slot for change in self.told.changes if change.docker and change.docker.slot}
+        self.assertEqual(len(slots), 1)
+        # What the swarm clears away ends nothing, the newest does.
+        self.told.changes.clear()
+        for number in range(1, 5):
+            self.told.truth.containers.pop(container_id(number))
+            self.told.look(container_id(number), START + 100)
+        gone = [
+            change.docker.looping for change in self.told.changes if change.docker and change.docker.event == "remove"
+        ]
+        self.assertEqual(gone, [False, False, False, True])
+
+    def test_a_task_elsewhere_crashed_where_its_swarm_says_that_it_failed(self) -> None:
+        for number, (fate, happened) in enumerate((("failed", "crash"), ("shutdown", "stop"), ("complete", "stop")), 1):
+            self.there(number=number)
+            self.told.changes.clear()
+            self.there(number=number, status="exited", finished=(START + 4) * SECOND, exit_code=137, fate=fate)
+            self.assertEqual(self.told.happened(), [happened])
+
+
 SERVICES = {1: compose("web"), 2: compose("web"), 3: {}}
 STEPS = st.lists(st.tuples(st.integers(0, 59), st.sampled_from(sorted(SERVICES))), min_size=4, max_size=40)
 
