@@ -427,6 +427,16 @@ class AJournalThatCanNotBeWritten(LaneCase):
         self.assertEqual(settled, [1, 3])
         self.assertEqual(self.left(), [])
 
+    def test_does_not_keep_the_service_from_stopping_even_if_it_never_is_again(self) -> None:
+        self.record("a", "b")
+        self.start()
+        stopped = self.lanes.stop()
+        self.assertNoResult(stopped)
+        self.clock.advance(GRACE)
+        self.successResultOf(stopped)
+        for each in self.writing:
+            each.callback(None)
+
     def test_does_not_keep_the_service_from_stopping(self) -> None:
         self.record(*[f"n{number}" for number in range(MOST + 100)])
         self.start()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from tutumstream.journal.interface import Pending
 from tutumstream.outstanding import Outstanding
@@ -32,6 +32,7 @@ class Unwritten:
         self._writes = Outstanding()
         self._arrived: list[Pending] = []
         self._settling = False
+        self._waiting: list[Deferred[None]] = []
         self.rows = 0
 
     @property
@@ -53,12 +54,17 @@ class Unwritten:
         writing.addCallback(self._written, rows)
 
     def settled(self) -> Deferred[None]:
-        """Fires when all of it has ended."""
-        return Deferred.fromCoroutine(self._settled())
+        """Fires when all of it is written, well or not; cancel it to wait no longer."""
+        if not self.rows:
+            return succeed(None)
 
-    async def _settled(self) -> None:
-        while len(self._writes):
-            await self._writes.settled()
+        def wait_no_longer(waiting: Deferred[None]) -> None:
+            self._waiting.remove(waiting)
+            waiting.callback(None)
+
+        written: Deferred[None] = Deferred(wait_no_longer)
+        self._waiting.append(written)
+        return written
 
     def _settle_arrived(self) -> None:
         rows, self._arrived = self._arrived, []
@@ -78,3 +84,7 @@ class Unwritten:
         self.rows -= rows
         if (was_full and not self.full) or not self.rows:
             self._room()
+        if not self.rows:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
