@@ -256,6 +256,25 @@ class AGoodConnection(ListeningCase):
         self.assertEqual(request.headers["authorization"], "Basic a2V5")
         self.assertEqual(request.path, "/v1/events")
 
+    def test_takes_messages_of_every_form_in_order_however_they_are_cut(self) -> None:
+        for cut in (1, 7, 4096):
+            rig = Rig()
+            rig.service.startService()
+            rig.accept()
+            sizes = (10, 200, 70_000, 10, 126)
+            for n, size in enumerate(sizes):
+                payload = json.dumps({**CONTAINER, "state": f"{n}", "extra": "x" * size}).encode()
+                rig.server.sendPing(b"are you there")
+                rig.server.sendMessage(payload, fragmentSize=5000 if n == 3 else None)
+                rig.server.sendMessage(payload, fragmentSize=5)
+            data = b"".join(rig.server.transport.stream)
+            rig.server.transport.stream.clear()
+            for start in range(0, len(data), cut):
+                rig.client.dataReceived(data[start : start + cut])
+            states = [event.state for event in rig.events if event.type == "container"]
+            self.assertEqual(states, [str(n) for n in range(len(sizes)) for _ in range(2)])
+            self.assertEqual(rig.malformed, [])
+
     def test_offers_compression(self) -> None:
         rig = self.start()
         rig.accept()
