@@ -124,7 +124,8 @@ def test_every_trouble_of_slack_is_treated_for_what_it_is_and_delays_nobody_else
     assert "it answered 400" in service.wait_for_line("slack: gave up delivery")
     gap("held", 10)
     held = service.wait_for_line("slack is held: it answered 404: there is nothing at this address")
-    about = [one for one in told.accepted(PAGERDUTY_V1) if one["incident_key"] == "tutumstream-destination/slack"]
+    key = "tutumstream-destination/slack"
+    about = until(lambda: [one for one in told.accepted(PAGERDUTY_V1) if one["incident_key"] == key], "page", MARGIN)
     assert [one["event_type"] for one in about] == ["trigger"]
     assert about[0]["description"] in held
     status, ready = service.probe()
