@@ -157,6 +157,19 @@ def test_the_demo_tells_is_healthy_and_stops_politely_on_a_read_only_file_system
     containers.says(demo, "Tutum Stream connection closed.")
 
 
+def test_the_same_image_is_a_gateway_with_another_entry_point(engine: DockerEngine, image: str) -> None:
+    name = f"tutumstream-tests-gateway-{uuid.uuid4().hex[:8]}"
+    account = ("--env", "TUTUM_USERNAME=alice", "--env", "TUTUM_TOKEN=k3y", "--entrypoint", "twistd")
+    arguments = ("-n", "--pidfile=", "tutumgateway", "--scenario")
+    engine.docker("run", "--detach", "--name", name, *LOCKED, *account, image, *arguments)
+    try:
+        until(lambda: "Serving at 127.0.0.1:8780" in engine.docker("logs", name), "the gateway", 20)
+        engine.docker("stop", "--time", "10", name)
+        assert engine.docker("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
+    finally:
+        engine.remove(name)
+
+
 def test_what_was_not_delivered_is_in_the_volume_for_the_next_container(containers: Containers) -> None:
     # Nobody listens on these ports, in a network of its own.
     nowhere = {

@@ -1,4 +1,5 @@
 import json
+import re
 from base64 import b64encode
 from typing import Any
 
@@ -12,6 +13,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from tests.gateway.wire import ACCESS
+from tutumstream.gateway.concealment import NOTHING, Concealment
 from tutumstream.gateway.failures import FAILURES, WINDOW
 from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import OrderError, Taken
@@ -27,6 +29,7 @@ GOOD = {b"authorization": b"ApiKey alice:k3y"}
 
 class RestCase(SynchronousTestCase):
     allow: frozenset[Permission] = frozenset()
+    conceal = NOTHING
 
     def setUp(self) -> None:
         self.platform = ScriptedPlatform()
@@ -35,7 +38,9 @@ class RestCase(SynchronousTestCase):
         self.platform.put("service", SERVICE)
         self.platform.put("region", REGION)
         self.clock = Clock()
-        self.agent = RequestTraversalAgent(RestResource(self.platform, Gate(ACCESS, self.clock), self.allow))
+        self.agent = RequestTraversalAgent(
+            RestResource(self.platform, Gate(ACCESS, self.clock), self.allow, self.conceal)
+        )
 
     def ask(self, path: str, headers: dict[bytes, bytes] = GOOD, method: bytes = b"GET") -> tuple[IResponse, bytes]:
         asked = self.agent.request(
@@ -110,6 +115,19 @@ class TestLookUps(RestCase):
     def test_head_has_no_body(self) -> None:
         response, body = self.ask("/api/v1/stack/", method=b"HEAD")
         self.assertEqual((response.code, body), (200, b""))
+
+
+class TestConcealment(RestCase):
+    conceal = Concealment(re.compile("token"), commands=True)
+    allow = frozenset({"control"})
+
+    def test_what_is_hidden_is_hidden_everywhere(self) -> None:
+        shown = {**STACK, "labels": {"a": "b", "token": "s3cret"}, "run_command": "s3cret"}
+        self.platform.put("stack", shown)
+        for method, path in ((b"GET", "stack/"), (b"GET", "stack/5a/"), (b"POST", "stack/5a/stop/")):
+            _, body = self.ask(f"/api/v1/{path}", method=method)
+            self.assertNotIn(b"s3cret", body, path)
+            self.assertIn(b'"labels":{"a":"b"}', body, path)
 
 
 class TestOrders(RestCase):

@@ -116,6 +116,12 @@ class TestSettings(SynchronousTestCase):
         found = settings({**WHO, "TUTUMGATEWAY_ORIGINS": "https://a.example, b.example:8443 *"})
         self.assertEqual(found.origins, ("a.example", "b.example:8443", "*"))
 
+    def test_labels_and_command_lines_can_be_hidden(self) -> None:
+        found = settings(hide_labels="(?i)token", hide_commands=1).conceal
+        assert found.labels is not None
+        self.assertEqual((found.labels.pattern, found.commands), ("(?i)token", True))
+        self.assertIn("--hide-labels: '(' is no regular expression", self.mistakes(hide_labels="(")[0])
+
     def test_secrets_are_not_shown(self) -> None:
         self.assertNotIn("s3cret", repr(settings({"TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "s3cret"})))
         self.assertNotIn("s3cret", str(self.mistakes({"TUTUM_TOKEN": "s3cret"}, users="/bad")))

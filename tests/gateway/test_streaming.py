@@ -34,6 +34,21 @@ class StreamCase(SiteCase):
         self.serve(ScriptedPlatform())
 
 
+class TestCrowds(SiteCase):
+    def test_too_many_are_cut_off_and_those_who_are_refused_keep_nobody_out(self) -> None:
+        self.serve(ScriptedPlatform(), sessions_limit=2)
+        refused = [Wire(self.site) for _ in range(3)]
+        for wire in refused:
+            wire.upgrade("/v1/events", "Authorization: ApiKey alice:wrong")
+        self.assertEqual([wire.transport.connected for wire in refused], [True, True, False])
+        granted = [Wire(self.site) for _ in range(3)]
+        for wire in granted:
+            wire.upgrade("/v1/events", GOOD)
+        self.assertEqual([wire.transport.connected for wire in granted], [True, True, False])
+        granted[0].transport.loseConnection()
+        self.join()
+
+
 class TestAdmission(StreamCase):
     def test_auth_comes_first_in_just_these_bytes(self) -> None:
         wire = Wire(self.site)

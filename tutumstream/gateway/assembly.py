@@ -42,6 +42,7 @@ def assemble(
         Gate(access, reactor, settings.query_auth, settings.origins),
         lambda problem: fatal(Failure(problem)),
         settings.allow,
+        settings.conceal,
     )
     return Standalone(
         gateway=gateway,

@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tutumstream.gateway.answering import answered, asked, failed, when
+from tutumstream.gateway.concealment import NOTHING, Concealment
 from tutumstream.gateway.dialect import Dialect, Wanted, segments, wanted
 from tutumstream.gateway.gate import Gate, Granted, Refused
 from tutumstream.gateway.listing import COLLECTIONS, NAMED, BadNumberError, Page, page
@@ -31,16 +32,24 @@ class RestResource(Resource):
         platform: has the objects.
         gate: says who may see them.
         allow: whether they may be changed, too.
+        conceal: what of them is left out.
     """
 
     isLeaf = True
     _log = Logger()
 
-    def __init__(self, platform: IPlatform, gate: Gate, allow: frozenset[Permission] = frozenset()) -> None:
+    def __init__(
+        self,
+        platform: IPlatform,
+        gate: Gate,
+        allow: frozenset[Permission] = frozenset(),
+        conceal: Concealment = NOTHING,
+    ) -> None:
         super().__init__()
         self._platform = platform
         self._gate = gate
         self._allow = allow
+        self._conceal = conceal
 
     def render(self, request: Request) -> bytes | int:
         """Refuse what must be refused, answer the rest."""
@@ -89,7 +98,9 @@ class RestResource(Resource):
             shown = page(found.kind, self._platform.list(found.kind), _in_tutums_words(query), self._find, place)
         except BadNumberError as mistake:
             return failed(request, 400, str(mistake))
-        return answered(request, Page(meta=shown.meta, objects=[dialect.resource(one) for one in shown.objects]))
+        return answered(
+            request, Page(meta=shown.meta, objects=[dialect.resource(self._conceal(one)) for one in shown.objects])
+        )
 
     def _detail(self, request: Request, found: Wanted) -> bytes:
         if not self._platform.synced:
@@ -97,7 +108,7 @@ class RestResource(Resource):
         resource = self._platform.get(found.kind, found.key)
         if resource is None:
             return failed(request, 404, f"there is no {found.kind} {found.key!r}")
-        return answered(request, found.dialect.resource(resource))
+        return answered(request, found.dialect.resource(self._conceal(resource)))
 
     def _ordered(self, request: Request, found: Wanted | None, user: str) -> bytes | int:
         if found is None:
@@ -117,7 +128,14 @@ class RestResource(Resource):
             verb=wants.verb,
         )
         taking = Deferred.fromCoroutine(_caught(self._platform.perform(wants)))
-        return when(taking, request, lambda taken: _told(request, found.dialect, taken))
+        return when(taking, request, lambda taken: self._told(request, found.dialect, taken))
+
+    def _told(self, request: Request, dialect: Dialect, taken: Taken | OrderError) -> bytes:
+        if isinstance(taken, OrderError):
+            return failed(request, taken.status, str(taken))
+        request.setResponseCode(202)
+        request.setHeader(dialect.action_header, dialect.uri(taken.action).encode())
+        return answered(request, dialect.resource(self._conceal(taken.resource)))
 
     def _order(self, request: Request, found: Wanted) -> Order:
         wants = order(
@@ -149,14 +167,6 @@ async def _caught(taking: Deferred[Taken]) -> Taken | OrderError:
         return await taking
     except OrderError as problem:
         return problem
-
-
-def _told(request: Request, dialect: Dialect, taken: Taken | OrderError) -> bytes:
-    if isinstance(taken, OrderError):
-        return failed(request, taken.status, str(taken))
-    request.setResponseCode(202)
-    request.setHeader(dialect.action_header, dialect.uri(taken.action).encode())
-    return answered(request, dialect.resource(taken.resource))
 
 
 def _in_tutums_words(query: dict[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tutumstream.errors import TutumstreamError
+from tutumstream.gateway.concealment import NOTHING, Concealment
 from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
 from tutumstream.gateway.settings import Permission
@@ -33,6 +34,7 @@ class GatewayService(Service):
         gate: who may connect.
         on_failure: called once if the platform can't start, after that was logged; the gateway goes on answering 503.
         allow: what is served beyond looking.
+        conceal: what of the objects is left out.
 
     Attributes:
         started: fires with the port as soon as clients may connect; fails where that can't be.
@@ -48,6 +50,7 @@ class GatewayService(Service):
         gate: Gate,
         on_failure: Callable[[Exception], object] | None = None,
         allow: frozenset[Permission] = frozenset(),
+        conceal: Concealment = NOTHING,
     ) -> None:
         self.started: Deferred[IListeningPort] = Deferred()
         self._endpoint = endpoint
@@ -57,7 +60,7 @@ class GatewayService(Service):
         self._stream.close(UNSYNCED)
         self._ready: list[Deferred[None]] = []
         platform.watch(self._noticed)
-        self._site = GatewaySite(reactor, platform, gate, self._stream, allow)
+        self._site = GatewaySite(reactor, platform, gate, self._stream, allow, conceal)
         self._port: IListeningPort | None = None
         self._start: Deferred[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from tutumstream import listening
 from tutumstream.errors import DockerError, SettingsError
 from tutumstream.gateway.access import Credentials
+from tutumstream.gateway.concealment import Concealment
 from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
 from tutumstream.gateway.exposure import Exposure, exposure
 from tutumstream.gateway.gate import ANY_ORIGIN, host_of
@@ -55,6 +56,7 @@ class Variables(BaseModel):
     STATE_DIRECTORY: str = ""
     TUTUMGATEWAY_QUERY_AUTH: Switch = True
     TUTUMGATEWAY_WITHOUT_TLS: Switch = False
+    TUTUMGATEWAY_HIDE_COMMANDS: Switch = False
     TUTUMGATEWAY_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     TUTUMGATEWAY_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
     DOCKER_HOST: str = DEFAULT_HOST
@@ -77,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         users: accounts of the environment; `hashed` those of `users_file`.
         allow: what is served beyond looking.
         origins: hosts whose pages may use a browser's credentials.
+        conceal: what of the objects is left out.
         state_dir: what is known stays here over a restart.
     """
 
@@ -89,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow: frozenset[Permission]
     query_auth: bool
     origins: tuple[str, ...]
+    conceal: Concealment
     state_dir: Path
     log_format: LogFormat | None
     log_level: LogLevel
@@ -138,6 +142,7 @@ def read(
     )
     allow = _allow(known.get("TUTUMGATEWAY_ALLOW", ""), mistakes)
     origins = _origins(known.get("TUTUMGATEWAY_ORIGINS", ""), mistakes)
+    hidden = _pattern(known.get("TUTUMGATEWAY_HIDE_LABELS", ""), mistakes)
     if mistakes:
         raise SettingsError(_as_typed(mistakes, typed))
     return Settings(
@@ -150,6 +155,7 @@ def read(
         allow=allow,
         query_auth=variables.TUTUMGATEWAY_QUERY_AUTH,
         origins=origins,
+        conceal=Concealment(hidden, variables.TUTUMGATEWAY_HIDE_COMMANDS),
         state_dir=_state_dir(variables),
         log_format=variables.TUTUMGATEWAY_LOG_FORMAT,
         log_level=variables.TUTUMGATEWAY_LOG_LEVEL,
@@ -164,6 +170,8 @@ _OPTIONS: Final = {
     "TUTUMGATEWAY_QUERY_AUTH": "query-auth",
     "TUTUMGATEWAY_WITHOUT_TLS": "without-tls",
     "TUTUMGATEWAY_ORIGINS": "origin",
+    "TUTUMGATEWAY_HIDE_LABELS": "hide-labels",
+    "TUTUMGATEWAY_HIDE_COMMANDS": "hide-commands",
     "TUTUMGATEWAY_LOG_FORMAT": "log-format",
     "TUTUMGATEWAY_LOG_LEVEL": "log-level",
 }
@@ -289,6 +297,14 @@ def _origins(text: str, mistakes: list[str]) -> tuple[str, ...]:
         else:
             found.append(host)
     return tuple(found)
+
+
+def _pattern(text: str, mistakes: list[str]) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text) if text else None
+    except re.error as problem:
+        mistakes.append(f"TUTUMGATEWAY_HIDE_LABELS: {text!r} is no regular expression: {problem}")
+        return None
 
 
 def _state_dir(variables: Variables) -> Path:

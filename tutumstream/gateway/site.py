@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from tutumstream.gateway.answering import answered
+from tutumstream.gateway.concealment import NOTHING, Concealment
 from tutumstream.gateway.dialect import STREAMS, is_tutum_stream, segments
 from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
@@ -99,6 +100,7 @@ class GatewaySite(Site):
         gate: who may connect.
         stream: the Stream's clients.
         allow: what is served beyond looking.
+        conceal: what of the objects is left out.
     """
 
     _logger = Logger()
@@ -112,10 +114,10 @@ class GatewaySite(Site):
         gate: Gate,
         stream: StreamFactory,
         allow: frozenset[Permission] = frozenset(),
+        conceal: Concealment = NOTHING,
     ) -> None:
-        root = RootResource(
-            UpgradeResource(stream, gate, platform, allow), RestResource(platform, gate, allow), Probes(platform)
-        )
+        rest = RestResource(platform, gate, allow, conceal)
+        root = RootResource(UpgradeResource(stream, gate, platform, allow), rest, Probes(platform))
         super().__init__(root, SmallRequest, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
         self.stream = stream
 

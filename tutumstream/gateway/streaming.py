@@ -35,8 +35,9 @@ MESSAGE_LIMIT: Final = 64 * 1024
 """Bytes of one message from a client; they have nothing to say."""
 
 BACKLOG_LIMIT: Final = 4 * 1024 * 1024
-SESSIONS_LIMIT: Final = 2000
-"""Stream connections at one time, of all kinds: far beyond any team, and short of what ends a process."""
+SESSIONS_LIMIT: Final = 1000
+"""Stream clients at one time, and as many who are being refused: far beyond any team, and short of what ends a
+process."""
 
 GOING_AWAY: Final = 1001
 NORMAL: Final = 1000
@@ -144,7 +145,11 @@ class StreamFactory(WebSocketServerFactory):
     protocol: Callable[[], StreamProtocol] = StreamProtocol  # type: ignore[assignment]  # see `admit`
 
     def __init__(
-        self, clock: IReactorTime, backlog_limit: int = BACKLOG_LIMIT, now: Callable[[], float] = time.time
+        self,
+        clock: IReactorTime,
+        backlog_limit: int = BACKLOG_LIMIT,
+        now: Callable[[], float] = time.time,
+        sessions_limit: int = SESSIONS_LIMIT,
     ) -> None:
         loop: Any = txaio
         loop.config.loop = clock
@@ -152,6 +157,7 @@ class StreamFactory(WebSocketServerFactory):
         self.backlog_limit = backlog_limit
         self._clock = clock
         self._now = now
+        self._sessions_limit = sessions_limit
         self._sessions: dict[StreamProtocol, None] = {}
         self._listeners: dict[StreamProtocol, Listening] = {}
         self._returning: Returning[Told] = Returning()
@@ -185,10 +191,11 @@ class StreamFactory(WebSocketServerFactory):
     def opened(self, client: StreamProtocol) -> None:
         """The handshake is done."""
         self._sessions[client] = None
-        if len(self._sessions) > SESSIONS_LIMIT:
-            self._logger.warn(
-                "More than {limit} stream clients; {peer} was cut off", limit=SESSIONS_LIMIT, peer=client.peer
-            )
+        refused = isinstance(client.visit, Refusing)
+        # Who is refused can't keep those out who are not.
+        crowd = sum(isinstance(one.visit, Refusing) is refused for one in self._sessions)
+        if crowd > self._sessions_limit:
+            self._logger.debug("Too many stream clients; {peer} was cut off", peer=client.peer)
             client.dropConnection(abort=True)
         elif self._ending:
             client.visit.opened(client)

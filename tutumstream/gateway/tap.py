@@ -28,6 +28,7 @@ class Options(usage.Options):
 
     optFlags = [  # noqa: RUF012  (twisted.python.usage wants lists)
         ["scenario", None, "A scripted day of a small shop instead of Docker."],
+        ["hide-commands", None, "Leave command lines out of what is shown. [TUTUMGATEWAY_HIDE_COMMANDS=on]"],
         ["without-tls", None, "Serve other machines unencrypted. [TUTUMGATEWAY_WITHOUT_TLS=on]"],
     ]
 
@@ -35,6 +36,7 @@ class Options(usage.Options):
         ["listen", None, None, "Endpoint of both APIs. [TUTUMGATEWAY_LISTEN]"],
         ["users", None, None, "File of accounts and hashed API keys. [TUTUMGATEWAY_USERS]"],
         ["query-auth", None, None, "on or off: credentials in URLs, as old clients send. [TUTUMGATEWAY_QUERY_AUTH]"],
+        ["hide-labels", None, None, "Regular expression: labels to leave out. [TUTUMGATEWAY_HIDE_LABELS]"],
         ["state-dir", None, None, "Where last states are kept. [TUTUMGATEWAY_STATE_DIR, STATE_DIRECTORY]"],
         ["log-format", None, None, "console or json. [TUTUMGATEWAY_LOG_FORMAT]"],
         ["log-level", None, None, "debug, info, warn or error. [TUTUMGATEWAY_LOG_LEVEL]"],
