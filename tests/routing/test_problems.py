@@ -111,8 +111,10 @@ class TheRoutesAboutProblems(SynchronousTestCase):
 
     def test_tell_of_failed_actions_and_deployments_and_of_the_end_of_these(self) -> None:
         self.assertEqual(told(event("action", "Failed")), [("slack", "")])
+        self.assertEqual(text(event("action", "Failed")), ["(unknown) failed: /api/v1/action/x/"])
         for kind, state in (("service", "Not running"), ("stack", "Not Running"), ("service", "Start failed")):
-            self.assertEqual(told(event(kind, state)), [("slack", "trigger")])
+            (failed,) = Router(problems(), PEOPLE).deliveries(event(kind, state))
+            self.assertEqual((failed.incident and failed.incident.action, failed.grace), ("trigger", SERVICE_PATIENCE))
             self.assertEqual(told(event(kind, "Running")), [("slack", "close")])
 
     def test_tell_of_containers_without_details_what_their_state_says(self) -> None:

@@ -19,7 +19,8 @@ NODE_PATIENCE: Final = 60.0
 """Seconds after which a lost node pages: a daemon that is started anew is back by then."""
 
 SERVICE_PATIENCE: Final = 10.0
-"""Seconds for which a swarm may be busy with replacing what failed before anybody hears of the service."""
+"""Seconds for which a service may be out of order before anybody hears of it: a swarm that replaces what failed, again
+and again, goes through these states each time, and the crashes are told anyhow."""
 
 _FAILED: Final = '["Not running", "Not Running", "Start failed", "Stopped with errors"]'
 _GONE: Final = '(event.type == "container" && event.action == "delete")'
@@ -67,7 +68,8 @@ _CRASH_LOOPS: Final = (
     ),
     Route(
         name="crash loop over",
-        when='event.docker.looping && event.docker.event in ["recovery", "finish", "stop", "remove"]',
+        when='event.docker.event == "recovery"'
+        ' || (event.docker.looping && event.docker.event in ["finish", "stop", "remove"])',
         notify=("pagerduty",),
         text="{{ event.docker.text }}",
         incident=IncidentRule("close", _LOOP),
@@ -108,7 +110,8 @@ def _failures(chat: str) -> tuple[Route, ...]:
             name="failed action",
             when='event.type == "action" && event.state == "Failed"',
             notify=(chat,),
-            text="{{ resource.action }} failed: {{ event.resource_uri }}",
+            text="{{ resource.action }} failed: {% if event.parent.service %}{{ service.name }}"
+            "{% elif event.parent.stack %}{{ stack.name }}{% else %}{{ event.resource_uri }}{% endif %}",
         ),
         Route(
             name="failed container",
@@ -118,14 +121,8 @@ def _failures(chat: str) -> tuple[Route, ...]:
         ),
         Route(
             name="failed deployment",
-            when=f'event.type in ["service", "stack"] && event.state in {_FAILED} && !event.docker.news',
-            notify=(chat,),
-            text=_NAMED + _WHY,
-            incident=IncidentRule("trigger", _DEPLOYMENT),
-        ),
-        Route(
-            name="service in trouble",
-            when='event.type == "service" && event.state == "Partly running" && !event.docker.expected',
+            when=f'(event.type in ["service", "stack"] && event.state in {_FAILED} && !event.docker.news)'
+            ' || (event.type == "service" && event.state == "Partly running" && !event.docker.expected)',
             notify=(chat,),
             text=_NAMED + _WHY,
             incident=IncidentRule("trigger", _DEPLOYMENT),

@@ -64,6 +64,11 @@ class Life:
         return self.told[-1]
 
 
+def before_us(health: str = "", restarts: int = 0, restarting: bool = False, since: int = 0) -> Record:
+    """The record of what was there at 1000."""
+    return baseline(health, restarts=restarts, restarting=restarting, since=since, now=1000.0, patience=PATIENCE)
+
+
 class IsCrashTests(SynchronousTestCase):
     def crash(self, exit_code: int | None, **ending: Any) -> bool:
         return is_crash(Ending(at=1, exit_code=exit_code, **ending))
@@ -179,6 +184,20 @@ class CrashLoopTests(SynchronousTestCase):
         verdict = looked(life.record, life.record.since + 1, "", life.at + 100, PATIENCE)
         self.assertIsNone(verdict.details)
 
+    def test_the_end_of_crashes_before_us_is_told_to_those_who_may_wait_for_it(self) -> None:
+        life = Life(before_us(restarts=4, since=990 * SECOND))
+        self.assertEqual(life.runs(60), ["recovery"])
+        # But nobody heard of them from us.
+        self.assertEqual(life.news(), [])
+        self.assertEqual(before_us(restarts=4, since=1 * SECOND).unwell, 0)
+
+    def test_a_crash_after_those_before_us_is_news(self) -> None:
+        life = Life(before_us(restarts=4, since=990 * SECOND))
+        life.ends(again=True)
+        life.begins()
+        life.runs(40)
+        self.assertEqual(life.news(), ["crash", "recovery"])
+
     def test_it_is_looked_at_again_when_it_may_be_well(self) -> None:
         life = Life()
         self.assertEqual(next_look(life.record), 0.0)
@@ -210,13 +229,13 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(life.news(), ["unhealthy", "healthy"])
 
     def test_what_was_there_before_us_is_no_news_but_its_end_is(self) -> None:
-        life = Life(baseline(running=True, restarting=False, health="unhealthy"))
+        life = Life(before_us(health="unhealthy", since=1))
         self.assertEqual(life.runs(5, "unhealthy"), [])
         life.runs(1, "healthy")
         self.assertEqual(life.news(), ["healthy"])
 
     def test_a_loop_that_was_there_before_us_is_told_once_it_is_one(self) -> None:
-        life = Life(baseline(running=False, restarting=True, health=""))
+        life = Life(before_us(restarting=True, restarts=9))
         life.crashes(5)
         self.assertEqual([details.crashes for details in life.told if details.news], [3])
 

@@ -617,7 +617,7 @@ class MishapTests(SynchronousTestCase):
 
     def test_what_is_there_at_the_start_is_no_news(self) -> None:
         own = self.there(status="exited", exit_code=3, finished=(START + 2) * SECOND)
-        self.told.registry.take_stock()
+        self.told.registry.take_stock(START + 5)
         self.told.changes.clear()
         self.there(started=(START + 10) * SECOND)
         self.told.look(own, START + 100)

@@ -56,6 +56,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         unwell: how many there were since it was well.
         looping: it crashes again and again, and that was told.
         ill: that it is unhealthy was told.
+        hushed: nobody was told of these crashes by us.
         again: Docker itself was to start it again after the last end.
         health: as seen last.
         oom: when the kernel last killed a process in it.
@@ -67,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     crashes: tuple[Crash, ...] = ()
     unwell: int = 0
     looping: bool = False
+    hushed: bool = False
     ill: bool = False
     again: bool = False
     health: str = ""
@@ -112,9 +114,19 @@ class Verdict(msgspec.Struct, frozen=True):
 FRESH: Final = Record()
 
 
-def baseline(running: bool, restarting: bool, health: str) -> Record:
-    """The record of what was there before we were: nothing of it is news, but its end may be."""
-    return Record(unwell=int(restarting), again=restarting, ill=running and health == "unhealthy", health=health)
+def baseline(health: str, *, restarts: int, restarting: bool, since: int, now: float, patience: Patience) -> Record:
+    """The record of what was there before we were: nothing of it is news, but its end may be.
+
+    Args:
+        restarts: how often Docker started it again.
+        since: the start of the run that goes on; 0 where none does.
+    """
+    record = Record(again=restarting, ill=since > 0 and health == "unhealthy", health=health)
+    lately = since > 0 and now - since / 1e9 < patience.window
+    if restarting or not (restarts and lately):
+        return msgspec.structs.replace(record, unwell=int(restarting))
+    # It crashed a short time ago. Who told of that is gone, and somebody may wait for the end of it.
+    return msgspec.structs.replace(record, unwell=restarts, hushed=True, due=now + patience.steady, since=since)
 
 
 def inherited(record: Record) -> Record:
@@ -131,7 +143,7 @@ def ended(record: Record, ending: Ending, patience: Patience) -> Verdict:
     well = not ending.asked and ending.exit_code == 0
     details = DockerDetails(
         event="finish" if well else "stop",
-        news=well and record.unwell > 0,
+        news=well and record.unwell > 0 and not record.hushed,
         exit_code=ending.exit_code,
         oom_killed=ending.oom,
         health=record.health,
@@ -182,7 +194,7 @@ def looked(record: Record, since: int, health: str, now: float, patience: Patien
         return Verdict(msgspec.structs.replace(record, due=now + steady(record, patience)))
     ran = _whole(steady(record, patience) + now - record.due)
     told = DockerDetails(
-        event="recovery", news=True, health=health, looping=record.looping, crashes=record.unwell, ran=ran
+        event="recovery", news=not record.hushed, health=health, looping=record.looping, crashes=record.unwell, ran=ran
     )
     return Verdict(_rested(record, record.crashes, again=record.again), told)
 
@@ -240,6 +252,7 @@ def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
         crashes=crashes,
         unwell=record.unwell + ending.times,
         looping=looping,
+        hushed=False,
         again=ending.again,
         oom_due=0.0,
         due=0.0,
@@ -261,7 +274,7 @@ def _changed_health(record: Record, health: str) -> Verdict:
 
 def _rested(record: Record, crashes: tuple[Crash, ...], again: bool = False) -> Record:
     return msgspec.structs.replace(
-        record, crashes=crashes, unwell=0, looping=False, again=again, oom_due=0.0, due=0.0, since=0
+        record, crashes=crashes, unwell=0, looping=False, hushed=False, again=again, oom_due=0.0, due=0.0, since=0
     )
 
 

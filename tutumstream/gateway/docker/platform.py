@@ -201,7 +201,7 @@ class DockerPlatform:
         if self._good_since is None:
             self._good_since = self._clock.seconds()
         if not self.synced:
-            self._registry.take_stock()
+            self._registry.take_stock(self._clock.seconds())
         self.synced = True
         # Not before: what changed meanwhile is told by now, to those who were sent away.
         self._see("")

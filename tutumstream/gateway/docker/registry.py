@@ -153,12 +153,19 @@ class Registry:
             changes += self.actions.follow(self.groups.settle(service, now), now)
         return changes
 
-    def take_stock(self) -> None:
+    def take_stock(self, now: float) -> None:
         """Nothing that is there now is news."""
-        for key, known in self.containers.items():
+        for known in tuple(self.containers.values()):
             seen = known.container
-            record = mishaps.baseline(known.state == folds.RUNNING, seen.status == "restarting", seen.health)
-            self.containers[key] = msgspec.structs.replace(known, record=record)
+            record = mishaps.baseline(
+                seen.health,
+                restarts=seen.restart_count,
+                restarting=seen.status == "restarting",
+                since=seen.started if known.state == folds.RUNNING else 0,
+                now=now,
+                patience=self._patience,
+            )
+            self._remember(msgspec.structs.replace(known, record=record))
 
     def seen_alive(self, now: float) -> None:
         """The engine answered."""
