@@ -74,7 +74,7 @@ MAY_IMPORT: Final = {
     "settings": (
         "destination_settings",
         "errors",
-        "gateway.docker.address",
+        "gateway.docker.engines",
         "journal.interface",
         "listening",
         "net",

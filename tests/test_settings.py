@@ -233,14 +233,14 @@ class Mistakes(SettingsCase):
         self.assertIn("not an endpoint", self.mistakes({**WHO, "TUTUMSTREAM_LISTEN": "8788"})[0])
         self.assertIn("SSL_CERT_FILE", self.mistakes({**WHO, "SSL_CERT_FILE": "/no/such/file"})[0])
         self.assertIn("HTTPS_PROXY", self.mistakes({**WHO, "HTTPS_PROXY": "socks5://here"})[0])
-        self.assertIn("DOCKER_HOST", self.mistakes({"DOCKER_HOST": "tcp://here:2376"}, docker=True)[0])
+        self.assertIn("DOCKER_HOST", self.mistakes({"DOCKER_HOST": "http://here:2376"}, docker=True)[0])
 
 
 class TheEmbeddedSources(SettingsCase):
     def test_need_no_credentials(self) -> None:
         self.assertEqual(settings({}, demo=True).source, "demo")
         found = settings({}, docker=True)
-        self.assertEqual((found.source, found.docker_host), ("docker", "unix:///var/run/docker.sock"))
+        self.assertEqual((found.source, found.engines[0].url), ("docker", "unix:///var/run/docker.sock"))
         self.assertIsNone(found.credentials)
 
     def test_demo_knows_no_destination_and_no_state_folder_whatever_the_environment_says(self) -> None:

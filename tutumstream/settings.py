@@ -17,8 +17,8 @@ from tutumstream.destination_settings import (
     WebhookSettings,
     misfits,
 )
-from tutumstream.errors import DockerError, SettingsError
-from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
+from tutumstream.errors import SettingsError
+from tutumstream.gateway.docker.engines import Engine, Read, read_engines
 from tutumstream.journal.interface import Limits
 from tutumstream.net.address import Address
 from tutumstream.net.proxy import Proxies
@@ -76,7 +76,6 @@ class Variables(DestinationVariables):
     TUTUMSTREAM_LISTEN: str = listening.DEFAULT
     TUTUMSTREAM_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     TUTUMSTREAM_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
-    DOCKER_HOST: str = DEFAULT_HOST
 
     @field_validator("TUTUM_STREAM_URL", "TUTUM_STREAM_HOST")
     @classmethod
@@ -104,7 +103,7 @@ class Settings:
         api_url: scheme and host of the REST API, no path.
         credentials: None where the source is embedded.
         query_auth: send the credentials in the URL, as the tutorial did.
-        docker_host: the engine, as in DOCKER_HOST.
+        engines: of the embedded gateway.
         state_dir: holds the journal; None for a temporary folder.
         listen: a Twisted endpoint string, "" for none.
         routes: which of the built-in sets of routes.
@@ -118,7 +117,7 @@ class Settings:
     api_url: str
     credentials: Credentials | None
     query_auth: bool
-    docker_host: str
+    engines: tuple[Engine, ...]
     slack_url: SecretStr | None
     pagerduty: PagerDutySettings | None
     webhook: WebhookSettings | None
@@ -141,6 +140,7 @@ def read(
     environment: Mapping[str, str],
     parse_endpoint: Callable[[str], object],
     read_text: ReadText = lambda path: Path(path).read_text(encoding="utf-8"),
+    read_file: Read = lambda path: Path(path).read_bytes(),
 ) -> Settings:
     """Make settings of options and environment; an option beats its variable.
 
@@ -149,6 +149,7 @@ def read(
         environment: variables.
         parse_endpoint: checks a Twisted endpoint string; raises ValueError.
         read_text: reads secrets' files and `~/.tutum`.
+        read_file: reads Docker's contexts and certificates; raises OSError.
 
     Raises:
         SettingsError: with every mistake.
@@ -168,7 +169,8 @@ def read(
     mistakes += wrong
     found = _credentials(known, read_text, mistakes) if source == "stream" and not wrong else None
     mistakes += misfits(known)
-    _check_elsewhere(known, source, parse_endpoint, mistakes)
+    engines = _engines(known, read_file, mistakes) if source == "docker" else ()
+    _check_elsewhere(known, parse_endpoint, mistakes)
     try:
         variables = Variables.model_validate(known)
     except ValidationError as problem:
@@ -176,7 +178,7 @@ def read(
         raise SettingsError(_as_typed(mistakes, typed)) from None
     if mistakes:
         raise SettingsError(_as_typed(mistakes, typed))
-    return _settings(variables, source, found, known)
+    return _settings(variables, source, found, engines, known)
 
 
 def _as_typed(mistakes: list[str], typed: Mapping[str, str]) -> list[str]:
@@ -197,7 +199,11 @@ _OPTIONS: Final = {
 
 
 def _settings(
-    variables: Variables, source: Source, found: Credentials | None, environment: Mapping[str, str]
+    variables: Variables,
+    source: Source,
+    found: Credentials | None,
+    engines: tuple[Engine, ...],
+    environment: Mapping[str, str],
 ) -> Settings:
     demo = source == "demo"
     return Settings(
@@ -206,7 +212,7 @@ def _settings(
         api_url=Address.parse(variables.TUTUM_BASE_URL or variables.TUTUM_REST_HOST).origin,
         credentials=found,
         query_auth=variables.TUTUM_STREAM_AUTH == "query",
-        docker_host=variables.DOCKER_HOST,
+        engines=engines,
         slack_url=None if demo else variables.SLACK_URL,
         pagerduty=None if demo else variables.pagerduty(),
         webhook=None if demo else variables.webhook(),
@@ -263,9 +269,15 @@ def _credentials(known: Mapping[str, str], read_text: ReadText, mistakes: list[s
     return found
 
 
-def _check_elsewhere(
-    known: Mapping[str, str], source: Source, parse_endpoint: Callable[[str], object], mistakes: list[str]
-) -> None:
+def _engines(known: Mapping[str, str], read_file: Read, mistakes: list[str]) -> tuple[Engine, ...]:
+    try:
+        return read_engines([], known, read_file)
+    except SettingsError as wrong:
+        mistakes += wrong.mistakes
+        return ()
+
+
+def _check_elsewhere(known: Mapping[str, str], parse_endpoint: Callable[[str], object], mistakes: list[str]) -> None:
     """What other rooms know better how to check."""
     for check in (load_trust, Proxies):
         try:
@@ -275,11 +287,6 @@ def _check_elsewhere(
     listen = known.get("TUTUMSTREAM_LISTEN", listening.DEFAULT)
     if listen != "none" and (problem := listening.problem_with(listen, parse_endpoint)):
         mistakes.append(f"TUTUMSTREAM_LISTEN: {problem}")
-    if source == "docker":
-        try:
-            parse_docker_host(known.get("DOCKER_HOST", DEFAULT_HOST))
-        except DockerError as refused:
-            mistakes.append(f"DOCKER_HOST: {refused}")
 
 
 def _words(error: Any) -> str:

@@ -59,7 +59,7 @@ def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -
     make = _scenario if settings.source == "demo" else _docker
     gateway = make(settings, reactor, endpoint, Gate(Access([Account(user, key)]), reactor), fatal)
     gateway.started.addErrback(fatal)
-    name = "the scenario" if settings.source == "demo" else f"Docker at {settings.docker_host}"
+    name = "the scenario" if settings.source == "demo" else f"Docker at {settings.engines[0].url}"
     return Source(f"ws://127.0.0.1:{port}/v1/events", f"http://127.0.0.1:{port}", of_user(user, key), name, gateway)
 
 
@@ -91,5 +91,5 @@ def _docker(
     from tutumstream.gateway.docker.wiring import docker_platform
     from tutumstream.gateway.service import GatewayService
 
-    platform = docker_platform(reactor, settings.docker_host, jitter=random.random)
+    platform = docker_platform(reactor, settings.engines, environment=settings.environment, jitter=random.random)
     return GatewayService(reactor, endpoint, platform, gate, lambda problem: fatal(Failure(problem)))

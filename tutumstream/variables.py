@@ -19,7 +19,7 @@ SECRETS: Final = (
 """Each of these also comes from a file named by `<VARIABLE>_FILE`."""
 
 _OURS: Final = re.compile(
-    r"(TUTUM|SLACK_|PAGERDUTY_|WEBHOOK_|ELASTICSEARCH_)\w*|DOCKER_HOST|STATE_DIRECTORY|SSL_CERT_FILE"
+    r"(TUTUM|SLACK_|PAGERDUTY_|WEBHOOK_|ELASTICSEARCH_)\w*|DOCKER_\w+|STATE_DIRECTORY|SSL_CERT_FILE"
     r"|(https|http|no)_proxy|(HTTPS|HTTP|NO)_PROXY"
 )
 

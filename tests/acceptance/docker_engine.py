@@ -86,9 +86,14 @@ class DockerEngine:
 
 
 class OwnEngine(DockerEngine):
-    """An engine that the tests start, stop and torment themselves."""
+    """An engine that the tests start, stop and torment themselves.
 
-    def __init__(self) -> None:
+    Args:
+        options: more of them for the daemon.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
         # The path of a socket has at most 107 bytes; pytest's own folders are too deep for one.
         self.home = Path(tempfile.mkdtemp(prefix="tutumstream-engine-"))
         super().__init__(f"unix://{self.home}/docker.sock")
@@ -108,6 +113,7 @@ class OwnEngine(DockerEngine):
                     *("--iptables=false", "--ip6tables=false", "--bridge=none", "--shutdown-timeout=5"),
                     *(f"--data-root={self.home}/data", f"--exec-root={self.home}/exec", f"--pidfile={self.home}/pid"),
                     f"--host={self.host}",
+                    *self._options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -6,9 +6,11 @@ The first line is `{"type": "synced"}`, or `{"type": "failed", "problem": …}`;
 """
 
 import json
+import os
 import random
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -17,9 +19,9 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
-from tutumstream.gateway.docker.platform import DockerPlatform
+from tutumstream.gateway.docker.engines import read_engines
 from tutumstream.gateway.docker.wiring import docker_platform
-from tutumstream.gateway.platform import Change
+from tutumstream.gateway.platform import Change, IPlatform
 
 
 def write(line: dict[str, Any]) -> None:
@@ -27,7 +29,7 @@ def write(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def show(platform: DockerPlatform, change: Change) -> None:
+def show(platform: IPlatform, change: Change) -> None:
     """The change, with its resource, and with the name of the stack it belongs to."""
     resource = find(platform, change.resource_uri)
     stacks = [find(platform, uri) for uri in change.parents if "/stack/" in uri]
@@ -43,9 +45,13 @@ def show(platform: DockerPlatform, change: Change) -> None:
     )
 
 
-def find(platform: DockerPlatform, uri: str) -> dict[str, Any]:
+def find(platform: IPlatform, uri: str) -> dict[str, Any]:
     kind, uuid = uri.split("/")[3:5]
     return dict(platform.get(kind, uuid) or {})
+
+
+def read(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 class UntilTheEnd(Protocol):
@@ -59,8 +65,14 @@ class UntilTheEnd(Protocol):
 
 
 async def watch(host: str, interval: float, patience: float) -> None:
+    engines = read_engines([f"test={one}" if "=" not in one else one for one in host.split()], os.environ, read)
     platform = docker_platform(
-        reactor, host, name="test", jitter=random.random, ping_interval=interval, ping_timeout=patience
+        reactor,
+        engines,
+        environment=os.environ,
+        jitter=random.random,
+        ping_interval=interval,
+        ping_timeout=patience,
     )
     platform.subscribe(lambda change: show(platform, change))
     await platform.start()

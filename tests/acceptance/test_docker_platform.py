@@ -29,12 +29,12 @@ COMPOSE = tuple(
 class Watch:
     """A platform in a process of its own, and what it told so far."""
 
-    def __init__(self, host: str, interval: float = 10.0, timeout: float = 5.0) -> None:
+    def __init__(self, host: str, interval: float = 10.0, timeout: float = 5.0, **environment: str) -> None:
         self.lines: list[Line] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.docker_watch", host, str(interval), str(timeout)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

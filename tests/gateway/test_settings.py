@@ -5,7 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.errors import SettingsError
 from tutumstream.gateway.access import Credentials
-from tutumstream.gateway.settings import LISTEN, Engine, Settings, read, read_hashed
+from tutumstream.gateway.docker.engines import read_engines
+from tutumstream.gateway.settings import LISTEN, Settings, read, read_hashed
 from tutumstream.gateway.users import HashedKey
 
 WHO = {"TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "k3y"}
@@ -38,7 +39,7 @@ class TestSettings(SynchronousTestCase):
     def test_credentials_are_all_that_is_needed(self) -> None:
         found = settings()
         self.assertEqual(found.listen, LISTEN)
-        self.assertEqual(found.engines, (Engine("local", "unix:///var/run/docker.sock"),))
+        self.assertEqual(found.engines, read_engines([], {}, str.encode))
         self.assertEqual(found.users, (Credentials("alice", "k3y"),))
         self.assertEqual((found.allow, found.query_auth, found.origins), (frozenset(), True, ()))
 
@@ -102,8 +103,10 @@ class TestSettings(SynchronousTestCase):
 
     def test_engines_and_scenario(self) -> None:
         self.assertEqual(settings(scenario=True).engines, ())
-        self.assertEqual(settings(engine=["home=unix:///x"]).engines, (Engine("home", "unix:///x"),))
-        self.assertEqual(settings({**WHO, "DOCKER_HOST": "unix:///y"}).engines, (Engine("local", "unix:///y"),))
+        self.assertEqual(settings(engine=["home=unix:///x"]).engines, read_engines(["home=unix:///x"], {}, str.encode))
+        self.assertEqual(
+            settings({**WHO, "DOCKER_HOST": "unix:///y"}).engines, read_engines(["unix:///y"], {}, str.encode)
+        )
         self.assertIn("choose one", self.mistakes(scenario=True, engine=["unix:///x"])[0])
         self.assertIn("DOCKER_HOST", self.mistakes({**WHO, "DOCKER_HOST": "nothing"})[0])
 

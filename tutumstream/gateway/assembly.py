@@ -32,13 +32,13 @@ def assemble(
     Args:
         fatal: called when it can't begin.
         lines: where all logs go; None leaves twistd its own way.
-        environment: systemd's variables.
+        environment: systemd's variables, and those that ssh needs.
     """
     access = Access(settings.users, settings.hashed, _in_a_thread(reactor))
     gateway = GatewayService(
         reactor,
         serverFromString(reactor, settings.listen),
-        _platform(settings, reactor),
+        _platform(settings, reactor, environment),
         Gate(access, reactor, settings.query_auth, settings.origins),
         lambda problem: fatal(Failure(problem)),
         settings.allow,
@@ -55,18 +55,17 @@ def assemble(
     )
 
 
-def _platform(settings: Settings, reactor: Any) -> IPlatform:
+def _platform(settings: Settings, reactor: Any, environment: Mapping[str, str]) -> IPlatform:
     if settings.scenario:
         from tutumstream.gateway.scenario.platform import ScenarioPlatform
 
         return ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
     from tutumstream.gateway.docker.wiring import docker_platform
 
-    (engine,) = settings.engines
     return docker_platform(
         reactor,
-        engine.url,
-        name=engine.name,
+        settings.engines,
+        environment=environment,
         jitter=random.random,
         control="control" in settings.allow,
         logs="logs" in settings.allow,

@@ -10,10 +10,10 @@ import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from tutumstream import listening
-from tutumstream.errors import DockerError, SettingsError
+from tutumstream.errors import SettingsError
 from tutumstream.gateway.access import Credentials
 from tutumstream.gateway.concealment import Concealment
-from tutumstream.gateway.docker.address import DEFAULT_HOST, parse_docker_host
+from tutumstream.gateway.docker.engines import Engine, Read, read_engines
 from tutumstream.gateway.exposure import Exposure, exposure
 from tutumstream.gateway.gate import ANY_ORIGIN, host_of
 from tutumstream.gateway.users import HashedKey, read_users
@@ -25,8 +25,6 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warn", "error"]
 Permission = Literal["logs", "control"]
 PERMISSIONS: Final = ("logs", "control")
-
-_NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)=(?P<url>.*)", re.DOTALL)
 
 
 def _lower(value: object) -> object:
@@ -59,14 +57,6 @@ class Variables(BaseModel):
     TUTUMGATEWAY_HIDE_COMMANDS: Switch = False
     TUTUMGATEWAY_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     TUTUMGATEWAY_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
-    DOCKER_HOST: str = DEFAULT_HOST
-
-
-class Engine(msgspec.Struct, frozen=True):
-    """An engine to show; the name is part of all its objects' identities."""
-
-    name: str
-    url: str
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +97,7 @@ def read(
     environment: Mapping[str, str],
     parse_endpoint: Callable[[str], object],
     read_text: Callable[[str], str] = _from_disk,
+    read_file: Read = lambda path: Path(path).read_bytes(),
 ) -> Settings:
     """Make settings of options and environment; an option beats its variable.
 
@@ -115,6 +106,7 @@ def read(
         environment: variables.
         parse_endpoint: checks a Twisted endpoint string; raises ValueError.
         read_text: reads the users' file and secrets' files; raises OSError.
+        read_file: reads Docker's contexts and certificates; raises OSError.
 
     Raises:
         SettingsError: with every mistake.
@@ -123,7 +115,7 @@ def read(
     typed = {name: option for name, option in _OPTIONS.items() if options.get(option)}
     known = {name: value for name, value in environment.items() if value.strip()}
     known.update({name: _text(options[option]) for name, option in typed.items()})
-    engines = _engines(options, known, mistakes)
+    engines = _engines(options, known, read_file, mistakes)
     users = _users(known, read_text, mistakes)
     hashed = _hashed(known.get("TUTUMGATEWAY_USERS", ""), read_text, mistakes)
     if not users and not hashed and not mistakes:
@@ -193,29 +185,19 @@ def _as_typed(mistakes: Sequence[str], typed: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _engines(options: Mapping[str, Any], known: Mapping[str, str], mistakes: list[str]) -> tuple[Engine, ...]:
+def _engines(
+    options: Mapping[str, Any], known: Mapping[str, str], read_file: Read, mistakes: list[str]
+) -> tuple[Engine, ...]:
     named = options.get("engine") or []
     if options.get("scenario"):
         if named:
             mistakes.append("--scenario and --engine: choose one")
         return ()
-    if not named:
-        found = [("DOCKER_HOST", Engine("local", known.get("DOCKER_HOST", DEFAULT_HOST)))]
-    else:
-        found = [("--engine", _engine(text)) for text in named]
-    for place, engine in found:
-        try:
-            parse_docker_host(engine.url)
-        except DockerError as problem:
-            mistakes.append(f"{place}: {problem}")
-    if len(found) > 1:
-        mistakes.append("--engine: this version can show one engine only")
-    return tuple(engine for _, engine in found)
-
-
-def _engine(text: str) -> Engine:
-    parts = _NAMED.fullmatch(text)
-    return Engine(parts["name"], parts["url"]) if parts else Engine("local", text)
+    try:
+        return read_engines(named, known, read_file)
+    except SettingsError as problem:
+        mistakes += problem.mistakes
+        return ()
 
 
 def _users(known: Mapping[str, str], read_text: Callable[[str], str], mistakes: list[str]) -> tuple[Credentials, ...]:

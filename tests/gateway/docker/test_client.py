@@ -12,10 +12,16 @@ from twisted.web.http_headers import Headers
 
 from tests.gateway.docker.model import CORPUS, container_id
 from tutumstream.errors import DockerError
-from tutumstream.gateway.docker.client import HEAD_TIMEOUT, DockerClient, unix_client
-from tutumstream.gateway.docker.transport import Agents, Feed
+from tutumstream.gateway.docker.address import Unix
+from tutumstream.gateway.docker.client import HEAD_TIMEOUT, DockerClient
+from tutumstream.gateway.docker.transport import Agents, Feed, agents
 
 HOST = "unix:///test.sock"
+
+
+def client_of(reactor: MemoryReactorClock) -> DockerClient:
+    """One over a socket that is in memory."""
+    return DockerClient(agents(reactor, Unix("/run/test.sock"), {}), reactor, "unix:///run/test.sock")
 
 
 class Response:
@@ -253,7 +259,7 @@ class ClientTests(SynchronousTestCase):
 class UnixClientTests(SynchronousTestCase):
     def test_it_connects_to_the_socket_quietly(self) -> None:
         reactor = MemoryReactorClock()
-        client = unix_client(reactor, "unix:///run/test.sock")
+        client = client_of(reactor)
         waiting = client.negotiate()
         ((path, factory, _, _),) = reactor.unixClients
         self.assertEqual(path, "/run/test.sock")
@@ -267,7 +273,7 @@ class UnixClientTests(SynchronousTestCase):
 
     def test_a_stream_in_chunks_is_read_and_never_paused(self) -> None:
         reactor = MemoryReactorClock()
-        client = unix_client(reactor, "unix:///run/test.sock")
+        client = client_of(reactor)
         feed = Feed(lambda: None, lambda: None)
         opened = client.events(feed)
         protocol = reactor.unixClients[0][1].buildProtocol(None)
@@ -285,7 +291,7 @@ class UnixClientTests(SynchronousTestCase):
     def test_cancelling_is_cancelling_however_far_it_came(self) -> None:
         for connected in (False, True):
             reactor = MemoryReactorClock()
-            waiting = unix_client(reactor, "unix:///run/test.sock").info()
+            waiting = client_of(reactor).info()
             if connected:
                 self.connect(reactor)
             waiting.cancel()
@@ -294,7 +300,7 @@ class UnixClientTests(SynchronousTestCase):
     def test_time_runs_out_however_far_it_came(self) -> None:
         for connected in (False, True):
             reactor = MemoryReactorClock()
-            waiting = unix_client(reactor, "unix:///run/test.sock").ping(5)
+            waiting = client_of(reactor).ping(5)
             transport = self.connect(reactor) if connected else None
             reactor.advance(5)
             said = str(self.failureResultOf(waiting, DockerError).value)
@@ -304,7 +310,7 @@ class UnixClientTests(SynchronousTestCase):
 
     def test_what_speaks_another_language_is_no_engine(self) -> None:
         reactor = MemoryReactorClock()
-        waiting = unix_client(reactor, "unix:///run/test.sock").negotiate()
+        waiting = client_of(reactor).negotiate()
         protocol = reactor.unixClients[0][1].buildProtocol(None)
         protocol.makeConnection(StringTransport())
         protocol.dataReceived(b"SSH-2.0-OpenSSH_9.2\r\n")
@@ -315,8 +321,3 @@ class UnixClientTests(SynchronousTestCase):
         transport = StringTransport()
         protocol.makeConnection(transport)
         return transport
-
-    def test_a_host_that_is_none_is_refused_before_anything_is_dialled(self) -> None:
-        reactor = MemoryReactorClock()
-        self.assertRaises(DockerError, unix_client, reactor, "tcp://127.0.0.1:2375")
-        self.assertEqual(reactor.unixClients, [])

@@ -1,15 +1,14 @@
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.gateway.docker.model import START, FakeEngine, compose, container, container_id, event
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Membership
-from tutumstream.gateway.docker.platform import LONGEST_PAUSE, DockerPlatform, pause_before
+from tutumstream.gateway.docker.pausing import LONGEST_PAUSE, pause_before
+from tutumstream.gateway.docker.platform import DockerPlatform
 from tutumstream.gateway.docker.transport import Feed
-from tutumstream.gateway.docker.wiring import docker_platform
 from tutumstream.gateway.platform import Change, IPlatform
 
 
@@ -422,16 +421,3 @@ class PauseTests(SynchronousTestCase):
         self.assertEqual(pauses[:4], [0.25, 0.5, 1.0, 2.0])
         self.assertEqual(max(pauses), LONGEST_PAUSE)
         self.assertEqual(pause_before(1, lambda: 0.0), 0.125)
-
-
-class DockerPlatformTests(SynchronousTestCase):
-    def test_it_is_made_for_a_host(self) -> None:
-        reactor = MemoryReactorClock()
-        platform = docker_platform(reactor, "unix:///run/test.sock", jitter=lambda: 0.5, ping_interval=1.0)
-        started = platform.start()
-        self.assertEqual(reactor.unixClients[0][0], "/run/test.sock")
-        self.successResultOf(platform.stop())
-        self.failureResultOf(started)
-
-    def test_a_mistake_in_the_host_shows_before_anything_runs(self) -> None:
-        self.assertRaises(DockerError, docker_platform, MemoryReactorClock(), "ssh://x", jitter=lambda: 0.5)

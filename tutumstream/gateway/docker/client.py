@@ -19,13 +19,12 @@ from twisted.web.iweb import IAgent, IResponse
 
 from tutumstream.errors import DockerError
 from tutumstream.event import escaped
-from tutumstream.gateway.docker.address import parse_docker_host
 from tutumstream.gateway.docker.explain import NOT_DOCKER, explain, was_cancelled
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.reading import container_id, read_container, read_engine, read_ids
 from tutumstream.gateway.docker.swarm.facts import Swarm
 from tutumstream.gateway.docker.swarm.reading import read_machines, read_services, read_tasks
-from tutumstream.gateway.docker.transport import Agents, Feed, read_body, unix_agents
+from tutumstream.gateway.docker.transport import Agents, Feed, read_body
 
 T = TypeVar("T")
 
@@ -127,7 +126,7 @@ class DockerClient:
         return "{}.{}".format(*self._version)
 
     async def _ping(self, timeout: float) -> None:  # noqa: ASYNC109 - Twisted has no timeout blocks
-        answer = await self._get(self.agents.streams, "/_ping", _SMALL, timeout)
+        answer = await self._get(self.agents.pings or self.agents.streams, "/_ping", _SMALL, timeout)
         if answer.code != 200:
             raise self._unexpected(answer)
 
@@ -200,8 +199,3 @@ def _late(outcome: T | Failure, seconds: float) -> T:
     if isinstance(outcome, Failure):
         raise DeferredTimeoutError(seconds)
     return outcome
-
-
-def unix_client(reactor: Any, host: str) -> DockerClient:
-    """A client for an engine on a UNIX socket. Raises `DockerError` where `host` names none."""
-    return DockerClient(unix_agents(reactor, parse_docker_host(host)), reactor, host)

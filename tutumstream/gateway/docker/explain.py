@@ -3,12 +3,14 @@
 import errno
 from typing import Final
 
+from OpenSSL import SSL
 from twisted.internet import defer, error
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 from twisted.web.http import PotentialDataLoss
 
 from tutumstream.event import escaped
+from tutumstream.gateway.docker.ssh import SshEndedError
 from tutumstream.gateway.docker.transport import TooLargeError
 
 _ADVICE: Final = {
@@ -20,6 +22,22 @@ _ADVICE: Final = {
 }
 
 NOT_DOCKER: Final = "what answers there is no Docker Engine: check the path in DOCKER_HOST"
+
+
+_TLS_ADVICE: Final = (
+    ("certificate verify failed", "its certificate is not trusted: is ca.pem the authority that signed it?"),
+    (
+        "wrong version number",
+        "it does not speak TLS there: unset DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, or use another port",
+    ),
+    ("alert", "it refuses our certificate, or wants one: check cert.pem and key.pem"),
+)
+
+
+def _tls_words(problem: SSL.Error) -> str:
+    said = " / ".join(str(entry[-1]) for entry in (problem.args[0] if problem.args else ()) if entry)
+    advice = next((advice for mark, advice in _TLS_ADVICE if mark in said), "TLS failed")
+    return f"{advice} ({escaped(said, 120)})" if said else f"{advice}"
 
 
 def was_cancelled(problem: BaseException) -> bool:
@@ -38,8 +56,15 @@ def explain(problem: BaseException) -> str:
     if isinstance(problem, error.ConnectError):
         number = problem.osError if isinstance(problem.osError, int) else 0
         return _ADVICE.get(number, f"can't connect: {escaped(str(problem), 200)}")
+    if isinstance(problem, SSL.Error):
+        return _tls_words(problem)
     if isinstance(problem, ResponseFailed):
         reasons = [reason for reason in problem.reasons if isinstance(reason, Failure)]
+        for reason in reasons:
+            if isinstance(reason.value, SshEndedError):
+                return reason.value.words
+            if isinstance(reason.value, SSL.Error):
+                return _tls_words(reason.value)
         lost = all(reason.check(error.ConnectionClosed, error.ConnectionLost, PotentialDataLoss) for reason in reasons)
         return "it closed the connection without a whole answer" if lost and reasons else NOT_DOCKER
     return escaped(f"{type(problem).__name__}: {problem}", 200)

@@ -16,9 +16,10 @@ from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.control import Control, Writer
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
-from tutumstream.gateway.docker.inspector import Inspector
+from tutumstream.gateway.docker.inspector import IN_FLIGHT, Inspector
 from tutumstream.gateway.docker.log_reading import LogClient, LogReading
 from tutumstream.gateway.docker.mishaps import Patience
+from tutumstream.gateway.docker.pausing import pause_before
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.session import EngineClient, Session
@@ -43,20 +44,7 @@ PING_TIMEOUT: Final = 5.0
 STABLE: Final = 10.0
 """Seconds after which a connection counts as good: after a good one the next is tried at once."""
 
-LONGEST_PAUSE: Final = 15.0
 TICK: Final = 1.0
-
-
-def pause_before(failures: int, jitter: Callable[[], float]) -> float:
-    """Seconds to wait before the next connection: none after a good one, then more and more.
-
-    Args:
-        failures: connections in a row that were none or did not last.
-        jitter: a random number from 0 to 1.
-    """
-    if failures == 0:
-        return 0.0
-    return min(0.25 * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE) * (0.5 + 0.5 * jitter())
 
 
 @implementer(IPlatform)
@@ -71,6 +59,11 @@ class DockerPlatform:
         log_client: reads logs; None where nobody may read them.
         ping_interval, ping_timeout: seconds; an engine that hangs is noticed after two of each at most.
         patience: when crashes are too many, and when they are over.
+        in_flight: containers that are looked at at one time.
+        insist: go on trying where the first connection fails; `start` then stays silent until one does not.
+
+    Attributes:
+        tried: whether the first connection failed or is in use.
     """
 
     log = Logger()
@@ -87,9 +80,13 @@ class DockerPlatform:
         writer: Writer | None = None,
         log_client: LogClient | None = None,
         patience: Patience = Patience(),  # noqa: B008 -- frozen
+        in_flight: int = IN_FLIGHT,
+        insist: bool = False,
     ) -> None:
         self.synced = False
         self.in_sight = False
+        self.tried = False
+        self._insist = insist
         self._lost = "not reached yet"
         self._watchers: list[Callable[[], None]] = []
         self._client = client
@@ -98,7 +95,7 @@ class DockerPlatform:
         self._pings = (ping_interval, ping_timeout)
         self._registry = Registry(name, clock.seconds(), patience)
         self._census = Census(self._registry)
-        self._inspector = Inspector(client.inspect, self._observe)
+        self._inspector = Inspector(client.inspect, self._observe, in_flight)
         self._log_client = log_client
         self._control = self._controlling(writer) if writer is not None else None
         self._listeners: dict[int, Listener] = {}
@@ -202,7 +199,7 @@ class DockerPlatform:
             self._good_since = self._clock.seconds()
         if not self.synced:
             self._registry.take_stock(self._clock.seconds())
-        self.synced = True
+        self.synced = self.tried = True
         # Not before: what changed meanwhile is told by now, to those who were sent away.
         self._see("")
         if self._started is not None:
@@ -240,7 +237,8 @@ class DockerPlatform:
         while True:
             self._good_since = None
             problem = await self._connection()
-            if self._started is not None:
+            self.tried = True
+            if self._started is not None and not self._insist:
                 self._fail(self._started, problem)
                 return
             good = self._good_since is not None

@@ -1,11 +1,11 @@
-"""HTTP over a UNIX socket by Twisted's Agent: the endpoint, and bodies that end when they should."""
+"""HTTP to an engine by Twisted's Agent: over a UNIX socket, TCP, TLS or ssh; bodies that end when they should."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.interfaces import IProtocol, IReactorUNIX, IStreamClientEndpoint, ITransport
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
@@ -13,8 +13,17 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
+from tutumstream.gateway.docker.address import Address, Ssh, Unix
+from tutumstream.gateway.docker.ssh import SshEndpoint
+from tutumstream.gateway.docker.tls import client_options
+
 POOLED: Final = 8
 """Connections that are kept open for the next request."""
+
+POOLED_SSH: Final = 2
+"""Over ssh each is a login and a process."""
+
+CONNECT_TIMEOUT: Final = 10.0
 
 
 class TooLargeError(Exception):
@@ -23,11 +32,10 @@ class TooLargeError(Exception):
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
 class _Socket:
-    """Every URI leads to the one socket; the host in it is only a word."""
+    """Every URI leads to the one place; the host in it is only a word."""
 
-    def __init__(self, reactor: IReactorUNIX, path: str) -> None:
-        self._reactor = reactor
-        self._path = path
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
 
     def endpointForURI(self, uri: object) -> IStreamClientEndpoint:  # noqa: ARG002 - the interface's signature
         return self
@@ -35,7 +43,7 @@ class _Socket:
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         # Two lines of log for every ping would be all that one sees.
         factory.noisy = False
-        connected: Deferred[IProtocol] = UNIXClientEndpoint(self._reactor, self._path).connect(factory)
+        connected: Deferred[IProtocol] = self._endpoint.connect(factory)
         return connected
 
 
@@ -44,25 +52,47 @@ class Agents(NamedTuple):
 
     Attributes:
         requests: with a pool of kept connections, for what is asked often.
-        streams: without one, a new connection each time: for streams, and for asking whether the engine still answers.
+        streams: without one, a new connection each time: for streams.
         close: ends the connections that are kept.
+        pings: for asking whether the engine still answers; None for `streams`.
     """
 
     requests: IAgent
     streams: IAgent
     close: Callable[[], Deferred[None]]
+    pings: IAgent | None = None
 
 
-def unix_agents(reactor: Any, path: str) -> Agents:
-    """The agents for a socket."""
+def agents(reactor: Any, address: Address, environment: Mapping[str, str]) -> Agents:
+    """The agents for an address.
+
+    Args:
+        environment: for ssh.
+    """
+    over_ssh = isinstance(address, Ssh)
     pool = HTTPConnectionPool(reactor)
-    pool.maxPersistentPerHost = POOLED
-    socket = _Socket(reactor, path)
+    pool.maxPersistentPerHost = POOLED_SSH if over_ssh else POOLED
+    socket = _Socket(_endpoint(reactor, address, environment))
+    requests = Agent.usingEndpointFactory(reactor, socket, pool)
     return Agents(
-        requests=Agent.usingEndpointFactory(reactor, socket, pool),
+        requests=requests,
         streams=Agent.usingEndpointFactory(reactor, socket),
         close=pool.closeCachedConnections,
+        # A login every ten seconds is too much, for both sides and for the other side's log.
+        pings=requests if over_ssh else None,
     )
+
+
+def _endpoint(reactor: Any, address: Address, environment: Mapping[str, str]) -> IStreamClientEndpoint:
+    if isinstance(address, Unix):
+        return UNIXClientEndpoint(reactor, address.path)
+    if isinstance(address, Ssh):
+        return SshEndpoint(reactor, address, environment)
+    plain = HostnameEndpoint(reactor, address.host, address.port, timeout=CONNECT_TIMEOUT)
+    if address.tls is None:
+        return plain
+    wrapped: IStreamClientEndpoint = wrapClientTLS(client_options(address.host, address.tls), plain)
+    return wrapped
 
 
 class _Body(Protocol):

@@ -1,0 +1,109 @@
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.gateway.docker.model import START, FakeEngine, container, container_id
+from tutumstream.errors import DockerError
+from tutumstream.gateway.docker.platform import DockerPlatform
+from tutumstream.gateway.docker.several import PATIENCE, SeveralEngines
+from tutumstream.gateway.platform import Change, IPlatform, Order, OrderError
+
+
+class TwoEngines(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.one, self.two = FakeEngine(), FakeEngine()
+        self.one.host, self.two.host = "one", "two"
+        self.one.truth.containers[container_id(1)] = container(1, "web")
+        self.two.truth.containers[container_id(2)] = container(2, "web")
+        self.platform = SeveralEngines(
+            [
+                DockerPlatform(engine, self.clock, name=engine.host, jitter=lambda: 1.0, insist=True)
+                for engine in (self.one, self.two)
+            ],
+            self.clock,
+        )
+        self.changes: list[Change] = []
+        self.noticed: list[tuple[bool, bool]] = []
+        self.platform.subscribe(self.changes.append)
+        self.platform.watch(lambda: self.noticed.append((self.platform.synced, self.platform.in_sight)))
+        self.addCleanup(lambda: self.successResultOf(self.platform.stop()))
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.pump([0.5] * int(seconds * 2))
+
+    def states(self) -> list[str]:
+        return [str(node["state"]) for node in self.platform.list("node")]
+
+    def test_are_a_platform(self) -> None:
+        verifyObject(IPlatform, self.platform)
+
+    def test_show_the_objects_of_each_and_a_node_for_each(self) -> None:
+        self.successResultOf(self.platform.start())
+        self.assertTrue(self.platform.synced)
+        self.assertEqual(len({one["uuid"] for one in self.platform.list("service")}), 2)
+        self.assertEqual([one["nickname"] for one in self.platform.list("node")], ["one", "two"])
+        for one in self.platform.list("container"):
+            self.assertEqual(self.platform.get("container", one["uuid"]), one)
+        self.assertIsNone(self.platform.get("container", "none"))
+
+    def test_one_that_is_lost_does_not_blind_the_other(self) -> None:
+        self.successResultOf(self.platform.start())
+        self.pass_time(20)
+        self.two.down = "no such socket"
+        self.two.hang_up()
+        self.pass_time(20)
+        self.assertEqual(self.states(), ["Deployed", "Unreachable"])
+        self.assertTrue(self.platform.in_sight)
+        self.assertEqual(self.platform.troubles(), ["Docker Engine two: no such socket"])
+        self.one.down = "no such socket"
+        self.one.hang_up()
+        self.pass_time(20)
+        self.assertFalse(self.platform.in_sight)
+        self.one.down = self.two.down = None
+        self.pass_time(20)
+        self.assertEqual((self.states(), self.platform.troubles()), (["Deployed", "Deployed"], []))
+        self.assertEqual([one.action for one in self.changes if one.type != "node"], [])
+
+    def test_one_that_can_not_be_reached_at_the_start_is_tried_again(self) -> None:
+        self.two.down = "no such socket"
+        self.successResultOf(self.platform.start())
+        self.assertEqual(self.states(), ["Deployed", "Unreachable"])
+        self.two.down = None
+        self.pass_time(20)
+        self.assertEqual(self.states(), ["Deployed", "Deployed"])
+        self.assertEqual(len(self.platform.list("container")), 2)
+        self.assertEqual([one.type for one in self.changes], ["node", "node"])
+
+    def test_one_that_hangs_at_the_start_is_not_waited_for_for_long(self) -> None:
+        self.two.silent = True
+        started = self.platform.start()
+        self.pass_time(PATIENCE - 1)
+        self.assertNoResult(started)
+        self.pass_time(1)
+        self.successResultOf(started)
+        self.assertEqual(self.noticed[-1], (True, True))
+
+    def test_none_that_can_be_reached_fails_the_start_and_names_all(self) -> None:
+        self.one.down, self.two.down = "refused", "gone"
+        problem = self.failureResultOf(self.platform.start(), DockerError).value
+        self.assertIn("one: refused", str(problem))
+        self.assertIn("two: gone", str(problem))
+
+    def test_stopping_before_it_started_ends_the_start(self) -> None:
+        self.one.silent = self.two.silent = True
+        started = self.platform.start()
+        self.successResultOf(self.platform.stop())
+        self.failureResultOf(started)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_orders_go_where_the_object_is(self) -> None:
+        self.successResultOf(self.platform.start())
+        uuid = str(self.platform.list("container")[1]["uuid"])
+        for asked, status in ((uuid, 405), ("none", 404)):
+            failure = self.failureResultOf(self.platform.perform(Order(verb="stop", kind="container", uuid=asked)))
+            problem = failure.value
+            assert isinstance(problem, OrderError)
+            self.assertEqual(problem.status, status)
+        self.assertIsNone(self.platform.logs("container", "none", 1, False, None))  # type: ignore[arg-type]  # not asked
