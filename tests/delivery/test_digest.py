@@ -1,6 +1,8 @@
+from msgspec import structs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.digest import digest
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import Event
 
 
@@ -25,6 +27,13 @@ class ADigest(SynchronousTestCase):
             digest(events).splitlines()[0],
             "3 events in 2 s: 2 service events (2 updated), 1 container event (1 created)",
         )
+
+    def test_says_what_happened_where_docker_knows(self) -> None:
+        crash = DockerDetails(event="crash", name="web-2", stack="shop", exit_code=3)
+        known, unknown = structs.replace(event("container", "update", 1.0), docker=crash), event("node", "update", 2.0)
+        dumb = structs.replace(event("service", "update", 0.0), docker=DockerDetails(error="x"))
+        self.assertIn("Oldest 00:00:01 UTC: web-2 of shop crashed: exit 3\n", digest([known, unknown]))
+        self.assertIn("Oldest 00:00:00 UTC: service /api/v1/service/x/ S\n", digest([dumb, known]))
 
     def test_of_one_moment_is_of_one_second(self) -> None:
         self.assertIn("1 node event in 1 s", digest([event("node", "delete", 5.0)]))

@@ -40,5 +40,7 @@ def _actions(events: Sequence[Event]) -> str:
 
 def _line(event: Event) -> str:
     at = datetime.fromtimestamp(event.received_at, UTC)
-    what = sentence(event.docker) if event.docker is not None else f"{event.type} {event.resource_uri} {event.state}"
+    what = f"{event.type} {event.resource_uri} {event.state}"
+    if event.docker is not None and event.docker.event:
+        what = sentence(event.docker)
     return f"{at:%H:%M:%S} UTC: {what}"
