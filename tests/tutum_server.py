@@ -44,6 +44,7 @@ class Behaviour:
     deflate: whether offered compression is accepted.
     rest_status: 0 for what the corpus holds; any other status answers every look-up with an empty object.
     rest_delay: seconds before a look-up is answered.
+    follow: whether what is sent of an object is what the REST API shows from then on.
     rest_limit: objects on a page at most.
     retry_after: what a `rest_status` comes with as `Retry-After`; "" for nothing.
     """
@@ -53,6 +54,7 @@ class Behaviour:
     deflate: bool = True
     rest_status: int = 0
     rest_delay: float = 0.0
+    follow: bool = True
     rest_limit: int = 100
     retry_after: str = ""
 
@@ -141,8 +143,9 @@ class ScriptedTutum:
         self.site.log = lambda request: None
 
     def send(self, payload: bytes, binary: bool = False) -> None:
-        """One frame to every client. What it tells of an object is what the REST API shows from then on."""
-        self._show(payload)
+        """One frame to every client."""
+        if self.behaviour.follow:
+            self._show(payload)
         for client in self.clients:
             client.send_payload(payload, binary)
 

@@ -124,7 +124,9 @@ def run(
     """Play a story to a service of its own, from its start to its polite end; gives its events."""
     events = story(name)
     service = serve(**told.environment(api), PAGERDUTY_ON_DELETE=", ".join(types))
-    service.wait_until_connected()
+    service.wait_for_line("objects are known")
+    # The stacks stay as the corpus has them.
+    tutum.mode(follow=False)
     for event in events:
         tutum.send(json.dumps(event))
     told.wait_for(SLACK, len(in_slack(events)))
