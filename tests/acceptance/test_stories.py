@@ -152,7 +152,7 @@ def test_everybody_is_told_all_of_a_story_in_order_and_once(
         ("stream", "close"),
     ]
     assert_hooks(told, events)
-    asked = [one for one in tutum.requests() if not one["uri"].startswith("/v1/")]
+    asked = [one for one in tutum.requests() if not one["uri"].startswith("/v1/") and "?limit=" not in one["uri"]]
     assert {one["uri"] for one in asked} <= set(STACKS)
     basic = "Basic " + base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
     assert {one["headers"]["authorization"] for one in tutum.requests()} == {basic}
