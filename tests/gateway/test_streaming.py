@@ -55,6 +55,9 @@ class TestAdmission(StreamCase):
         self.assertIn("101", wire.upgrade("/v1/events", GOOD).splitlines()[0])
         self.assertEqual(wire.frames(), [(1, b'{"type": "auth"}')])
 
+    def test_small_messages_are_not_held_back_by_the_network(self) -> None:
+        self.assertTrue(self.join().transport.no_delay)
+
     def test_every_form_of_path_and_credentials_is_taken(self) -> None:
         basic = b64encode(b"alice:k3y").decode()
         for path, *headers in (

@@ -22,12 +22,21 @@ GOOD = "Authorization: ApiKey alice:k3y"
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
+class TcpTransport(StringTransportWithDisconnection):
+    """A transport that knows whether it may hold small writes back."""
+
+    no_delay = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
+
+
 class Wire:
     """One connection to a site."""
 
     def __init__(self, site: GatewaySite, host: str = "192.0.2.1") -> None:
         peer = IPv4Address("TCP", host, 4711)
-        self.transport = StringTransportWithDisconnection(peerAddress=peer)
+        self.transport = TcpTransport(peerAddress=peer)
         self.transport.protocol = site.buildProtocol(peer)
         self.transport.protocol.makeConnection(self.transport)
         self._rest = b""

@@ -7,9 +7,11 @@ else notices.
 
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 from autobahn.websocket.protocol import PreparedMessage
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
 
 
@@ -101,3 +103,11 @@ class Backlog:
         self._waiting.clear()
         self._size = 0
         self._ping = None
+
+
+def send_at_once(transport: object) -> None:
+    """Let small messages not wait for the acknowledgement of the one before, which clients delay by 40 ms (Nagle's
+    algorithm). Autobahn has an option for this and never uses it; UNIX sockets have no such thing."""
+    tcp = cast(ITCPTransport, transport)
+    if isinstance(tcp.getPeer(), IPv4Address | IPv6Address):
+        tcp.setTcpNoDelay(True)

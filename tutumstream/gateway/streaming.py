@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IAddress, IConsumer, IReactorTime
 from twisted.logger import Logger
 
 from tutumstream.event import escaped
-from tutumstream.gateway.backlog import Backlog
+from tutumstream.gateway.backlog import Backlog, send_at_once
 from tutumstream.gateway.dialect import TUTUM, Dialect
 from tutumstream.gateway.events import EVERYTHING, Filter, Told, encode, refusal
 from tutumstream.gateway.platform import Change
@@ -84,6 +84,7 @@ class StreamProtocol(WebSocketServerProtocol):
         transport = cast(IConsumer, self.transport)
         transport.unregisterProducer()
         transport.registerProducer(self._backlog, True)
+        send_at_once(self.transport)
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """Accept, with no subprotocol: none was ever spoken here (protocol A10)."""

@@ -1,13 +1,15 @@
+import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.gateway.docker.model import START, FakeEngine, compose, container, container_id, event
+from tests.gateway.docker.model import CLUSTER, NODE, START, FakeEngine, compose, container, container_id, event
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Membership
 from tutumstream.gateway.docker.pausing import LONGEST_PAUSE, pause_before
 from tutumstream.gateway.docker.platform import DockerPlatform
+from tutumstream.gateway.docker.swarm.facts import Machine, Ordered, Swarm
 from tutumstream.gateway.docker.transport import Feed
 from tutumstream.gateway.platform import Change, IPlatform
 
@@ -405,6 +407,41 @@ class PlatformTests(SynchronousTestCase):
         self.engine.info = real  # type: ignore[method-assign]  # the fake's own seam
         self.pass_time(2)
         self.assertEqual(self.told(), ["node update Deployed"])
+
+    def test_a_managers_swarm_is_there_from_the_start_and_followed(self) -> None:
+        self.engine.membership = Membership(state="active", node=NODE, manager=True, cluster=CLUSTER)
+        here, service = Machine(id=NODE, hostname="vm", state="ready"), Ordered(id="s" * 25, name="web", replicas=1)
+        self.engine.swarms = Swarm(machines=(here,), services=(service,))
+        self.start()
+        self.assertEqual([one["state"] for one in self.platform.list("service")], ["Starting"])
+        self.assertEqual([one["state"] for one in self.platform.list("nodecluster")], ["Deployed"])
+        self.assertEqual(self.told(), [])
+        self.engine.swarms = Swarm(machines=(here,), services=(msgspec.structs.replace(service, replicas=0),))
+        self.engine.feeds[-1].dataReceived(event("update", kind="service") + b"\n")
+        self.pass_time(1)
+        self.assertEqual(self.told(), ["action create In progress", "service update Stopped", "action update Success"])
+
+    def test_the_container_of_a_task_is_a_reason_to_ask_the_managers(self) -> None:
+        self.engine.membership = Membership(state="active", node=NODE, manager=True, cluster=CLUSTER)
+        self.start()
+        self.engine.asked.clear()
+        self.run_container(**{"com.docker.swarm.service.id": "s" * 25})
+        self.pass_time(1)
+        self.assertIn("swarm", self.engine.asked)
+
+    def test_an_engine_that_joins_a_swarm_later_becomes_a_node_of_it(self) -> None:
+        self.start()
+        self.engine.membership = Membership(state="active", node=NODE, manager=True, cluster=CLUSTER)
+        self.engine.swarms = Swarm(machines=(Machine(id=NODE, hostname="vm", state="ready"),))
+        self.engine.feeds[-1].dataReceived(event("create", kind="node") + b"\n")
+        self.pass_time(1)
+        self.assertEqual(self.told(), ["node delete Terminated", "node create Deployed", "nodecluster create Deployed"])
+
+    def test_managers_that_do_not_answer_do_not_keep_it_from_starting(self) -> None:
+        self.engine.membership = Membership(state="active", node=NODE, manager=True, cluster=CLUSTER)
+        self.engine.swarm = lambda: fail(DockerError("x", "503: no leader"))  # type: ignore[method-assign]
+        self.start()
+        self.assertTrue(self.platform.synced)
 
     def test_a_worker_of_a_swarm_is_taken_as_an_engine(self) -> None:
         self.engine.membership = Membership(state="active", node="n" * 25)

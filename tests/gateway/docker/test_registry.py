@@ -19,7 +19,7 @@ from tests.gateway.docker.model import (
 from tests.searching import searching
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.folds import container_state
-from tutumstream.gateway.docker.registry import CHECKS, TERMINATED_AGE, TERMINATED_LIMIT
+from tutumstream.gateway.docker.registry import CHECKS, HEARSAY, TERMINATED_AGE, TERMINATED_LIMIT
 
 
 def told_of(name: str, *kinds: str, truth: Truth | None = None) -> list[str]:
@@ -148,6 +148,14 @@ class CapturesTests(SynchronousTestCase):
             ],
         )
 
+    def test_an_exchange_by_compose_is_an_action_with_an_outcome(self) -> None:
+        told = Told()
+        told.replay(capture("10-compose-v1.jsonl"))
+        actions = told.lines("action")
+        self.assertEqual(
+            actions[:2], ["action create In progress Service Redeploy", "action update Success Service Redeploy"]
+        )
+
     def test_compose_run_is_a_service_of_its_own(self) -> None:
         lines = told_of("11-compose-oneoff.jsonl", "service")
         self.assertEqual(lines[0], "service create Starting shop_web_run_ba1856ce0758")
@@ -180,6 +188,7 @@ class CapturesTests(SynchronousTestCase):
         told.resync(START)
         for line in capture("20-buffer-after-sigkill-restart-since0.jsonl"):
             told.hear(line)
+        told.resync(1e10)
         self.assertNotIn("container delete Terminated alive", told.lines())
         self.assertEqual(told.registry.alive(), [container_id(1)])
 
@@ -325,6 +334,33 @@ class RegistryTests(SynchronousTestCase):
         self.told.hear(event("destroy", at=START + 9.026))
         self.assertEqual(self.told.take(), [])
         self.assertEqual(self.told.registry.containers[own].container.exit_code, 3)
+
+    def test_an_answer_that_overtakes_the_stream_hides_no_end(self) -> None:
+        self.told.hear(event("create", at=START + 1), look=False)
+        self.told.hear(event("start", at=START + 1.1))
+        self.assertEqual(self.told.take("container"), ["container create Starting web"])
+        self.told.hear(event("die", at=START + 1.2, exitCode="3"))
+        self.assertEqual(
+            self.told.take("container"),
+            ["container update Running web", "container update Stopped web", "container delete Terminated web"],
+        )
+
+    def test_what_is_gone_and_was_never_said_to_have_ended_is_gone_a_little_later(self) -> None:
+        own = self.there(status="created")
+        self.told.hear(event("start", at=START + 9), look=False)
+        del self.told.truth.containers[own]
+        self.told.take()
+        self.told.look(own, START + 9.1)
+        self.assertEqual(self.told.take(), [])
+        self.told.registry.overdue(START + 9)
+        self.assertEqual(self.told.registry.overdue(START + 9 + HEARSAY), [own])
+        self.told.look(own, START + 9 + HEARSAY)
+        self.assertEqual(self.told.take("container"), ["container delete Terminated web"])
+
+    def test_one_that_was_created_and_removed_is_gone_at_once(self) -> None:
+        self.told.hear(event("create", at=START + 1), look=False)
+        self.told.hear(event("destroy", at=START + 1.1))
+        self.assertEqual(self.told.take("container")[-1], "container delete Terminated web")
 
     def test_of_a_forged_exit_code_nothing_is_believed(self) -> None:
         own = self.there(labels={"exitCode": "0"})

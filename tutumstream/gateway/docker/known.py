@@ -44,6 +44,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         death: its last `die`, as the stream told it.
         record: what went wrong with it, and what was told of that.
         destroyed: when it was seen to be gone; 0 while it is there.
+        heard: when the stream last said something of it that was not its end; 0 once it told that.
         machine: the swarm's id of the node that it is on; "" for the engine itself.
     """
 
@@ -57,6 +58,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     death: Death | None = None
     record: Record = FRESH
     destroyed: float = 0.0
+    heard: float = 0.0
     machine: str = ""
 
     def struck(self, hint: Hint) -> "Known":
@@ -68,6 +70,28 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         if hint.signal in _LETHAL or hint.signal == self.container.stop_signal:
             return msgspec.structs.replace(self, strike=strike, killed=hint.at)
         return msgspec.structs.replace(self, strike=strike)
+
+    def hear(self, hint: Hint, now: float) -> "Known":
+        """The same, after the stream spoke of it."""
+        return msgspec.structs.replace(self, heard=0.0 if hint.action == "destroy" else now)
+
+    @property
+    def runs(self) -> bool:
+        """Its end has not been told."""
+        return self.state in (folds.STARTING, folds.RUNNING, folds.STOPPING)
+
+    def ended(self) -> Container | None:
+        """Its container as the stream says that it ended, where that is still to be told."""
+        container, death = self.container, self.death
+        if death is None or not self.runs or death.at <= container.started:
+            return None
+        return msgspec.structs.replace(
+            container,
+            status="exited",
+            started=container.started or death.at,
+            finished=death.at,
+            exit_code=death.exit_code,
+        )
 
     @property
     def uri(self) -> str:

@@ -35,6 +35,10 @@ CHECKS: Final = (2.0, 10.0, folds.START_PATIENCE + 1)
 """Seconds after which a container that is neither here nor there is looked at again: one that fails to start sends no
 event at all."""
 
+HEARSAY: Final = 2.0
+"""Seconds for which the stream may still tell how a container ended that an answer already says is gone: two
+connections keep no order between them."""
+
 _LOOK: Final = frozenset({"create", "start", "restart", "die", "stop", "rename", "update", "destroy", "cleanup"})
 _UNSETTLED: Final = frozenset({folds.STARTING, folds.TERMINATING})
 
@@ -64,6 +68,7 @@ class Registry:
         self.containers: Final[dict[str, Known]] = {}
         self._by_uuid: Final[dict[str, str]] = {}
         self._gone: Final[dict[str, None]] = {}
+        self._vanishing: Final[dict[str, None]] = {}
         self._checks: Final[list[tuple[float, str]]] = []
         self._patience = patience
         self._slots: Final = Slots(self.containers)
@@ -101,7 +106,11 @@ class Registry:
             return Heard(list(self._kill(known, hint, now)) if known else [], False)
         if known is None:
             # While it starts, Docker lets nobody look; what the hint says is enough to tell that it is there.
-            return Heard(list(self._welcome(hint.born, now)) if hint.born else [], hint.action in _LOOK)
+            changes = list(self._welcome(hint.born, now)) if hint.born else []
+            if hint.born:
+                self.containers[hint.container] = self.containers[hint.container].hear(hint, now)
+            return Heard(changes, hint.action in _LOOK)
+        known = self.containers[hint.container] = known.hear(hint, now)
         if hint.action == "die" and (known.death is None or known.death.at < hint.at):
             death = Death.told(hint, known.container)
             self.containers[hint.container] = msgspec.structs.replace(known, death=death)
@@ -279,7 +288,8 @@ class Registry:
 
     def _waits(self, known: Known, now: float) -> bool:
         due = mishaps.next_look(known.record)
-        return known.state in (*_UNSETTLED, folds.STOPPING) or (0.0 < due <= now)
+        unsettled = known.state in (*_UNSETTLED, folds.STOPPING) or known.container.id in self._vanishing
+        return unsettled or (0.0 < due <= now)
 
     def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
         """A container was renamed: it goes to another service, or Compose begins to exchange it."""
@@ -296,18 +306,15 @@ class Registry:
         yield from self.groups.settle(old.place.service, now)
 
     def _vanish(self, known: Known, now: float) -> Iterator[Change]:
-        container, death = known.container, known.death
-        open_end = known.state in (folds.STARTING, folds.RUNNING, folds.STOPPING)
-        if death is not None and open_end and death.at > container.started:
-            ended = msgspec.structs.replace(
-                container,
-                status="exited",
-                started=container.started or death.at,
-                finished=death.at,
-                exit_code=death.exit_code,
-            )
+        key, ended = known.container.id, known.ended()
+        if ended is None and known.runs and now < known.heard + HEARSAY:
+            self._vanishing[key] = None
+            heapq.heappush(self._checks, (known.heard + HEARSAY, key))
+            return
+        self._vanishing.pop(key, None)
+        if ended is not None:
             yield from self._update(known, ended, now)
-            known = self.containers[container.id]
+            known = self.containers[key]
         yield from self._end(known, now)
 
     def _end(self, known: Known, now: float) -> Iterator[Change]:
