@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,20 @@ def test_a_killed_daemon_deletes_nothing(own_engine: OwnEngine) -> None:
         watch.expect("container", "update", "Stopped", "orphan", seconds=30)
         assert [words for words in watch.words() if "delete" in words or "create" in words] == []
     own_engine.remove("orphan")
+
+
+def test_none_is_lost_of_many_that_live_for_a_moment(engine: DockerEngine, name: str) -> None:
+    names = [f"{name}-{number}" for number in range(24)]
+    with Watch(engine.host) as watch:
+        with ThreadPoolExecutor(4) as pool:
+            done = [pool.submit(engine.run, one, "true", options=("--rm",)) for one in names]
+        assert [one.exception() for one in done] == [None] * len(names)
+        for one in names:
+            watch.expect("container", "delete", "Terminated", one, seconds=60)
+            states = [words.split()[2] for words in watch.words(one) if words.startswith("container")]
+            assert [state for state in states if state != "Terminating"] == [
+                "Starting",
+                "Running",
+                "Stopped",
+                "Terminated",
+            ]
