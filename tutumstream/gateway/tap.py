@@ -37,7 +37,12 @@ class Options(usage.Options):
         ["users", None, None, "File of accounts and hashed API keys. [TUTUMGATEWAY_USERS]"],
         ["query-auth", None, None, "on or off: credentials in URLs, as old clients send. [TUTUMGATEWAY_QUERY_AUTH]"],
         ["hide-labels", None, None, "Regular expression: labels to leave out. [TUTUMGATEWAY_HIDE_LABELS]"],
-        ["state-dir", None, None, "Where last states are kept. [TUTUMGATEWAY_STATE_DIR, STATE_DIRECTORY]"],
+        [
+            "state-dir",
+            None,
+            None,
+            "Reserved: nothing is kept over a restart yet. [TUTUMGATEWAY_STATE_DIR, STATE_DIRECTORY]",
+        ],
         ["log-format", None, None, "console or json. [TUTUMGATEWAY_LOG_FORMAT]"],
         ["log-level", None, None, "debug, info, warn or error. [TUTUMGATEWAY_LOG_LEVEL]"],
     ]
@@ -50,7 +55,7 @@ class Options(usage.Options):
             self[name] = []
 
     def opt_engine(self, engine: str) -> None:
-        """[NAME=]URL of a Docker Engine. [DOCKER_HOST]"""
+        """[NAME=]URL of a Docker Engine. May be repeated. [DOCKER_HOST, DOCKER_CONTEXT]"""
         self["engine"].append(engine)
 
     def opt_allow(self, permission: str) -> None:
