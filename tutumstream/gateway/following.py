@@ -6,7 +6,8 @@ from typing import Final
 from zope.interface import implementer
 
 from tutumstream.gateway.platform import ILogReader, ILogs, IPlatform, LogLine
-from tutumstream.gateway.streaming import NORMAL, StreamFactory, StreamProtocol
+from tutumstream.gateway.streaming import NORMAL, StreamFactory
+from tutumstream.gateway.visitor import StreamProtocol
 
 THE_END: Final = "the end of the log"
 

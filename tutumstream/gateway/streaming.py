@@ -7,24 +7,22 @@ once and without end.
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, cast
 from uuid import uuid4
 
 import txaio
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.protocol import PreparedMessage
-from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IAddress, IConsumer, IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
-from tutumstream.event import escaped
-from tutumstream.gateway.backlog import Backlog, send_at_once
 from tutumstream.gateway.dialect import TUTUM, Dialect
 from tutumstream.gateway.events import EVERYTHING, Filter, Told, encode, refusal
 from tutumstream.gateway.platform import Change
 from tutumstream.gateway.returning import Returning
+from tutumstream.gateway.visitor import StreamProtocol, Visit
 
 CLOSE_DELAY: Final = 1.5
 """Seconds between a refusal and the close (protocol A3 asks for one at least)."""
@@ -41,92 +39,8 @@ process."""
 
 GOING_AWAY: Final = 1001
 NORMAL: Final = 1000
-REASON_LIMIT: Final = 123
-"""Bytes of the reason in a close frame (RFC 6455, 5.5)."""
 
 STOPPING: Final = "the gateway is stopping"
-
-
-class Visit(Protocol):
-    """What a client came for."""
-
-    def opened(self, client: "StreamProtocol") -> None:
-        """The handshake is done."""
-
-    def paused(self, is_paused: bool) -> None:
-        """The client can take no more for now, or again."""
-
-    def closed(self) -> None:
-        """The client is gone; only after `opened`."""
-
-
-class StreamProtocol(WebSocketServerProtocol):
-    """One client, whatever it came for.
-
-    Attributes:
-        known_as: by what it is known again when it comes back: user and address, without the port.
-    """
-
-    # Not `log`: Autobahn uses that name itself.
-    _logger = Logger()
-
-    factory: "StreamFactory"
-    visit: Visit
-    user = ""
-    known_as = ""
-
-    def connectionMade(self) -> None:
-        """Take the transport over from the HTTP channel, which watched its buffer until now."""
-        super().connectionMade()
-        self._backlog = Backlog(
-            self._write, self.sendPong, self._evict, self.factory.backlog_limit, lambda full: self.visit.paused(full)
-        )
-        transport = cast(IConsumer, self.transport)
-        transport.unregisterProducer()
-        transport.registerProducer(self._backlog, True)
-        send_at_once(self.transport)
-
-    def onConnect(self, request: ConnectionRequest) -> None:
-        """Accept, with no subprotocol: none was ever spoken here (protocol A10)."""
-
-    def onOpen(self) -> None:
-        """Let it have what it came for."""
-        self.factory.opened(self)
-
-    def onPing(self, payload: bytes) -> None:
-        """Answer at once, or when the client has taken what waits for it."""
-        self._backlog.answer(payload)
-
-    def onClose(self, _was_clean: bool, code: int | None, reason: str | None) -> None:
-        """Forget the client."""
-        self._backlog.stopProducing()
-        self.factory.closed(self, code, reason)
-
-    def put(self, message: PreparedMessage) -> None:
-        """Send one message, as soon as the client reads."""
-        self._backlog.put(message)
-
-    def say_goodbye(self, code: int, reason: str) -> None:
-        """Start the closing handshake. Autobahn's `sendClose` would not let 1001 pass; a server may send it."""
-        if self.state == self.STATE_OPEN:
-            self._backlog.stopProducing()
-            reason = escaped(reason, REASON_LIMIT)
-            self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
-
-    def end(self, code: int, reason: str) -> None:
-        """Say goodbye once everything has been sent."""
-        self._backlog.when_empty(lambda: self.say_goodbye(code, reason))
-
-    def _write(self, message: PreparedMessage) -> None:
-        # Autobahn does not check this for prepared messages; nothing may follow a close frame (RFC 6455, 5.5.1).
-        if self.state == self.STATE_OPEN:
-            self.sendPreparedMessage(message)
-
-    def _evict(self) -> None:
-        self._logger.warn(
-            "Stream client {user} at {peer} reads too slowly and was cut off", user=self.user, peer=self.peer
-        )
-        self.dropConnection(abort=True)
 
 
 class StreamFactory(WebSocketServerFactory):

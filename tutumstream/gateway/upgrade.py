@@ -18,7 +18,8 @@ from tutumstream.gateway.following import Following
 from tutumstream.gateway.gate import Gate, Granted, Refused
 from tutumstream.gateway.platform import IPlatform
 from tutumstream.gateway.settings import Permission
-from tutumstream.gateway.streaming import CLOSE_DELAY, REASON_LIMIT, StreamFactory, Visit
+from tutumstream.gateway.streaming import CLOSE_DELAY, StreamFactory
+from tutumstream.gateway.visitor import REASON_LIMIT, Visit
 
 UNAUTHORIZED: Final = "UNAUTHORIZED"
 NOT_FOUND: Final = "NOT_FOUND"
