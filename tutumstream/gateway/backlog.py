@@ -51,6 +51,9 @@ class Backlog:
         """Send it now, or as soon as the transport has room, in order."""
         if self._ended:
             return
+        if not self._paused and not self._waiting:
+            self._send(message)
+            return
         self._waiting.append(message)
         self._size += len(message.payload)
         self._flush()

@@ -1,8 +1,8 @@
 """The Stream API's server side: one feed of changes to any number of WebSocket clients.
 
-Every message is framed once for all clients of a dialect. On Tutum's paths the handshake always succeeds (protocol A3):
-who may not listen hears so in an `error` message and is closed a little later, because clients of 2015 reconnect at
-once and without end.
+Every message is framed once for all clients of a dialect, and chosen once for all who want the same. On Tutum's paths
+the handshake always succeeds (protocol A3): who may not listen hears so in an `error` message and is closed a little
+later, because clients of 2015 reconnect at once and without end.
 """
 
 import time
@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
+from tutumstream.gateway.audience import Audience
 from tutumstream.gateway.dialect import TUTUM, Dialect
 from tutumstream.gateway.events import EVERYTHING, Filter, Told, encode, refusal
 from tutumstream.gateway.platform import Change
@@ -74,7 +75,7 @@ class StreamFactory(WebSocketServerFactory):
         self._now = now
         self._sessions_limit = sessions_limit
         self._sessions: dict[StreamProtocol, None] = {}
-        self._listeners: dict[StreamProtocol, Listening] = {}
+        self._listeners: Audience[Listening, StreamProtocol] = Audience()
         self._returning: Returning[Told] = Returning()
         self._ending = False
         self.closed_because = ""
@@ -128,7 +129,7 @@ class StreamFactory(WebSocketServerFactory):
             self._leave(client, code, reason)
 
     def _leave(self, client: StreamProtocol, code: int | None, reason: str | None) -> None:
-        del self._listeners[client]
+        self._listeners.leave(client)
         self._logger.info(
             "Stream client {user} at {peer} left ({code}: {reason})",
             user=client.user,
@@ -140,7 +141,7 @@ class StreamFactory(WebSocketServerFactory):
     def join(self, client: StreamProtocol, listening: "Listening") -> None:
         """It hears every change from now on, after those that it missed while we had sent it away."""
         self._logger.info("Stream client {user} connected from {peer}", user=client.user, peer=client.peer)
-        self._listeners[client] = listening
+        self._listeners.join(client, listening)
         for told in self._returning.back(client.known_as, self._clock.seconds()):
             if listening.wants(told.change, listening.dialect):
                 client.put(self._framed(told, listening.dialect))
@@ -149,13 +150,14 @@ class StreamFactory(WebSocketServerFactory):
         """Tell one change to every client who wants it."""
         told = Told(change, str(uuid4()), self._now())
         messages: dict[Dialect, PreparedMessage] = {}
-        for client, listening in tuple(self._listeners.items()):
-            if not listening.wants(change, listening.dialect):
+        for (_, dialect, wants), clients in self._listeners.groups():
+            if not wants(change, dialect):
                 continue
-            message = messages.get(listening.dialect)
+            message = messages.get(dialect)
             if message is None:
-                message = messages[listening.dialect] = self._framed(told, listening.dialect)
-            client.put(message)
+                message = messages[dialect] = self._framed(told, dialect)
+            for client in clients:
+                client.put(message)
         if self._returning.awaits(self._clock.seconds()) and not self._returning.miss(told):
             self._logger.warn("Too much happened while the stream was closed: clients that come back will not hear it")
 
