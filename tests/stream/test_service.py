@@ -261,12 +261,12 @@ class AGoodConnection(ListeningCase):
             rig = Rig()
             rig.service.startService()
             rig.accept()
-            sizes = (10, 200, 70_000, 10, 126)
+            sizes = (10, 200, 70_000 if cut > 1000 else 1000, 10, 126)
             for n, size in enumerate(sizes):
                 payload = json.dumps({**CONTAINER, "state": f"{n}", "extra": "x" * size}).encode()
                 rig.server.sendPing(b"are you there")
                 rig.server.sendMessage(payload, fragmentSize=5000 if n == 3 else None)
-                rig.server.sendMessage(payload, fragmentSize=5)
+                rig.server.sendMessage(payload, fragmentSize=500)
             data = b"".join(rig.server.transport.stream)
             rig.server.transport.stream.clear()
             for start in range(0, len(data), cut):

@@ -88,7 +88,8 @@ class StreamProtocol(WebSocketClientProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         with self.factory.handlers.together():
-            super().dataReceived(data)
+            # Not by way of Autobahn's own, which for a debug line makes texts in colour, whether it is logged or not.
+            self._dataReceived(data)
 
     def processData(self) -> bool:
         """Autobahn's step, with a short way for what nearly all messages are.
