@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ConnectError, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionLost, ConnectionRefusedError, DNSLookupError
+from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -134,6 +135,27 @@ class ClientTests(SynchronousTestCase):
             said = self.refused(waiting)
             self.assertIn(advice, said)
             self.assertIn(HOST, said)
+
+    def test_connection_problems_over_a_network_say_what_to_do_there_and_nothing_of_a_socket(self) -> None:
+        far = Agents(self.requests, self.streams, self.close, over_network=True)  # type: ignore[arg-type]  # as above
+        client = DockerClient(far, self.clock, "tcp://10.0.0.7:2375")
+        for problem, advice in (
+            (ConnectionRefusedError(111, "Connection refused"), "check host and port in its URL"),
+            (ConnectError(113, "No route to host"), "no way leads to that machine"),
+            (ConnectError(101, "Network is unreachable"), "no way leads to that network"),
+            (DNSLookupError("nowhere"), "no machine of that name"),
+            (ConnectTimeout(), "any firewall in between"),
+            (ResponseNeverReceived([Failure(ValueError("TLS"))]), "for TLS set DOCKER_CERT_PATH"),
+            (ConnectError(99, "odd"), "can't connect"),
+        ):
+            waiting = client.negotiate()
+            self.requests.fail(problem)
+            said = self.refused(waiting)
+            self.assertIn(advice, said)
+            self.assertNotIn("socket", said)
+        waiting = client.negotiate()
+        self.requests.answer(404, b"hello")
+        self.assertIn("check host and port", self.refused(waiting))
 
     def test_containers_are_listed_with_those_that_do_not_run(self) -> None:
         self.negotiate()

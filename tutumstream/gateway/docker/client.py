@@ -19,7 +19,7 @@ from twisted.web.iweb import IAgent, IResponse
 
 from tutumstream.errors import DockerError
 from tutumstream.event import escaped
-from tutumstream.gateway.docker.explain import NOT_DOCKER, explain, was_cancelled
+from tutumstream.gateway.docker.explain import explain, no_engine, was_cancelled
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.reading import container_id, read_container, read_engine, read_ids
 from tutumstream.gateway.docker.swarm.facts import Swarm
@@ -118,7 +118,7 @@ class DockerClient:
         answer = await self._get(self.agents.requests, "/_ping", _SMALL, HEAD_TIMEOUT)
         theirs = _VERSION.fullmatch((answer.headers.getRawHeaders("Api-Version") or [""])[0])
         if answer.code != 200 or theirs is None:
-            raise DockerError(self.host, f"HTTP status {answer.code}: {NOT_DOCKER}")
+            raise DockerError(self.host, f"HTTP status {answer.code}: {no_engine(self.agents.over_network)}")
         offered = (int(theirs[1]), int(theirs[2]))
         if not OLDEST <= offered < (2, 0):
             raise DockerError(self.host, f"it speaks API {theirs[0]}, and at least 1.24 is needed: update Docker")
@@ -175,7 +175,7 @@ class DockerClient:
         except Exception as problem:
             if was_cancelled(problem):
                 raise CancelledError from problem
-            raise DockerError(self.host, explain(problem)) from problem
+            raise DockerError(self.host, explain(problem, self.agents.over_network)) from problem
 
     def _decoded(self, answer: _Answer, read: Callable[[bytes], T]) -> T:
         if answer.code != 200:

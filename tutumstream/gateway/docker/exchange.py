@@ -38,7 +38,7 @@ def late(outcome: T | Failure, seconds: float) -> T:
     return outcome
 
 
-async def explained(host: str, exchange: Deferred[T]) -> T:
+async def explained(host: str, exchange: Deferred[T], over_network: bool = False) -> T:
     """Its result; every error but a cancellation becomes a `DockerError`."""
     try:
         return await exchange
@@ -47,7 +47,7 @@ async def explained(host: str, exchange: Deferred[T]) -> T:
     except Exception as problem:
         if was_cancelled(problem):
             raise CancelledError from problem
-        raise DockerError(host, explain(problem)) from problem
+        raise DockerError(host, explain(problem, over_network)) from problem
 
 
 async def whole(
@@ -56,6 +56,7 @@ async def whole(
     asking: Deferred[IResponse],
     limit: int,
     seconds: float,
+    over_network: bool = False,
 ) -> Answer:
     """The answer to a request, body and all, within so many seconds."""
 
@@ -63,4 +64,5 @@ async def whole(
         response = await asking
         return Answer(response.code, response.headers, await read_body(response, limit))
 
-    return await explained(host, Deferred.fromCoroutine(exchange()).addTimeout(seconds, clock, late))
+    timed = Deferred.fromCoroutine(exchange()).addTimeout(seconds, clock, late)
+    return await explained(host, timed, over_network)

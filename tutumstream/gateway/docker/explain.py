@@ -13,7 +13,7 @@ from tutumstream.event import escaped
 from tutumstream.gateway.docker.ssh import SshEndedError
 from tutumstream.gateway.docker.transport import TooLargeError
 
-_ADVICE: Final = {
+_OF_A_SOCKET: Final = {
     errno.ENOENT: "there is no such socket: is Docker installed and started? "
     "If it listens elsewhere, set DOCKER_HOST=unix:///path/to/docker.sock",
     errno.EACCES: "this user may not use the socket: add it to the group that owns the socket, mostly `docker` "
@@ -21,7 +21,20 @@ _ADVICE: Final = {
     errno.ECONNREFUSED: "nobody listens on the socket: start Docker, for example with `systemctl start docker`",
 }
 
-NOT_DOCKER: Final = "what answers there is no Docker Engine: check the path in DOCKER_HOST"
+_OF_A_NETWORK: Final = {
+    errno.ECONNREFUSED: "nobody listens there: check host and port in its URL, and that Docker, or the proxy in front "
+    "of it, is started and listens on that port",
+    errno.EHOSTUNREACH: "no way leads to that machine: check the host in its URL, and the network",
+    errno.ENETUNREACH: "no way leads to that network: check the host in its URL, and the network",
+}
+
+_UNHEARD: Final = "it does not answer in time"
+
+_NO_ENGINE: Final = "what answers there is no Docker Engine: check the path in DOCKER_HOST"
+_NO_ENGINE_THERE: Final = (
+    "what answers there is no Docker Engine, or one that wants TLS: check host and port in its URL; for TLS set "
+    "DOCKER_CERT_PATH or DOCKER_TLS_VERIFY"
+)
 
 
 _TLS_ADVICE: Final = (
@@ -47,15 +60,27 @@ def was_cancelled(problem: BaseException) -> bool:
     return isinstance(problem, defer.CancelledError | error.ConnectingCancelledError)
 
 
-def explain(problem: BaseException) -> str:
-    """Why an exchange with the engine failed."""
+def no_engine(over_network: bool) -> str:
+    """What answers is something else."""
+    return _NO_ENGINE_THERE if over_network else _NO_ENGINE
+
+
+def explain(problem: BaseException, over_network: bool = False) -> str:
+    """Why an exchange with the engine failed.
+
+    Args:
+        over_network: it is reached by TCP, not by a socket of this machine: other things go wrong on that way.
+    """
     if isinstance(problem, TooLargeError):
         return f"its answer is too large: {problem}"
     if isinstance(problem, defer.TimeoutError | error.TimeoutError | error.TCPTimedOutError):
-        return "it does not answer in time"
+        return f"{_UNHEARD}: check host and port in its URL, and any firewall in between" if over_network else _UNHEARD
+    if isinstance(problem, error.DNSLookupError):
+        return "there is no machine of that name: check the host in its URL"
     if isinstance(problem, error.ConnectError):
         number = problem.osError if isinstance(problem.osError, int) else 0
-        return _ADVICE.get(number, f"can't connect: {escaped(str(problem), 200)}")
+        advice = _OF_A_NETWORK if over_network else _OF_A_SOCKET
+        return advice.get(number, f"can't connect: {escaped(str(problem), 200)}")
     if isinstance(problem, SSL.Error):
         return _tls_words(problem)
     if isinstance(problem, ResponseFailed):
@@ -66,5 +91,7 @@ def explain(problem: BaseException) -> str:
             if isinstance(reason.value, SSL.Error):
                 return _tls_words(reason.value)
         lost = all(reason.check(error.ConnectionClosed, error.ConnectionLost, PotentialDataLoss) for reason in reasons)
-        return "it closed the connection without a whole answer" if lost and reasons else NOT_DOCKER
+        if lost and reasons:
+            return "it closed the connection without a whole answer"
+        return no_engine(over_network)
     return escaped(f"{type(problem).__name__}: {problem}", 200)

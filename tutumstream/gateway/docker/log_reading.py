@@ -139,10 +139,11 @@ class LogClient:
         if not _ALLOWED.fullmatch(path):
             raise DockerError(self._host, f"{escaped(path, 120)!r} is not asked for by this client")
         opening = self._agents.streams.request(b"GET", b"http://docker" + path.encode("ascii"), _HEADERS, None)
-        response = await explained(self._host, opening.addTimeout(HEAD_TIMEOUT, self._clock, late))
+        far = self._agents.over_network
+        response = await explained(self._host, opening.addTimeout(HEAD_TIMEOUT, self._clock, late), far)
         if response.code != 200:
             reading = read_body(response, ERROR_LIMIT).addTimeout(HEAD_TIMEOUT, self._clock, late)
-            answer = Answer(response.code, response.headers, await explained(self._host, reading))
+            answer = Answer(response.code, response.headers, await explained(self._host, reading, far))
             advice = "; a proxy in between must allow CONTAINERS" if response.code == 403 else ""
             raise DockerError(self._host, f"it answers with HTTP status {answer.code}: {answer.said()}{advice}")
         response.deliverBody(body)

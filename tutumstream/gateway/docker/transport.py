@@ -13,7 +13,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from tutumstream.gateway.docker.address import Address, Ssh, Unix
+from tutumstream.gateway.docker.address import Address, Ssh, Tcp, Unix
 from tutumstream.gateway.docker.ssh import SshEndpoint
 from tutumstream.gateway.docker.tls import client_options
 
@@ -55,12 +55,14 @@ class Agents(NamedTuple):
         streams: without one, a new connection each time: for streams.
         close: ends the connections that are kept.
         pings: for asking whether the engine still answers; None for `streams`.
+        over_network: they reach it by TCP; what goes wrong there is explained in other words.
     """
 
     requests: IAgent
     streams: IAgent
     close: Callable[[], Deferred[None]]
     pings: IAgent | None = None
+    over_network: bool = False
 
 
 def agents(reactor: Any, address: Address, environment: Mapping[str, str]) -> Agents:
@@ -80,6 +82,7 @@ def agents(reactor: Any, address: Address, environment: Mapping[str, str]) -> Ag
         close=pool.closeCachedConnections,
         # A login every ten seconds is too much, for both sides and for the other side's log.
         pings=requests if over_ssh else None,
+        over_network=isinstance(address, Tcp),
     )
 
 

@@ -107,7 +107,7 @@ class DockerWriter:
         asking = self._agents.streams.request(
             method.encode(), b"http://docker" + target.encode("ascii"), _HEADERS, FileBodyProducer(BytesIO(data))
         )
-        return await whole(self._host, self._clock, asking, LIMIT, grace + PATIENCE)
+        return await whole(self._host, self._clock, asking, LIMIT, grace + PATIENCE, self._agents.over_network)
 
     def _refused(self, answer: Answer) -> DockerError:
         advice = "; a proxy in between must allow POST, and DELETE" if answer.code == 403 else ""
