@@ -12,12 +12,13 @@ DEFAULT: Final = "tcp:8788:interface=127.0.0.1"
 _PORT: Final = re.compile(r"(?:tcp6?|ssl):(?:port=)?(\d+)")
 
 
-def problem_with(text: str, parse: Callable[[str], object]) -> str:
+def problem_with(text: str, parse: Callable[[str], object], example: str = DEFAULT) -> str:
     """Why nothing could listen there, "" where nothing is known to be wrong.
 
     Args:
         text: the endpoint.
         parse: as `twisted.internet.endpoints.serverFromString`; opens keys and certificates, too.
+        example: an endpoint to suggest where this is none.
     """
     port = _PORT.match(text)
     if port and int(port[1]) > 65535:
@@ -25,7 +26,7 @@ def problem_with(text: str, parse: Callable[[str], object]) -> str:
     try:
         parse(text)
     except (ValueError, TypeError) as problem:
-        return f"not an endpoint ({words(problem)}); {DEFAULT} is one"
+        return f"not an endpoint ({words(problem)}); {example} is one"
     except Exception as problem:  # each kind of endpoint has errors of its own
         return f"it can't be used: {words(problem)}"
     return ""

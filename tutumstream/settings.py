@@ -44,11 +44,18 @@ def _rate(value: object, number: Callable[[object], float]) -> float:
     """0.0 for no limit."""
     if isinstance(value, str) and value.strip().lower() == "none":
         return 0.0
-    found = number(value)
+    try:
+        found = number(value)
+    except ValueError:
+        raise ValueError(_RATES) from None
     if found == 0:
-        raise ValueError("0 would tell nothing at all; none is for no limit")
+        raise ValueError(f"0 would tell nothing at all; {_RATES}")
     return found
 
+
+_RATES: Final = (
+    "messages a second are a number above 0, 100000 at most (0.5 is one in two seconds), or none for no limit"
+)
 
 PerSecond = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False), WrapValidator(_rate)]
 

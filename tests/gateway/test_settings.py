@@ -119,6 +119,19 @@ class TestSettings(SynchronousTestCase):
         found = settings({**WHO, "TUTUMGATEWAY_ORIGINS": "https://a.example, b.example:8443 *"})
         self.assertEqual(found.origins, ("a.example", "b.example:8443", "*"))
 
+    def test_a_site_is_its_host_so_whatever_follows_that_is_a_mistake_that_says_so(self) -> None:
+        for origin in ("http://a.example/", "a.example/", "https://a.example:443"):
+            self.assertEqual(settings(origin=[origin]).origins, ("a.example",), origin)
+        for origin in ("http://a.example/shop", "a.example/shop/", "http://u:p@a.example", "http://a.example/?x=1"):
+            (mistake,) = self.mistakes(origin=[origin])
+            self.assertTrue(mistake.startswith("--origin: "), mistake)
+            self.assertTrue(mistake.endswith("say a.example"), mistake)
+
+    def test_what_is_no_endpoint_is_told_with_one_that_is_ours(self) -> None:
+        (mistake,) = self.mistakes(listen="foo:")
+        self.assertIn(f"{LISTEN} is one", mistake)
+        self.assertIn("8780", mistake)
+
     def test_labels_and_command_lines_can_be_hidden(self) -> None:
         found = settings(hide_labels="(?i)token", hide_commands=1).conceal
         assert found.labels is not None

@@ -251,7 +251,7 @@ def _hashed(path: str, read_text: Callable[[str], str], mistakes: list[str]) -> 
 
 
 def _check_listen(listen: str, without_tls: bool, parse_endpoint: Callable[[str], object], mistakes: list[str]) -> None:
-    if wrong := listening.problem_with(listen, parse_endpoint):
+    if wrong := listening.problem_with(listen, parse_endpoint, LISTEN):
         mistakes.append(f"TUTUMGATEWAY_LISTEN: {wrong}")
         return
     if exposure(listen) is Exposure.READABLE and not without_tls:
@@ -276,6 +276,13 @@ def _origins(text: str, mistakes: list[str]) -> tuple[str, ...]:
         host = word if word == ANY_ORIGIN else host_of(word if "//" in word else f"//{word}")
         if host is None:
             mistakes.append(f"TUTUMGATEWAY_ORIGINS: {word!r} is no host; tutum.example.com and https://x:8443 are")
+        elif re.search(
+            r"[/?#@]", word.partition("//")[2].removesuffix("/") if "//" in word else word.removesuffix("/")
+        ):
+            mistakes.append(
+                f"TUTUMGATEWAY_ORIGINS: {word!r}: browsers name a site by its host alone, so nothing else can be asked "
+                f"for: say {host}"
+            )
         else:
             found.append(host)
     return tuple(found)

@@ -53,17 +53,19 @@ class SmallRequest(Request):
 
 
 class Probes:
-    """`/healthz` and `/readyz`, for whoever keeps it running. Without credentials, so they tell nothing else."""
+    """`/healthz` and `/readyz`, for whoever keeps it running. Without credentials, so they tell nothing else: how many
+    engines can't be seen, and neither where they are nor what they answer. The log says that."""
 
     def __init__(self, platform: IPlatform) -> None:
         self._platform = platform
 
     def answer(self, request: Request, name: bytes) -> bytes:
-        """200 where all is well, 503 while nothing can be seen; a lost engine is named either way."""
+        """200 where all is well, 503 while nothing can be seen; lost engines are counted either way."""
         if name == b"healthz":
             return answered(request, {"status": "ok"})
         ready = self._platform.synced and self._platform.in_sight
-        reasons = list(self._platform.troubles())
+        lost = len(self._platform.troubles())
+        reasons = [f"{lost} engine{'s' if lost > 1 else ''} can't be seen; the log says why"] if lost else []
         if not ready and not reasons:
             reasons = ["the objects are not known yet"]
         request.setResponseCode(200 if ready else 503)
