@@ -99,7 +99,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     office = Office(journal, time.time, lanes.offer, {name: each.messages for name, each in composers.items()})
     router = Router(routes, notifiers)
     intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, time.time)
-    resync = _resync(reactor, origin, intake, journal, api)
+    resync = _resync(reactor, origin, intake, incidents, journal, api)
     stream = _stream(settings, reactor, origin, intake, resync, board, near, trust)
     return Parts(
         journal=journal,
@@ -135,8 +135,10 @@ def _state_dir(settings: Settings) -> tuple[Path, Callable[[], None]]:
     return temporary, lambda: shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _resync(reactor: Any, origin: Source, intake: Intake, journal: IJournal, http: Exchanges) -> Resync:
-    return Resync(
+def _resync(
+    reactor: Any, origin: Source, intake: Intake, incidents: Incidents, journal: IJournal, http: Exchanges
+) -> Resync:
+    resync = Resync(
         source=origin.name,
         lister=Lister(
             http,
@@ -153,6 +155,8 @@ def _resync(reactor: Any, origin: Source, intake: Intake, journal: IJournal, htt
         clock=reactor,
         now=time.time,
     )
+    incidents.blind_since = lambda: resync.blind_since
+    return resync
 
 
 def _stream(

@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY
-from tutumstream.delivery.incidents import Incidents
+from tutumstream.delivery.incidents import BLIND_PATIENCE, LOOK_AGAIN, Incidents
 from tutumstream.delivery.lane import Lane
 from tutumstream.delivery.manners import Manners
 from tutumstream.delivery.rate import Rate
@@ -643,6 +643,59 @@ class AnIncident(LaneCase):
         self.clock.advance(29.0)
         self.assertEqual(self.notifier.told, [])
         self.clock.advance(1.0)
+        self.assertEqual(self.notifier.told, ["t-1"])
+
+    def test_with_a_grace_that_runs_out_while_nobody_listens_waits_for_what_is_heard_then(self) -> None:
+        self.start()
+        self.trigger("t", grace=30.0)
+        self.clock.advance(20.0)
+        self.incidents.blind_since = lambda: 20.0
+        self.clock.pump([1.0] * 40)
+        self.assertEqual(self.notifier.told, [])
+        self.resolve("r")
+        self.incidents.blind_since = lambda: 0.0
+        self.clock.pump([1.0] * 40)
+        self.assertEqual((self.notifier.told, self.left()), ([], []))
+
+    def test_with_a_grace_is_told_when_it_lasts_and_somebody_listens_again(self) -> None:
+        self.start()
+        self.trigger("t", grace=30.0)
+        self.incidents.blind_since = lambda: 20.0
+        self.clock.pump([1.0] * 40)
+        self.incidents.blind_since = lambda: 0.0
+        self.clock.advance(LOOK_AGAIN)
+        self.assertEqual(self.notifier.told, ["t-1"])
+
+    def test_with_a_grace_does_not_wait_for_ever_for_somebody_to_listen(self) -> None:
+        self.start()
+        self.incidents.blind_since = lambda: 20.0
+        self.trigger("t", grace=30.0)
+        self.record("other")
+        self.clock.pump([1.0] * int(30 + BLIND_PATIENCE - 1))
+        self.assertEqual(self.notifier.told, ["other-1"])
+        self.clock.advance(1.0)
+        self.assertEqual(self.notifier.told, ["other-1", "t-1"])
+
+    def test_with_a_grace_that_ran_out_while_we_were_away_is_not_told_before_somebody_looked(self) -> None:
+        self.start()
+        self.trigger("t", grace=30.0)
+        self.successResultOf(self.lanes.stop())
+        self.clock.advance(1000.0)
+        self.incidents = Incidents()
+        self.incidents.blind_since = lambda: 1000.0
+        self.lanes = self.make_lanes()
+        self.start()
+        self.clock.advance(5.0)
+        self.assertEqual(self.notifier.told, [])
+        self.resolve("r")
+        self.incidents.blind_since = lambda: 0.0
+        self.clock.pump([1.0] * 100)
+        self.assertNotIn("t-1", self.notifier.told)
+
+    def test_without_a_grace_waits_for_nobody(self) -> None:
+        self.start()
+        self.incidents.blind_since = lambda: 1.0
+        self.trigger("t")
         self.assertEqual(self.notifier.told, ["t-1"])
 
     def test_that_flaps_is_held_open_until_it_is_quiet(self) -> None:

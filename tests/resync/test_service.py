@@ -105,6 +105,18 @@ class AGap(SynchronousTestCase):
         self.world.settle()
         self.assertEqual(self.told(), [("update", DB, "Stopped")])
 
+    def test_makes_blind_from_the_loss_to_the_end_of_the_comparison(self) -> None:
+        self.assertEqual(self.world.resync.blind_since, self.world.clock.seconds())
+        self.known()
+        lost = self.world.clock.seconds()
+        self.assertEqual(self.world.resync.blind_since, lost)
+        self.world.clock.advance(10.0)
+        self.begin()
+        self.world.cut()
+        self.assertEqual(self.world.resync.blind_since, lost)
+        self.world.settle()
+        self.assertEqual(self.world.resync.blind_since, 0.0)
+
     def test_that_the_process_slept_through_begins_when_it_was_last_awake(self) -> None:
         self.world.settle()
         began = self.world.clock.seconds()

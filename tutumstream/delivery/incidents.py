@@ -1,18 +1,32 @@
 """Which incidents each destination knows to be open: the journal's table, mirrored, for routing can't wait for it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from tutumstream.delivery.pairs import Opens
 from tutumstream.event import Event
 from tutumstream.journal.interface import Opened, OpenIncident, Pending
 from tutumstream.routing.delivery import Delivery, Incident
 
+BLIND_PATIENCE: Final = 75.0
+"""Seconds without sight for which a trigger with a grace waits on: the longest pause between two tries to connect, and
+time to hear and compare what happened meanwhile."""
+
+LOOK_AGAIN: Final = 1.0
+
 DUTY = "duty to resolve"
 """The route of a resolve that no route asks for any more."""
 
 
 class Incidents:
-    """Open incidents by destination and key, and how often each was opened lately."""
+    """Open incidents by destination and key, and how often each was opened lately.
+
+    Attributes:
+        blind_since: since when nobody could know whether what was told still holds, seconds since 1970; 0.0 while that
+            is known.
+    """
+
+    blind_since: Callable[[], float] = staticmethod(lambda: 0.0)
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], OpenIncident] = {}
@@ -44,6 +58,17 @@ class Incidents:
         """Until when a flapping incident is held open; 0.0 where it does not flap."""
         opens = self._opens.get((destination, key))
         return opens.quiet_at() if opens is not None and opens.flapping(now) else 0.0
+
+    def held_until(self, row: Pending, now: float) -> float:
+        """Until when a delivery that is due waits all the same; a time that is past where it need not.
+
+        A grace is there to hear that it is over. While nobody listens that can't be heard, so it is waited for a little
+        longer: it may have been over for long.
+        """
+        grace, since = row.delivery.grace, self.blind_since()
+        if not grace or not since:
+            return 0.0
+        return min(now + LOOK_AGAIN, max(row.event.received_at + grace, since) + BLIND_PATIENCE)
 
     def duties(self, event: Event, deliveries: Iterable[Delivery]) -> list[Delivery]:
         """The resolves that are owed because the stream is back, and that no route gives any more.

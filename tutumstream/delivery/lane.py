@@ -84,7 +84,7 @@ class Lane:
         self._clock = clock
         self._now = now
         self._jitter = jitter
-        self._window = Window()
+        self._window = Window(incidents.held_until)
         self._feed = Feed(destination, journal, self._window, self._tidy, notifier.batch)
         self._bucket = TokenBucket(manners.rate)
         self._unhurried = manners.rate is None and not notifier.linger

@@ -10,11 +10,19 @@ from heapq import heappop, heappush
 
 from tutumstream.journal.interface import Pending
 
+Held = Callable[[Pending, float], float]
+"""Until when a row that is due waits all the same, now being given; a time that is past where it need not."""
+
 
 class Window:
-    """Rows by key. A key is ready, or parked until its first row is due, or under way."""
+    """Rows by key. A key is ready, or parked until its first row is due, or under way.
 
-    def __init__(self) -> None:
+    Args:
+        held: asked for rows that were to wait for a time, when that has come.
+    """
+
+    def __init__(self, held: Held = lambda _row, _now: 0.0) -> None:
+        self._held = held
         self._keys: dict[str, deque[Pending]] = {}
         self._ready: list[tuple[bool, int, str]] = []
         self._parked: list[tuple[float, int, str]] = []
@@ -47,7 +55,7 @@ class Window:
                 continue
             self._under_way.add(key)
             for row in self._keys[key]:
-                if len(taken) == most or row.due > now:
+                if len(taken) == most or self._waits_until(row, now) > now:
                     break
                 taken.append(row)
         return taken
@@ -127,10 +135,13 @@ class Window:
         if self._stale(key, seq):
             return None
         first = self._keys[key][0]
-        if first.due > now:
-            heappush(self._parked, (first.due, first.seq, key))
+        if (until := self._waits_until(first, now)) > now:
+            heappush(self._parked, (until, first.seq, key))
             return None
         return key
+
+    def _waits_until(self, row: Pending, now: float) -> float:
+        return row.due if not 0.0 < row.due <= now else self._held(row, now)
 
     def _stale(self, key: str, seq: int) -> bool:
         return key in self._under_way or key not in self._keys or self._keys[key][0].seq != seq

@@ -53,6 +53,8 @@ class Resync:
         new_id: mints ids for events.
 
     Attributes:
+        blind_since: since when nobody could know whether what was told last still holds: from a loss, or the start, to
+            the end of the comparison after it. Seconds since 1970; 0.0 while that is known.
         caught_up: fires when all that the server had sent until it was asked has been passed on.
     """
 
@@ -80,6 +82,7 @@ class Resync:
         self._now = now
         self._new_id = new_id
         self._live = Live()
+        self.blind_since = 0.0
         self._complete_until: float | None = None
         self._complete = False
         self._heard_at = 0.0
@@ -130,12 +133,14 @@ class Resync:
             self._heard(alive_until)
             self._note()
         self._complete = False
+        self.blind_since = self.blind_since or self._now()
 
     def alive(self, at: float) -> None:
         """The server gave a sign of life."""
         self._heard(at)
 
     async def _start(self) -> None:
+        self.blind_since = self._now()
         await self._journal.watch(self._source)
         self._heartbeat.start(HEARTBEAT, now=False)
 
@@ -182,6 +187,7 @@ class Resync:
                 count=len(there.objects),
             )
         self._complete_until, self._complete, self._gap_told = until, True, False
+        self.blind_since = 0.0
         return True
 
     def _events(self, findings: Findings) -> list[Event]:
