@@ -5,7 +5,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.errors import DockerError
-from tutumstream.gateway.docker.control import KEPT, Control, Subject, redeployed, scaled, started
+from tutumstream.gateway.docker.control import KEPT, NOTICED, Control, Subject, redeployed, scaled, started
 from tutumstream.gateway.platform import Change, Order, OrderError, Taken, Verb
 
 REPLICATED = {
@@ -56,15 +56,18 @@ class TestControl(SynchronousTestCase):
         self.subject: Subject | None = Subject({"c1": 10.0, "c2": 30.0})
         self.told: list[Change] = []
         self.now = 1000.0
+        self.state = "Running"
         self.control = Control(
             self.writer,
             lambda *_: self.subject,
-            lambda kind, uuid: {"uuid": uuid, "state": "Running", "target_num_containers": 2},
+            lambda kind, uuid: {"uuid": uuid, "state": self.state, "target_num_containers": 2},
             self.told.extend,
             lambda: self.now,
         )
 
     def order(self, verb: Verb, kind: str = "service", target: int | None = None) -> Taken:
+        """Once what was asked for before has shown, or can't any more."""
+        self.now += NOTICED
         return self.successResultOf(self.control.perform(self.ordered(verb, kind, target)))
 
     def ordered(self, verb: Verb, kind: str = "service", target: int | None = None) -> Order:
@@ -97,6 +100,38 @@ class TestControl(SynchronousTestCase):
         self.assertEqual((shown["state"], shown["action"], shown["ip"]), ("Success", "Service Stop", "192.0.2.1"))
         self.assertEqual((self.told[-1].action, self.told[-1].state), ("update", "Success"))
         self.assertNotIn("logs", shown)
+
+    def refused(self, verb: Verb) -> int:
+        return self.failureResultOf(self.control.perform(self.ordered(verb)), OrderError).value.status
+
+    def test_a_second_stop_is_refused_while_the_first_is_under_way_and_until_what_it_did_shows(self) -> None:
+        self.writer.outcome = Deferred()
+        self.order("stop")
+        self.assertEqual(self.refused("stop"), 409)
+        self.assertEqual(self.refused("terminate"), 409)
+        self.assertEqual(len(self.writer.done), 1)
+        waiting, self.writer.outcome = self.writer.outcome, None
+        waiting.callback(None)
+        self.assertEqual(self.refused("stop"), 409)
+        self.state = "Stopped"
+        self.successResultOf(self.control.perform(self.ordered("start")))
+        self.assertEqual(self.writer.done[-1], ("start", "c2"))
+
+    def test_what_may_follow_an_order_under_way_is_taken(self) -> None:
+        self.state = "Stopped"
+        self.writer.outcome = Deferred()
+        self.order("start")
+        self.assertEqual(self.refused("start"), 409)
+        self.successResultOf(self.control.perform(self.ordered("stop")))
+
+    def test_an_order_that_failed_or_never_showed_is_in_nobodys_way(self) -> None:
+        self.writer.outcome = fail(DockerError("x", "it is away"))
+        self.order("stop")
+        self.successResultOf(self.control.perform(self.ordered("stop")))
+        self.writer.outcome = None
+        self.order("stop")
+        self.assertEqual(self.refused("stop"), 409)
+        self.order("stop")
 
     def test_one_that_fails_does_not_keep_the_others_from_being_asked(self) -> None:
         self.writer.outcome = fail(DockerError("x", "it is away"))

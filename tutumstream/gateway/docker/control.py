@@ -20,10 +20,14 @@ from twisted.logger import Logger
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.identity import resource_uri
 from tutumstream.gateway.docker.resources import tutum_date
+from tutumstream.gateway.orders import check
 from tutumstream.gateway.platform import Change, Order, OrderError, Resource, Taken
 
 KEPT: Final = 200
 """Actions that are remembered, the oldest are forgotten first."""
+
+NOTICED: Final = 2.0
+"""Seconds after its end in which what an order did must show; until then the object is where the order leads it."""
 
 IN_PROGRESS: Final = "In progress"
 _MEANWHILE: Final = {
@@ -135,10 +139,15 @@ class Control:
         self._tell = tell
         self._now = now
         self._under_way: set[Deferred[None]] = set()
+        self._latest: dict[tuple[str, str], tuple[str, object]] = {}
         self.actions: OrderedDict[str, Performed] = OrderedDict()
 
     def perform(self, order: Order) -> Deferred[Taken]:
-        """Begin; the object is shown in the state that it comes to next."""
+        """Begin; the object is shown in the state that it comes to next.
+
+        While one order for an object is under way, another is judged by that state: Docker does not say at once that
+        it stops something.
+        """
         return Deferred.fromCoroutine(self._take(order))
 
     def stop(self) -> None:
@@ -150,15 +159,31 @@ class Control:
         subject, shown = self._subject(order.kind, order.uuid), self._show(order.kind, order.uuid)
         if subject is None or shown is None:
             raise OrderError(404, f"there is no {order.kind} {order.uuid!r}")
+        if (meanwhile := self._meanwhile(order, shown)) is not None:
+            check(order, {**shown, "state": meanwhile})
         if order.verb == "scale":
             self._check_scale(order, subject, shown)
         action = Performed(str(uuid4()), order, self._now())
         self._keep(action, "create")
+        if self._steps(order, subject):
+            self._latest[order.kind, order.uuid] = (action.uuid, shown["state"])
         doing = Deferred.fromCoroutine(self._do(action, subject))
         if not doing.called:
             self._under_way.add(doing)
             doing.addBoth(lambda _: self._under_way.discard(doing))
         return Taken({**shown, "state": _MEANWHILE[order.verb]}, action.uri)
+
+    def _meanwhile(self, order: Order, shown: Resource) -> str | None:
+        """The state that an order before this one leads to, where that does not show yet."""
+        uuid, before = self._latest.get((order.kind, order.uuid), ("", None))
+        action = self.actions.get(uuid)
+        if action is None:
+            return None
+        begun = action.state == "Success" and self._now() < action.ended + NOTICED
+        if action.state == IN_PROGRESS or (begun and shown["state"] == before):
+            return _MEANWHILE[action.order.verb]
+        del self._latest[order.kind, order.uuid]
+        return None
 
     @staticmethod
     def _check_scale(order: Order, subject: Subject, shown: Resource) -> None:
@@ -227,7 +252,9 @@ class Control:
     def _keep(self, action: Performed, what: str) -> None:
         self.actions[action.uuid] = action
         while len(self.actions) > KEPT:
-            self.actions.popitem(last=False)
+            _, old = self.actions.popitem(last=False)
+            if self._latest.get((old.order.kind, old.order.uuid), ("", None))[0] == old.uuid:
+                del self._latest[old.order.kind, old.order.uuid]
         self._tell([action.change(what)])
 
 
