@@ -39,7 +39,16 @@ MAY_IMPORT: Final = {
         "routing",
         "status.board",
     ),
-    "resync": ("errors", "event", "ids", "journal.interface", "journal.objects", "outstanding", "resources.inventory"),
+    "resync": (
+        "docker_details",
+        "errors",
+        "event",
+        "ids",
+        "journal.interface",
+        "journal.objects",
+        "outstanding",
+        "resources.inventory",
+    ),
     "delivery": (
         "backoff",
         "docker_details",
@@ -53,7 +62,7 @@ MAY_IMPORT: Final = {
     ),
     "notifiers": ("errors", "event", "net", "routing.delivery"),
     # Beside the way: look-ups, and those who watch.
-    "resources": ("backoff", "errors", "event", "net"),
+    "resources": ("backoff", "docker_details", "errors", "event", "net"),
     "status": ("delivery.state", "stream.connection"),
     # And those who lend a hand: the office in the service, and the command, which asks it or does it itself.
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),

@@ -25,7 +25,8 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         event: of a container `create`, `start`, `stop` (somebody wanted it), `finish` (by itself, and well), `crash`
             (by itself, or it could not even be started), `oom` (the kernel killed a process in it, and it goes on),
             `unhealthy`, `healthy`, `recovery` (it runs steadily after crashes), `rename`, `remove`; of a node
-            `unreachable`, `reachable`; "" where it is none of these.
+            `unreachable`, `reachable`, and where somebody changed what its swarm may run there `drain` (nothing),
+            `pause` (nothing new) or `activate`; "" where it is none of these.
         name: of the container, as people call it: `web-2` of the service `web`.
         service, stack, node: names; "" where there is none.
         slot: the same for all containers that a swarm puts into one place, one after the other; "" outside of a swarm.
@@ -41,6 +42,7 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         crashes: how often it crashed `within` that many seconds; on what ends the crashes, how many there were.
         ran: seconds for which it ran.
         time: when, by the engine's clock, RFC 3339.
+        availability: of a node of a swarm: `active`, `pause`, `drain`; "" elsewhere.
     """
 
     event: _Name = ""
@@ -62,6 +64,7 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     within: _Count = 0
     ran: _Count = 0
     time: _Name = ""
+    availability: _Name = ""
 
     def view(self) -> dict[str, Any]:
         """What conditions and templates see as `event.docker`: every name, an unknown exit code as 0; and `text`."""
@@ -138,7 +141,13 @@ _PLAIN: Final = {
     "remove": "was removed",
 }
 
-_NODES: Final = {"unreachable": "can't be reached", "reachable": "can be reached again"}
+_NODES: Final = {
+    "unreachable": "can't be reached",
+    "reachable": "can be reached again",
+    "drain": "is drained: its swarm runs nothing there",
+    "pause": "is paused: its swarm starts nothing new there",
+    "activate": "takes tasks of its swarm again",
+}
 
 _LOOP: Final = "It crashes again and again; the next word comes when that is over"
 

@@ -1,7 +1,9 @@
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.journal.objects import ObjectState
 from tutumstream.resources.inventory import Inventory, Listed
 from tutumstream.resync.compare import Change, Findings, compare, missing
@@ -80,6 +82,22 @@ class AComparison(SynchronousTestCase):
         ]
         changes = found(before, [listed("container", "a", "Stopped")]).changes
         self.assertEqual([each.now.parents for each in changes], [(uri("service", "w"),), (uri("node", "n"),)])
+
+    def test_tells_a_crash_from_a_stop_where_the_server_knows_it_and_what_is_wrong_as_news(self) -> None:
+        crash = DockerDetails(event="crash", exit_code=3, expected=False)
+        stop = DockerDetails(event="stop", exit_code=137)
+        ill = DockerDetails(event="unhealthy", health="unhealthy")
+        before = [known("container", "a"), known("container", "b")]
+        now = [
+            msgspec.structs.replace(listed("container", "a", "Stopped"), docker=crash),
+            msgspec.structs.replace(listed("container", "b", "Stopped"), docker=stop),
+            msgspec.structs.replace(listed("container", "c"), docker=ill),
+            listed("container", "d"),
+        ]
+        told = [
+            (each.docker and each.docker.event, each.docker and each.docker.news) for each in found(before, now).changes
+        ]
+        self.assertEqual(told, [("crash", True), ("stop", False), ("unhealthy", True), (None, None)])
 
     def test_leaves_out_what_was_heard_of(self) -> None:
         before, now = (

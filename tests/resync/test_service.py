@@ -4,6 +4,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.resync.world import World, uri_of
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import Event
 from tutumstream.resync.service import HEARTBEAT, SETTLE, TOLD_AFTER
 
@@ -65,6 +66,17 @@ class AGap(SynchronousTestCase):
             self.assertEqual((event.missed_from, event.missed_to), (lost, lost + 42.0))
             self.assertEqual(event.synthetic, event.type != "stream")
         self.assertEqual(self.world.told()[0].parents, (uri_of("service", 1),))
+
+    def test_tells_why_something_stopped_where_the_server_shows_it(self) -> None:
+        self.known()
+        self.change(
+            "container", 1, "Stopped", docker={"event": "crash", "exit_code": 3, "expected": False, "name": "web"}
+        )
+        self.change("container", 2, "Stopped", docker=7)
+        self.world.settle()
+        first, second = [event for event in self.world.told() if event.type == "container"]
+        self.assertEqual(first.docker, DockerDetails(event="crash", exit_code=3, expected=False, name="web", news=True))
+        self.assertEqual((first.synthetic, second.docker), (True, None))
 
     def test_without_changes_is_told_as_such(self) -> None:
         self.known()

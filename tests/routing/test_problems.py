@@ -1,6 +1,7 @@
 from collections.abc import Collection
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import Told, capture
@@ -85,6 +86,34 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         (said,) = Router(problems(), {"slack"}).deliveries(trouble)
         self.assertEqual((said.incident and said.incident.action, said.grace), ("trigger", SERVICE_PATIENCE))
         self.assertEqual(text(trouble), ["service (unknown) is Partly running: No such image: x"])
+
+    def test_call_services_as_people_do(self) -> None:
+        trouble = event(
+            "service", "Not running", name="api", service="shop_api", stack="shop", error="No such image: x"
+        )
+        self.assertEqual(text(trouble), ["service api of shop is Not running: No such image: x"])
+        routes = {route.name: route.text for route in problems()}
+        failed, shown = Templates().compile("x", routes["failed action"]), {"action": "Service Scale"}
+        view = event("action", "Failed").view() | {"parent": {"service": "/api/v1/service/a/", "stack": ""}}
+        for service, words in (
+            ({"name": "shop_api", "docker": {"name": "api", "stack": "shop"}}, "api of shop"),
+            ({"name": "api", "docker": {"name": "api"}}, "api"),
+            ({"name": "api"}, "api"),
+            (None, "(unknown)"),
+        ):
+            self.assertEqual(
+                failed.render(view, {"resource": shown, "service": service}), f"Service Scale failed: {words}"
+            )
+
+    def test_know_after_a_gap_that_what_runs_well_is_over_and_what_crashed_is_news(self) -> None:
+        def missed(state: str, **details: Any) -> list[tuple[str, str]]:
+            return told(replace(event("container", state, **details), synthetic=True))
+
+        self.assertEqual(missed("Running", event="start"), [("pagerduty", "close")] * 2)
+        self.assertEqual(missed("Running", event="start", crashes=2), [])
+        self.assertEqual(missed("Stopped", event="stop", exit_code=137), [])
+        self.assertEqual(missed("Stopped", event="crash", exit_code=3, news=True), [("slack", "")])
+        self.assertEqual(told(event("container", "Running", event="start")), [])
 
     def test_page_for_one_that_is_unhealthy_for_long(self) -> None:
         ill = event("container", "Running", event="unhealthy", health="unhealthy", news=True)

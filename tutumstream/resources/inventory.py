@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from tutumstream.backoff import Backoff, Jitter
+from tutumstream.docker_details import DockerDetails, read_details
 from tutumstream.errors import ExchangeError
 from tutumstream.event import LISTED_TYPES
 from tutumstream.net.address import Address
@@ -52,12 +53,14 @@ class Listed(msgspec.Struct, frozen=True):
     Attributes:
         state: "" where the server does not say.
         belongs_to: URIs of what it is a part of, as far as the object itself names them, in the order of protocol A7.
+        docker: what Docker knows of it; None where the server does not say.
     """
 
     uri: str
     type: str
     state: str
     belongs_to: tuple[str, ...] = ()
+    docker: DockerDetails | None = None
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -80,6 +83,9 @@ class _TooLongError(Exception):
     """The page was cut off."""
 
 
+_NOTHING: Final = msgspec.Raw()
+
+
 class _Object(msgspec.Struct):
     resource_uri: str = ""
     uuid: str = ""
@@ -88,6 +94,7 @@ class _Object(msgspec.Struct):
     node: Any = None
     stack: Any = None
     node_cluster: Any = None
+    docker: msgspec.Raw = _NOTHING
 
 
 class _Meta(msgspec.Struct):
@@ -285,4 +292,5 @@ def _read(answer: Answer, decoder: msgspec.json.Decoder[Any]) -> Any:
 def _listed(shown: _Object, kind: str, uri: str) -> Listed:
     named = (shown.service, shown.node, shown.stack, shown.node_cluster)
     belongs_to = tuple(uri for uri in named if isinstance(uri, str) and uri)
-    return Listed(uri, kind, shown.state if isinstance(shown.state, str) else "", belongs_to)
+    docker = None if shown.docker is _NOTHING else read_details(shown.docker)
+    return Listed(uri, kind, shown.state if isinstance(shown.state, str) else "", belongs_to, docker)

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED
 from tutumstream.journal.objects import ObjectState
 from tutumstream.resources.inventory import Inventory, Listed
@@ -18,10 +19,12 @@ class Change(msgspec.Struct, frozen=True):
     Attributes:
         action: `create`, `update` or `delete`.
         now: as it is; of what is gone, as it was, `Terminated`.
+        docker: what Docker knows of it, where the server shows that.
     """
 
     action: str
     now: ObjectState
+    docker: DockerDetails | None = None
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -68,12 +71,12 @@ def compare(
             continue
         now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at)
         if before is not None:
-            changes.append(Change("update", now))
+            changes.append(Change("update", now, _as_news(listed.docker)))
         elif first or now.state == TERMINATED:
             # It came and went, or had gone long before.
             learned.append(now)
         else:
-            changes.append(Change("create", now))
+            changes.append(Change("create", now, _as_news(listed.docker)))
     gone = [Change(GONE, _ended(known[uri], at)) for uri in missing(known, there, live)]
     changes.sort(key=lambda change: _ORDER[change.now.type])
     gone.sort(key=lambda change: -_ORDER[change.now.type])
@@ -84,6 +87,13 @@ def compare(
 
 def _ended(before: ObjectState, at: float) -> ObjectState:
     return ObjectState(before.uri, before.type, TERMINATED, before.parents, at)
+
+
+def _as_news(docker: DockerDetails | None) -> DockerDetails | None:
+    """What is wrong now was not when it was told last, so nobody has heard of it."""
+    if docker is None or docker.event not in ("crash", "unhealthy"):
+        return docker
+    return msgspec.structs.replace(docker, news=True)
 
 
 def _parents(listed: Listed, there: Inventory, before: ObjectState | None) -> tuple[str, ...]:

@@ -206,6 +206,7 @@ class Resync:
             synthetic=True,
             missed_from=self._missed_from(),
             missed_to=self._opened_at,
+            docker=change.docker,
         )
 
     def _summary(self, findings: Findings) -> list[Event]:

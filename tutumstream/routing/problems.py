@@ -28,7 +28,18 @@ _NODE: Final = (
     "{% if event.docker.name %}{{ event.docker.text }}"
     "{% else %}Node {{ resource.nickname }} is {{ event.state }}{% endif %}"
 )
-_NAMED: Final = "{{ event.type }} {{ resource.name }} is {{ event.state }}"
+_NAMED: Final = (
+    "{{ event.type }} {% if event.docker.name %}{{ event.docker.name }}"
+    "{% if event.docker.stack %} of {{ event.docker.stack }}{% endif %}"
+    "{% else %}{{ resource.name }}{% endif %} is {{ event.state }}"
+)
+_SERVICE: Final = (
+    "{% if service.docker is mapping %}{{ service.docker.name }}"
+    "{% if service.docker.get('stack') %} of {{ service.docker.stack }}{% endif %}"
+    "{% else %}{{ service.name }}{% endif %}"
+)
+_FOUND_WELL: Final = '(event.synthetic && event.docker.event == "start" && event.docker.crashes == 0)'
+"""After a gap nobody hears of a recovery: only that it runs, and that nothing is wrong with it."""
 _WHY: Final = "{% if event.docker.error %}: {{ event.docker.error }}{% endif %}"
 
 _DEPLOYMENT: Final = "failed-{{ event.resource_uri }}"
@@ -69,7 +80,7 @@ _CRASH_LOOPS: Final = (
     Route(
         name="crash loop over",
         when='event.docker.event == "recovery"'
-        ' || (event.docker.looping && event.docker.event in ["finish", "stop", "remove"])',
+        ' || (event.docker.looping && event.docker.event in ["finish", "stop", "remove"]) || ' + _FOUND_WELL,
         notify=("pagerduty",),
         text="{{ event.docker.text }}",
         incident=IncidentRule("close", _LOOP),
@@ -96,7 +107,8 @@ _HEALTH: Final = (
     Route(
         name="unhealthy no more",
         when='event.docker.event == "healthy"'
-        ' || (event.docker.health == "unhealthy" && event.docker.event in ["stop", "finish", "crash"]) || ' + _GONE,
+        ' || (event.docker.health == "unhealthy" && event.docker.event in ["stop", "finish", "crash"])'
+        f" || {_FOUND_WELL} || {_GONE}",
         notify=("pagerduty",),
         text="{{ event.docker.text }}",
         incident=IncidentRule("close", "unhealthy-{{ event.resource_uri }}"),
@@ -110,8 +122,9 @@ def _failures(chat: str) -> tuple[Route, ...]:
             name="failed action",
             when='event.type == "action" && event.state == "Failed"',
             notify=(chat,),
-            text="{{ resource.action }} failed: {% if event.parent.service %}{{ service.name }}"
-            "{% elif event.parent.stack %}{{ stack.name }}{% else %}{{ event.resource_uri }}{% endif %}",
+            text="{{ resource.action }} failed: {% if event.parent.service %}"
+            + _SERVICE
+            + "{% elif event.parent.stack %}{{ stack.name }}{% else %}{{ event.resource_uri }}{% endif %}",
         ),
         Route(
             name="failed container",

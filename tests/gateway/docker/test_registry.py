@@ -279,7 +279,7 @@ def assert_no_repeats(case: SynchronousTestCase, told: Told) -> None:
     for change in told.changes:
         new = (change.state, change.parents, change.docker and change.docker.event)
         if change.action == "update":
-            case.assertNotEqual(last[change.resource_uri], new, change)
+            case.assertNotEqual(last.get(change.resource_uri), new, change)
         last[change.resource_uri] = new
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from tutumstream.docker_details import ERROR_LIMIT, NAME_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds
-from tutumstream.gateway.docker.identity import Place, resource_uri
+from tutumstream.gateway.docker.identity import Place, resource_uri, service_nickname
 from tutumstream.gateway.docker.swarm.facts import Ordered
 from tutumstream.gateway.docker.swarm.folds import Count
 from tutumstream.gateway.platform import Change
@@ -117,7 +117,12 @@ class Groups:
         self.services[place.service] = service
         yield from self._raise_stack(place, now)
         yield Change(
-            type="service", action="create", state=service.state, resource_uri=service.uri, parents=service.parents
+            type="service",
+            action="create",
+            state=service.state,
+            resource_uri=service.uri,
+            parents=service.parents,
+            docker=self.about(service),
         )
 
     def order(self, place: Place, orders: Orders, now: float) -> Iterator[Change]:
@@ -168,7 +173,7 @@ class Groups:
                 state=state,
                 resource_uri=known.uri,
                 parents=known.parents,
-                docker=self._trouble(known, orders),
+                docker=self.about(known),
             )
         if known.stack is not None:
             yield from self._settle_stack(known.stack, now)
@@ -204,18 +209,17 @@ class Groups:
             self.stacks[uuid] = known
             yield Change(type="stack", action="delete" if gone else "update", state=state, resource_uri=known.uri)
 
-    def _trouble(self, service: Service, orders: Orders | None) -> DockerDetails | None:
-        """What is wrong with a service, in the words of its swarm."""
-        if orders is None or not orders.problem or service.destroyed:
-            return None
-        stack = self.stacks.get(service.stack or "")
-        name = service.name[:NAME_LIMIT]
+    def about(self, service: Service) -> DockerDetails:
+        """Which service it is, as people call it, and what is wrong with it, in the words of its swarm."""
+        stack, orders = self.stacks.get(service.stack or ""), self.orders.get(service.uuid)
+        problem = orders.problem if orders is not None and not service.destroyed else ""
+        whole = stack.name if stack else ""
         return DockerDetails(
-            name=name,
-            service=name,
-            stack=stack.name[:NAME_LIMIT] if stack else "",
-            expected=False,
-            error=orders.problem[:ERROR_LIMIT],
+            name=service_nickname(service.name, whole)[:NAME_LIMIT],
+            service=service.name[:NAME_LIMIT],
+            stack=whole[:NAME_LIMIT],
+            expected=not problem,
+            error=problem[:ERROR_LIMIT],
         )
 
     def _fold_service(self, uuid: str) -> str:

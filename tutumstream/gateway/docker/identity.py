@@ -130,7 +130,7 @@ def nickname(container: Container, place: Place) -> str:
     """What people call it: `web-2`, where Compose named it `shop_web_2` or `shop-web-2`, or a swarm `shop_web.2.…`;
     else its name."""
     if is_task(container.labels):
-        service = place.service_name.removeprefix(f"{place.stack_name}_") or place.service_name
+        service = service_nickname(place.service_name, place.stack_name)
         number = _task_place(container)
         return (f"{service}-{number}" if number.isascii() and number.isdigit() else service)[:_NICKNAME_LIMIT]
     own = _RENAMED.sub("", container.name, count=1)
@@ -140,6 +140,11 @@ def nickname(container: Container, place: Place) -> str:
         if place.stack_name and number != own and number.isascii() and number.isdigit():
             return f"{place.service_name}-{number}"[:_NICKNAME_LIMIT]
     return own if _NAME.fullmatch(own) else container.id[:12]
+
+
+def service_nickname(name: str, stack: str) -> str:
+    """What people call a service: `web`, where a swarm has it as `shop_web` of the stack `shop`."""
+    return (name.removeprefix(f"{stack}_") if stack else name) or name
 
 
 def is_being_replaced(container: Container) -> bool:

@@ -17,6 +17,9 @@ DOUBT: Final = 5.0
 """Seconds for which a node may be in a state that its managers don't know: after a restart of a manager all are."""
 
 
+_AVAILABILITIES: Final = {"drain": "drain", "pause": "pause", "active": "activate"}
+
+
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One machine. Times are seconds since 1970.
 
@@ -157,8 +160,7 @@ class Nodes:
     def _own(self, machine: Machine, now: float) -> Iterator[Change]:
         told = self.own
         self.own = _described(told, machine, told.engine, now)
-        if self.own.state != told.state:
-            yield self._change(self.own, "update")
+        yield from self._told(told, self.own)
 
     def _other(self, machine: Machine, now: float) -> Iterator[Change]:
         told = self.others.get(machine.id)
@@ -178,8 +180,14 @@ class Nodes:
             yield self._change(told, "create")
             yield from self._settle()
         node = self.others[machine.id] = _described(told, machine, _engine(machine), now)
-        if node.state != told.state:
+        yield from self._told(told, node)
+
+    def _told(self, before: Node, node: Node) -> Iterator[Change]:
+        """That its state has changed; or, where it has not, what its swarm may run there."""
+        if node.state != before.state:
             yield self._change(node, "update")
+        elif node.availability != before.availability:
+            yield self._change(node, "update", _AVAILABILITIES.get(node.availability, ""))
 
     def _join(self, cluster: str, name: str, now: float) -> Iterator[Change]:
         uuid = derived("nodecluster", cluster)
@@ -215,11 +223,18 @@ class Nodes:
         self.gone[node.id] = msgspec.structs.replace(node, state=folds.TERMINATED, destroyed=now)
         return self._change(self.gone[node.id], "delete")
 
-    def _change(self, node: Node, action: str) -> Change:
+    def _change(self, node: Node, action: str, event: str | None = None) -> Change:
         lost = node.state == folds.UNREACHABLE
-        event = "unreachable" if lost else "reachable" if node.state == folds.DEPLOYED and action == "update" else ""
+        if event is None:
+            event = (
+                "unreachable" if lost else "reachable" if node.state == folds.DEPLOYED and action == "update" else ""
+            )
         details = DockerDetails(
-            event=event, name=node.name[:NAME_LIMIT], node=node.name[:NAME_LIMIT], expected=not lost
+            event=event,
+            name=node.name[:NAME_LIMIT],
+            node=node.name[:NAME_LIMIT],
+            expected=not lost,
+            availability=node.availability if node.id else "",
         )
         return Change(
             type="node",

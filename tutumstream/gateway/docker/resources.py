@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker import folds, runs
 from tutumstream.gateway.docker.actions import Action
 from tutumstream.gateway.docker.facts import Container, Options, Port
 from tutumstream.gateway.docker.groups import Orders, Service, Stack
@@ -102,6 +102,8 @@ def _container(registry: Registry, known: Known) -> Resource:
         "container_ports": [{**_port(port, host), "uri_protocol": port.protocol} for port in container.ports],
         "linked_to_container": [],
         "last_metric": None,
+        # As events carry it, for who missed them.
+        "docker": runs.as_it_is(known, node.name).document(),
     }
 
 
@@ -141,6 +143,7 @@ def _service(registry: Registry, service: Service) -> Resource:
         "autoredeploy": False,
         "sequential_deployment": False,
         "deployment_strategy": "EMPTIEST_NODE",
+        "docker": registry.groups.about(service).document(),
         **(_ordered(orders, host) if orders is not None else {}),
     }
 

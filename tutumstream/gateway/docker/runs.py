@@ -53,6 +53,43 @@ def calm(known: Known, now: float, patience: Patience) -> Verdict:
     return Verdict(record)
 
 
+def as_it_is(known: Known, node: str) -> DockerDetails:
+    """What there is to say of a container to somebody who heard nothing of it: how it ended, or how it does.
+
+    The same that was told when it came to its state, but for `news`, which is a matter of who was told.
+    """
+    seen, record = known.container, known.record
+    if known.state == folds.STOPPED and (seen.started or seen.error):
+        ending = found(known, seen, seen)
+        crashed = mishaps.is_crash(ending)
+        details = DockerDetails(
+            event="crash" if crashed else "finish" if not ending.asked and ending.exit_code == 0 else "stop",
+            expected=not crashed,
+            exit_code=ending.exit_code,
+            error=ending.error,
+            oom_killed=ending.oom,
+            health=record.health,
+            restarting=ending.again,
+            looping=crashed and record.looping,
+            crashes=len(record.crashes) if crashed else 0,
+            ran=int(ending.ran),
+            time=moment(ending.at),
+        )
+    elif known.state == folds.RUNNING:
+        ill = seen.health == "unhealthy"
+        details = DockerDetails(
+            event="unhealthy" if ill else "start",
+            expected=not ill,
+            health=seen.health,
+            looping=record.looping,
+            crashes=record.unwell,
+            time=moment(seen.started),
+        )
+    else:
+        details = DockerDetails(event=_PLAIN.get(known.state, ""), health=record.health)
+    return named(details, known, node)
+
+
 def named(details: DockerDetails, known: Known, node: str) -> DockerDetails:
     """The details, with who it is about."""
     place = known.place

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.gateway.docker.model import CLUSTER, NODE, START, Told
 from tests.gateway.docker.swarm.test_folds import task
 from tests.gateway.docker.test_registry import assert_no_repeats
+from tutumstream.docker_details import sentence
 from tutumstream.gateway.docker.facts import Engine
 from tutumstream.gateway.docker.nodes import DOUBT
 from tutumstream.gateway.docker.resources import get_resource, list_resources
@@ -180,10 +181,31 @@ class NodesTests(CensusTests):
         self.told.registry.purge(START + 1e6)
         self.assertEqual(len(list_resources(self.told.registry, "node")), 1)
 
-    def test_a_drained_node_is_still_there(self) -> None:
-        drained = msgspec.structs.replace(THERE, availability="drain")
-        self.told.count(Swarm(machines=(HERE, drained)), START)
-        self.assertEqual(self.told.take(), [])
+    def test_what_a_node_may_run_is_told_and_it_is_still_there(self) -> None:
+        for node, other, name in ((THERE, HERE, "there"), (HERE, THERE, "test")):
+            said = []
+            for availability in ("drain", "drain", "pause", "active"):
+                changed = msgspec.structs.replace(node, availability=availability)
+                self.told.count(Swarm(machines=(changed, other)), START)
+                said += [(one.docker.availability, sentence(one.docker)) for one in self.told.changes if one.docker]
+                self.assertIn(self.told.take(), ([], [f"node update Deployed {name}"]))
+            self.assertEqual(
+                said,
+                [
+                    ("drain", f"Node {name} is drained: its swarm runs nothing there"),
+                    ("pause", f"Node {name} is paused: its swarm starts nothing new there"),
+                    ("active", f"Node {name} takes tasks of its swarm again"),
+                ],
+            )
+            self.told.count(Swarm(machines=(node, other)), START)
+            self.told.take()
+
+    def test_a_lost_node_is_told_as_lost_whatever_else_changed(self) -> None:
+        lost = msgspec.structs.replace(THERE, state="down", availability="drain")
+        self.told.count(Swarm(machines=(HERE, lost)), START)
+        (told, *_) = self.told.changes
+        assert told.docker is not None
+        self.assertEqual((told.docker.event, told.docker.availability), ("unreachable", "drain"))
 
     def test_nodes_and_their_cluster_are_shown(self) -> None:
         (cluster,) = list_resources(self.told.registry, "nodecluster")

@@ -1,0 +1,72 @@
+"""What is shown of a container to somebody who heard nothing of it is what was told when it came to that."""
+
+import msgspec
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.gateway.docker.model import START, Told, Truth, capture, container, container_id, event
+from tutumstream.docker_details import DockerDetails
+from tutumstream.gateway.docker.resources import get_resource
+from tutumstream.gateway.docker.runs import as_it_is
+
+
+class WhatIsShown(SynchronousTestCase):
+    def replayed(self, name: str, truth: Truth | None = None) -> None:
+        """Compare after each line of a capture."""
+        told, ends = Told(truth), 0
+        for line in capture(name):
+            told.replay(iter([line]))
+            changes, told.changes = told.changes, []
+            for change in changes:
+                known = told.registry.find(change.resource_uri.split("/")[-2]) if change.type == "container" else None
+                if known is None or known.state != "Stopped" or change.state != "Stopped" or change.docker is None:
+                    continue
+                shown, heard = as_it_is(known, "test"), change.docker
+                ends += 1
+                for field in ("event", "exit_code", "error", "oom_killed", "expected", "name", "node", "restarting"):
+                    self.assertEqual(getattr(shown, field), getattr(heard, field), (field, name))
+        self.assertGreater(ends, 0)
+
+    def test_of_an_end_is_what_was_told_of_it(self) -> None:
+        for name in ("01-run-stop-rm", "02-kill", "03-die-nonzero-and-zero", "04-oom", "05-failed-start-inspect"):
+            self.replayed(f"{name}.jsonl")
+
+    def test_in_a_crash_loop_says_so(self) -> None:
+        truth = Truth()
+        truth.restarts["r3"] = 3
+        self.replayed("07-restart-policy.jsonl", truth)
+
+    def test_of_what_ended_before_we_were_there_follows_from_the_exit_code(self) -> None:
+        for code, happened in ((0, "finish"), (3, "crash"), (137, "stop"), (143, "stop")):
+            told = Told()
+            told.truth.containers[container_id(1)] = container(status="exited", exit_code=code, finished=START * 10**9)
+            told.look(container_id(1), START + 5.0)
+            told.registry.take_stock(START + 5.0)
+            shown = self.shown(told)
+            self.assertEqual((shown.event, shown.exit_code, shown.expected), (happened, code, happened != "crash"))
+
+    def test_of_what_runs_is_how_it_does(self) -> None:
+        told = Told()
+        own = container_id(1)
+        told.truth.containers[own] = container(health="healthy")
+        told.look(own, START + 5.0)
+        told.registry.take_stock(START + 5.0)
+        self.assertEqual((self.shown(told).event, self.shown(told).health), ("start", "healthy"))
+        told.truth.containers[own] = msgspec.structs.replace(told.truth.containers[own], health="unhealthy")
+        told.look(own, START + 6.0)
+        self.assertEqual((self.shown(told).event, self.shown(told).expected), ("unhealthy", False))
+        told.replay(iter([event("kill", at=START + 7.0, signal="15")]))
+        self.assertEqual(self.shown(told).event, "")
+
+    def test_is_the_key_docker_of_the_resource(self) -> None:
+        told = Told()
+        told.truth.containers[container_id(1)] = container(status="exited", exit_code=3, finished=START * 10**9)
+        told.look(container_id(1), START + 5.0)
+        (known,) = told.registry.containers.values()
+        found = get_resource(told.registry, "container", known.uuid) or {}
+        self.assertEqual(found["docker"], as_it_is(known, "test").document())
+        service = get_resource(told.registry, "service", known.place.service) or {}
+        self.assertEqual(service["docker"]["name"], "web")
+
+    def shown(self, told: Told) -> DockerDetails:
+        (known,) = told.registry.containers.values()
+        return as_it_is(known, "test")
