@@ -1,13 +1,19 @@
 """A swarm of two real engines on this machine, watched through its manager only."""
 
+import json
 import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 from tests.acceptance.docker_engine import EngineUnavailableError, OwnEngine
+from tests.acceptance.service import until
 from tests.acceptance.test_docker_platform import Watch
+from tests.acceptance.test_old_clients import tutumgateway
 
 pytestmark = pytest.mark.acceptance
 
@@ -132,7 +138,8 @@ def test_a_stack_is_deployed_scaled_updated_in_vain_drained_and_removed(manager:
         manager.docker("node", "update", "--availability", "active", node)
         watch.expect("stack", "update", "Running", "shop", seconds=40)
         assert states(watch, "shop_db") == ["Not running", "Starting", "Running"]
-        assert [words for words in watch.words() if words.startswith(("node ", "action "))] == []
+        told = [words.rpartition(" ")[0] for words in watch.words() if words.startswith(("node ", "action "))]
+        assert told == ["node update Deployed"] * 2
 
         watch.forget()
         manager.docker("stack", "rm", "shop")
@@ -170,3 +177,63 @@ def test_a_node_that_is_lost_comes_back(manager: OwnEngine, worker: OwnEngine) -
         manager.docker("service", "rm", "far")
         watch.expect("service", "delete", "Terminated", "far", seconds=40)
         assert_shown_as_told(watch)
+
+
+COUNTING = "n=0; while sleep 0.2; do echo $((n+=1)); done"
+
+
+def wrote(reading: ClientConnection, *words: str, count: int = 40) -> list[tuple[str, str]]:
+    """Source and text of what comes, until each of the words was in a source, or a text."""
+    found: list[tuple[str, str]] = []
+    for _ in range(count):
+        piece = json.loads(reading.recv(timeout=15))
+        found.append((str(piece["source"]), str(piece["log"]).rstrip()))
+        if all(any(word in source or word == text for source, text in found) for word in words):
+            return found
+    raise AssertionError(f"{words} did not all come: {found}")
+
+
+def test_the_log_of_a_service_comes_from_all_nodes_and_from_what_starts_later(
+    manager: OwnEngine, worker: OwnEngine, tmp_path: Path
+) -> None:
+    create = ("service", "create", "--detach", "--no-resolve-image", "--network", "host", "--stop-grace-period", "1s")
+    manager.docker(*create, "--name", "talk", "--mode", "global", "busybox:latest", "sh", "-c", COUNTING)
+    nodes = [engine.docker("info", "--format", "{{.Swarm.NodeID}}") for engine in (manager, worker)]
+    service = ("com.docker.compose.project=shop", "com.docker.compose.service=say", "com.docker.compose.oneoff=False")
+    labels = [part for label in service for part in ("--label", label)]
+    manager.docker("run", "-d", "--network", "none", *labels, "--name", "shop-say-1", "busybox:latest", "sleep", "300")
+    try:
+        until(
+            lambda: all(engine.docker("ps", "-q", "-f", "name=talk") for engine in (manager, worker)), "two tasks", 30
+        )
+        with tutumgateway(tmp_path, "--allow", "logs", "--engine", manager.host) as (port, user, key):
+
+            def read(name: str, **query: str) -> ClientConnection:
+                asked = f"http://127.0.0.1:{port}/api/v1/service/?name={name}&user={user}&token={key}"
+                (found,) = json.loads(urllib.request.urlopen(asked, timeout=5).read())["objects"]
+                options = "".join(f"&{option}={value}" for option, value in query.items())
+                url = f"ws://127.0.0.1:{port}/v1/service/{found['uuid']}/logs/?user={user}&token={key}{options}"
+                return connect(url)
+
+            with read("talk", tail="1") as reading:
+                sources = {source for source, _ in wrote(reading, *nodes)}
+                assert {source.split(".")[1] for source in sources} == set(nodes)
+                old = manager.docker("ps", "-q", "--no-trunc", "-f", "name=talk")
+                manager.docker("kill", old)
+                # The task that takes its place, from its first word on.
+                wrote(reading, "1", count=200)
+            with read("talk", tail="2", follow="false") as reading:
+                assert json.loads(reading.recv(timeout=15))["source"].startswith("talk.")
+                with pytest.raises(ConnectionClosed):
+                    wrote(reading, "never")
+
+            with read("say", tail="0") as reading:
+                manager.docker(
+                    "run", "-d", "--network", "none", *labels, "--name", "shop-say-2", "busybox:latest", "echo", "short"
+                )
+                assert wrote(reading, "short") == [("shop-say-2", "short")]
+                manager.docker("start", "shop-say-2")
+                assert wrote(reading, "short") == [("shop-say-2", "short")]
+    finally:
+        manager.docker("service", "rm", "talk", check=False)
+        manager.remove("shop-say-1", "shop-say-2")

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from tests.gateway.docker.model import container_id
 from tests.gateway.docker.test_client import Agent, Response
-from tutumstream.gateway.docker.log_reading import PIECE_LIMIT, LogClient, LogReading, Origin, Pieces
+from tutumstream.gateway.docker.log_reading import CONTAINERS_LIMIT, PIECE_LIMIT, LogClient, LogReading, Origin, Pieces
 from tutumstream.gateway.docker.transport import Agents
 from tutumstream.gateway.platform import ILogReader, ILogs, LogLine
 
@@ -26,7 +26,35 @@ def frame(text: str, stream: int = 1, at: str = "2015-06-08T16:02:04.123456789Z"
     return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
 
 
+TASK = "t" * 25
+SWARM = Origin(
+    "s" * 25, "shop_web", False, kind="services", names=lambda task: f"shop_web.1.{task}" if task == TASK else ""
+)
+
+
+def by_task(text: str, task: str = TASK) -> bytes:
+    details = (
+        f"com.docker.swarm.node.id={'n' * 25},com.docker.swarm.service.id={'s' * 25},com.docker.swarm.task.id={task}"
+    )
+    return frame(f"{details} {text}")
+
+
 class TestPieces(SynchronousTestCase):
+    def test_a_swarm_says_by_which_task_each_was_written(self) -> None:
+        pieces = Pieces(SWARM)
+        found = pieces.feed(by_task("a b\n") + by_task("c\n", "u" * 25) + frame("no details\n") + by_task("d\n"))
+        self.assertEqual(
+            [(line.source, line.text) for line in found],
+            [
+                (f"shop_web.1.{TASK}", "a b\n"),
+                ("shop_web", "c\n"),
+                ("shop_web", "no details\n"),
+                (f"shop_web.1.{TASK}", "d\n"),
+            ],
+        )
+        faked = Pieces(WEB).feed(by_task("x\n"))
+        self.assertEqual(faked[0].source, "web")
+
     def test_both_streams_and_times_are_told_apart(self) -> None:
         self.assertEqual(
             Pieces(WEB).feed(frame("hello\n") + frame("oops\n", 2)),
@@ -115,6 +143,51 @@ class TestReading(SynchronousTestCase):
                 f"http://docker/v1.41/containers/{WEB.id}/logs?stdout=1&stderr=1&timestamps=1&tail=5&follow=1",
             ),
         )
+
+    def test_a_service_and_a_task_of_a_swarm_have_paths_of_their_own(self) -> None:
+        self.read(SWARM, Origin("t" * 25, "x", False, kind="tasks"), Origin(WEB.id, "web", False, since=7_000_000_012))
+        self.assertEqual(
+            [uri.decode().removeprefix("http://docker/v1.41/") for _, uri, _ in self.agent.asked],
+            [
+                f"services/{'s' * 25}/logs?stdout=1&stderr=1&timestamps=1&tail=300&follow=0&details=1",
+                f"tasks/{'t' * 25}/logs?stdout=1&stderr=1&timestamps=1&tail=300&follow=0",
+                f"containers/{WEB.id}/logs?stdout=1&stderr=1&timestamps=1&tail=all&follow=0&since=7.000000012",
+            ],
+        )
+        self.read(Origin("../../secrets", "x", False, kind="tasks"))
+        self.assertEqual((len(self.agent.asked), self.reader.texts), (3, ["(end)"]))
+
+    def test_what_is_added_is_read_until_there_will_be_no_more(self) -> None:
+        reading, over = self.read(WEB, follow=True), []
+        reading.stays, reading.over = True, lambda: over.append(True)
+        self.end(self.answer(0))
+        self.assertEqual(self.reader.texts, [])
+        reading.pause()
+        reading.add(DB)
+        second = self.answer(1)
+        self.assertEqual(second.transport.producerState, "paused")
+        reading.resume()
+        second.protocol.dataReceived(frame("d\n"))
+        reading.no_more()
+        self.assertEqual((self.reader.texts, over), (["d\n"], []))
+        self.end(second)
+        self.assertEqual((self.reader.texts, over), (["d\n", "(end)"], [True]))
+        reading.add(WEB)
+        reading.close()
+        self.assertEqual((len(self.agent.asked), over), (2, [True]))
+
+    def test_no_more_where_nothing_is_read_is_the_end(self) -> None:
+        reading = self.read(WEB, follow=True)
+        reading.stays = True
+        self.end(self.answer(0))
+        reading.no_more()
+        self.assertEqual(self.reader.texts, ["(end)"])
+
+    def test_too_many_at_one_time_are_left_out(self) -> None:
+        reading = self.read(WEB, follow=True)
+        for _ in range(CONTAINERS_LIMIT + 5):
+            reading.add(DB)
+        self.assertEqual(len(self.agent.asked), CONTAINERS_LIMIT)
 
     def test_one_container_is_told_as_it_comes_and_ends(self) -> None:
         self.read(WEB, follow=True)

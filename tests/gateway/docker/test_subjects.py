@@ -40,11 +40,27 @@ class TestSubjects(SynchronousTestCase):
         self.assertEqual(subject_of(self.registry, "stack", stack), Subject({container_id(2): 90.0}, ("s" * 25,)))
 
     def test_what_runs_on_another_machine_is_out_of_reach(self) -> None:
-        self.registry.containers[container_id(1)] = msgspec.structs.replace(self.web, machine="n" * 25)
+        task = {**self.web.container.labels, "com.docker.swarm.task.id": "t" * 25}
+        away = msgspec.structs.replace(self.web.container, labels=task)
+        self.registry.containers[container_id(1)] = msgspec.structs.replace(self.web, machine="n" * 25, container=away)
         with self.assertRaises(OrderError) as refused:
             subject_of(self.registry, "container", self.web.uuid)
         self.assertEqual(refused.exception.status, 409)
-        self.assertEqual(log_origins(self.registry, "container", self.web.uuid), [])
+
+    def test_logs_from_another_machine_come_by_its_task_and_those_of_a_service_by_the_swarm(self) -> None:
+        labels = {**self.web.container.labels, "com.docker.swarm.task.id": "t" * 25}
+        away = msgspec.structs.replace(self.web.container, name="web.1." + "t" * 25, labels=labels)
+        self.registry.containers[container_id(1)] = msgspec.structs.replace(self.web, machine="n" * 25, container=away)
+        self.assertEqual(
+            log_origins(self.registry, "container", self.web.uuid),
+            [Origin("t" * 25, "web.1." + "t" * 25, False, kind="tasks")],
+        )
+        service = self.web.place.service
+        self.registry.groups.orders[service] = Orders(state="Running", service=Ordered(id="s" * 25, name="shop_web"))
+        (origin,) = log_origins(self.registry, "service", service)
+        self.assertEqual((origin.kind, origin.id, origin.name), ("services", "s" * 25, "shop_web"))
+        assert origin.names is not None
+        self.assertEqual((origin.names("t" * 25), origin.names("u" * 25)), ("web.1." + "t" * 25, ""))
 
     def test_their_logs_have_a_name_and_know_of_their_terminal(self) -> None:
         self.assertEqual(

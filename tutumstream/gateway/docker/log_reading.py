@@ -1,14 +1,15 @@
 """Logs from an engine: made only where the operator allows logs.
 
-One path, for containers whose ids the engine gave us. A container without a terminal has its two streams in one
-connection, each piece behind eight bytes that say which it is and how long; one with a terminal has only one, in
+Three paths, for containers, and in a swarm services and tasks, whose ids the engine gave us. The last two reach the
+other nodes, too: there each piece says by what task it was written. A container without a terminal has its two streams
+in one connection, each piece behind eight bytes that say which it is and how long; one with a terminal has only one, in
 lines. Every piece begins with its time.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -35,18 +36,31 @@ COLLECTED: Final = 16 * 1024 * 1024
 CONTAINERS_LIMIT: Final = 100
 
 _ALLOWED: Final = re.compile(
-    r"/v1\.\d{1,3}/containers/[0-9a-f]{64}/logs\?stdout=1&stderr=1&timestamps=1&tail=\d{1,5}&follow=[01]"
+    r"/v1\.\d{1,3}/(?:containers/[0-9a-f]{64}|tasks/[0-9a-z]{25}|services/[0-9a-z]{25})/logs"
+    r"\?stdout=1&stderr=1&timestamps=1&tail=(?:\d{1,5}|all)&follow=[01](?:&since=\d{1,11}\.\d{9})?(?:&details=1)?"
 )
+_DETAILS: Final = re.compile(rb"com\.docker\.swarm\.[^ ]* ")
+_TASK: Final = re.compile(rb"com\.docker\.swarm\.task\.id=([0-9a-z]{25})")
 _TIME: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z ")
 _STREAMS: Final = {1: "stdout", 2: "stderr"}
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """A container to read: its id and name, and whether it has a terminal."""
+    """What to read.
+
+    Attributes:
+        id, name: of a container; or of a swarm's service, or of one of its tasks, as `kind` says.
+        tty: it has a terminal.
+        since: only what was written from then on, nanoseconds by the engine's clock; 0 for the `tail` of all.
+        names: of a service, the names of its containers by the ids of their tasks; asked when a task writes first.
+    """
 
     id: str
     name: str
     tty: bool
+    since: int = 0
+    kind: Literal["containers", "services", "tasks"] = "containers"
+    names: Callable[[str], str] | None = None
 
 
 Take = Callable[[LogLine], object]
@@ -59,6 +73,7 @@ class Pieces:
         self._origin = origin
         self._rest = b""
         self._skip = 0
+        self._named: dict[bytes, str] = {}
 
     def feed(self, data: bytes) -> list[LogLine]:
         """The pieces that are whole now."""
@@ -95,8 +110,19 @@ class Pieces:
     def _piece(self, stream: str, data: bytes) -> LogLine:
         time = _TIME.match(data)
         at = datetime.fromisoformat(time[1].decode()).replace(tzinfo=UTC) if time else None
-        text = (data[time.end() :] if time else data)[:PIECE_LIMIT].decode("utf-8", "replace")
-        return LogLine(text=text, stream=stream, timestamp=int(at.timestamp()) if at else 0, source=self._origin.name)
+        data, source = self._source(data[time.end() :] if time else data)
+        text = data[:PIECE_LIMIT].decode("utf-8", "replace")
+        return LogLine(text=text, stream=stream, timestamp=int(at.timestamp()) if at else 0, source=source)
+
+    def _source(self, data: bytes) -> tuple[bytes, str]:
+        """What was written, and by whom."""
+        names, details = self._origin.names, _DETAILS.match(data)
+        if names is None or details is None:
+            return data, self._origin.name
+        if details[0] not in self._named:
+            task = _TASK.search(details[0])
+            self._named[details[0]] = (names(task[1].decode()) if task else "") or self._origin.name
+        return data[details.end() :], self._named[details[0]]
 
 
 class _Body(Protocol):
@@ -133,9 +159,12 @@ class LogClient:
 
     async def open(self, origin: Origin, tail: int, follow: bool, body: Protocol) -> None:
         """Have the log delivered there. Raises `DockerError`."""
-        path = (
-            f"{self._prefix()}/containers/{origin.id}/logs?stdout=1&stderr=1&timestamps=1&tail={tail}&follow={follow:d}"
-        )
+        asked = f"stdout=1&stderr=1&timestamps=1&tail={'all' if origin.since else tail}&follow={follow:d}"
+        if origin.since:
+            asked += f"&since={origin.since // _SECOND}.{origin.since % _SECOND:09d}"
+        if origin.names is not None:
+            asked += "&details=1"
+        path = f"{self._prefix()}/{origin.kind}/{origin.id}/logs?{asked}"
         if not _ALLOWED.fullmatch(path):
             raise DockerError(self._host, f"{escaped(path, 120)!r} is not asked for by this client")
         opening = self._agents.streams.request(b"GET", b"http://docker" + path.encode("ascii"), _HEADERS, None)
@@ -144,11 +173,16 @@ class LogClient:
         if response.code != 200:
             reading = read_body(response, ERROR_LIMIT).addTimeout(HEAD_TIMEOUT, self._clock, late)
             answer = Answer(response.code, response.headers, await explained(self._host, reading, far))
-            advice = "; a proxy in between must allow CONTAINERS" if response.code == 403 else ""
+            advice = (
+                "; a proxy in between must allow CONTAINERS, and for a swarm SERVICES and TASKS"
+                if response.code == 403
+                else ""
+            )
             raise DockerError(self._host, f"it answers with HTTP status {answer.code}: {answer.said()}{advice}")
         response.deliverBody(body)
 
 
+_SECOND: Final = 1_000_000_000
 _HEADERS: Final = Headers({"User-Agent": ["tutumstream"]})
 
 
@@ -160,7 +194,14 @@ class LogReading:
 
     Args:
         origins: one at least.
+
+    Attributes:
+        stays: more may be added, so it does not end with the last of them.
+        over: called once, when nothing is read any more.
     """
+
+    stays = False
+    over: Callable[[], object] = staticmethod(lambda: None)
 
     log = Logger()
 
@@ -170,27 +211,53 @@ class LogReading:
         self._client = client
         self._tail = tail
         self._reader: ILogReader | None = reader
-        self._sorts = not follow and len(origins) > 1
+        self._follow = follow
+        self._sorts = not follow and (len(origins) > 1 or origins[0].kind == "services")
         self._collected: list[LogLine] = []
         self._size = 0
         self._paused = False
-        self._bodies: list[_Body] = []
-        self._open = 0
+        self._bodies: dict[_Body, None] = {}
+        self._openings: set[Deferred[None]] = set()
         chosen = origins[:CONTAINERS_LIMIT]
         self._open = len(chosen)
-        self._openings = [Deferred.fromCoroutine(self._begin(one, follow)) for one in chosen]
+        for one in chosen:
+            self._begin(one)
 
-    async def _begin(self, origin: Origin, follow: bool) -> None:
-        body = _Body(origin, self._take, self._one_ended)
+    def add(self, origin: Origin) -> None:
+        """Read this one, too."""
+        if self._reader is None:
+            return
+        if self._open >= CONTAINERS_LIMIT:
+            self.log.warn("The log of {name} is not read: it is one too many", name=origin.name)
+            return
+        self._open += 1
+        self._begin(origin)
+
+    def no_more(self) -> None:
+        """Nothing will be added: it ends with the last of them."""
+        self.stays = False
+        if self._open == 0:
+            self._pour()
+
+    def _begin(self, origin: Origin) -> None:
+        opening = Deferred.fromCoroutine(self._opened(origin))
+        if not opening.called:
+            self._openings.add(opening)
+            opening.addBoth(lambda _: self._openings.discard(opening))
+
+    async def _opened(self, origin: Origin) -> None:
+        body = _Body(origin, self._take, lambda: self._one_ended(body))
+        self._bodies[body] = None
         try:
-            await self._client.open(origin, self._tail, follow, body)
+            await self._client.open(origin, self._tail, self._follow, body)
         except CancelledError:
             return
         except DockerError as problem:
             self.log.warn("The log of {name} can't be read: {problem}", name=origin.name, problem=problem)
-            self._one_ended()
+            self._one_ended(body)
             return
-        self._bodies.append(body)
+        if body not in self._bodies:
+            return
         if self._reader is None:
             _connection(body).loseConnection()
         elif self._paused:
@@ -199,23 +266,33 @@ class LogReading:
     def pause(self) -> None:
         if not self._paused:
             self._paused = True
-            for body in self._bodies:
+            for body in self._connected():
                 _connection(body).pauseProducing()
 
     def resume(self) -> None:
         if self._paused:
             self._paused = False
-            for body in self._bodies:
+            for body in self._connected():
                 _connection(body).resumeProducing()
             self._pour()
 
     def close(self) -> None:
-        self._reader = None
+        self._end()
         self._collected.clear()
-        for opening in self._openings:
+        for opening in tuple(self._openings):
             opening.cancel()
-        for body in self._bodies:
+        for body in self._connected():
             _connection(body).loseConnection()
+
+    def _connected(self) -> list[_Body]:
+        return [body for body in self._bodies if body.transport is not None]
+
+    def _end(self) -> ILogReader | None:
+        """Who was told until now; None where that is over already."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            self.over()
+        return reader
 
     def _take(self, line: LogLine) -> None:
         if self._reader is None:
@@ -226,9 +303,10 @@ class LogReading:
             self._size += len(line.text)
             self._collected.append(line)
 
-    def _one_ended(self) -> None:
+    def _one_ended(self, body: _Body) -> None:
+        del self._bodies[body]
         self._open -= 1
-        if self._open == 0:
+        if self._open == 0 and not self.stays:
             self._collected.sort(key=lambda line: line.timestamp)
             self._collected = self._collected[len(self._collected) - min(self._tail, len(self._collected)) :]
             self._collected.reverse()
@@ -240,8 +318,7 @@ class LogReading:
             return
         while self._collected and not self._paused and self._reader is not None:
             self._reader.line(self._collected.pop())
-        if not self._collected and self._reader is not None:
-            reader, self._reader = self._reader, None
+        if not self._collected and not self.stays and (reader := self._end()) is not None:
             reader.ended()
 
 

@@ -17,13 +17,14 @@ from tutumstream.gateway.docker.control import Control, Writer
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 from tutumstream.gateway.docker.inspector import IN_FLIGHT, Inspector
-from tutumstream.gateway.docker.log_reading import LogClient, LogReading
+from tutumstream.gateway.docker.log_following import read_logs
+from tutumstream.gateway.docker.log_reading import LogClient
 from tutumstream.gateway.docker.mishaps import Patience
 from tutumstream.gateway.docker.pausing import pause_before
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.session import EngineClient, Session
-from tutumstream.gateway.docker.subjects import log_origins, subject_of
+from tutumstream.gateway.docker.subjects import subject_of
 from tutumstream.gateway.docker.swarm.census import Census
 from tutumstream.gateway.docker.swarm.facts import Swarm
 from tutumstream.gateway.platform import (
@@ -151,10 +152,9 @@ class DockerPlatform:
         return self._control.perform(order)
 
     def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
-        origins = log_origins(self._registry, kind, uuid)
-        if self._log_client is None or not origins:
+        if self._log_client is None:
             return None
-        return LogReading(self._log_client, origins, tail, follow, reader)
+        return read_logs(self._registry, self._log_client, self.subscribe, kind, uuid, tail, follow, reader)
 
     def _controlling(self, writer: Writer) -> Control:
         return Control(

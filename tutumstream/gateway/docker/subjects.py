@@ -1,5 +1,7 @@
 """What Tutum's objects are at the engine: the containers behind a name. Pure."""
 
+from functools import partial
+
 from tutumstream.gateway.docker.control import Subject
 from tutumstream.gateway.docker.known import Known
 from tutumstream.gateway.docker.log_reading import Origin
@@ -30,13 +32,43 @@ def subject_of(registry: Registry, kind: str, uuid: str) -> Subject | None:
 
 
 def log_origins(registry: Registry, kind: str, uuid: str) -> list[Origin]:
-    """The containers whose logs belong to this object."""
-    return [
-        Origin(one.container.id, one.container.name, one.container.options.tty)
-        for one in _containers(registry, kind, uuid)
-        # The engine has no logs of what runs elsewhere.
-        if not one.machine
-    ]
+    """What to read for the logs of this object. A swarm's managers bring those of a service from all nodes, and of a
+    container on another node by its task."""
+    orders = registry.groups.orders.get(uuid) if kind == "service" else None
+    if orders is not None and orders.service is not None:
+        ordered = orders.service
+        return [
+            Origin(
+                ordered.id,
+                ordered.name,
+                ordered.options.tty,
+                kind="services",
+                names=partial(_name_of_task, registry, uuid),
+            )
+        ]
+    return [log_origin(one) for one in _containers(registry, kind, uuid)]
+
+
+def log_origin(known: Known, since: int = 0) -> Origin:
+    """What to read for the log of one container.
+
+    Args:
+        since: nanoseconds; 0 for all of it.
+    """
+    container = known.container
+    if not known.machine:
+        return Origin(container.id, container.name, container.options.tty, since)
+    task = container.labels.get("com.docker.swarm.task.id", "")
+    return Origin(task, container.name, container.options.tty, since, kind="tasks")
+
+
+def _name_of_task(registry: Registry, service: str, task: str) -> str:
+    """The name of its container; "" where it is not known."""
+    for key in registry.groups.containers_of(service):
+        container = registry.containers[key].container
+        if container.labels.get("com.docker.swarm.task.id") == task:
+            return container.name
+    return ""
 
 
 def _containers(registry: Registry, kind: str, uuid: str) -> list[Known]:

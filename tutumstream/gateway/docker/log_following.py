@@ -1,0 +1,69 @@
+"""The log of a service that no swarm looks after: its containers come and go while it is followed.
+
+A container that starts, for the first time or again, is read from there on; nobody who follows a service wants to hear
+of it only what it wrote before somebody replaced it.
+"""
+
+from collections.abc import Callable
+
+from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.identity import resource_uri
+from tutumstream.gateway.docker.log_reading import LogClient, LogReading
+from tutumstream.gateway.docker.registry import Registry
+from tutumstream.gateway.docker.subjects import log_origin, log_origins
+from tutumstream.gateway.platform import Change, ILogReader, Listener
+
+Subscribe = Callable[[Listener], Callable[[], None]]
+
+
+def read_logs(
+    registry: Registry,
+    client: LogClient,
+    subscribe: Subscribe,
+    kind: str,
+    uuid: str,
+    tail: int,
+    follow: bool,
+    reader: ILogReader,
+) -> LogReading | None:
+    """Read the log of a container or a service; None where there is nothing to read.
+
+    Args:
+        subscribe: tells every change from then on, until the function that it returns is called.
+    """
+    origins = log_origins(registry, kind, uuid)
+    if not origins:
+        return None
+    reading = LogReading(client, origins, tail, follow, reader)
+    if follow and kind == "service" and origins[0].kind == "containers":
+        _add_what_starts(registry, subscribe, uuid, reading)
+    return reading
+
+
+def _add_what_starts(registry: Registry, subscribe: Subscribe, uuid: str, reading: LogReading) -> None:
+    service = resource_uri("service", uuid)
+    containers = [registry.containers[key].container for key in registry.groups.containers_of(uuid)]
+    read = {container.id: container.started for container in containers}
+    ends = {container.id: container.finished for container in containers}
+
+    def heard(change: Change) -> None:
+        if change.resource_uri == service and change.action == "delete":
+            reading.no_more()
+        if change.type != "container" or service not in change.parents:
+            return
+        known = registry.find(change.resource_uri.split("/")[-2])
+        if known is None or change.docker is None:
+            return
+        if change.state == folds.STOPPED:
+            ends[known.container.id] = known.container.finished
+        if change.docker.event != "start":
+            return
+        # One that only seemed to be stopping is told as running again, too.
+        if read.get(known.container.id) != known.container.started:
+            # Docker notes the start a moment after the first words, so from the end of the run before.
+            since = ends.get(known.container.id, 0)
+            read[known.container.id] = known.container.started
+            reading.add(log_origin(known, since or known.container.created))
+
+    reading.stays = True
+    reading.over = subscribe(heard)
