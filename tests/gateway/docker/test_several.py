@@ -2,10 +2,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.gateway.docker.model import START, FakeEngine, container, container_id
+from tests.gateway.docker.model import CLUSTER, START, FakeEngine, container, container_id
 from tutumstream.errors import DockerError
+from tutumstream.gateway.docker.facts import Membership
 from tutumstream.gateway.docker.platform import DockerPlatform
 from tutumstream.gateway.docker.several import PATIENCE, SeveralEngines
+from tutumstream.gateway.docker.swarm.facts import Machine, Swarm
 from tutumstream.gateway.platform import Change, IPlatform, Order, OrderError
 
 
@@ -90,6 +92,46 @@ class TwoEngines(SynchronousTestCase):
         problem = self.failureResultOf(self.platform.start(), DockerError).value
         self.assertIn("one: refused", str(problem))
         self.assertIn("two: gone", str(problem))
+
+    def manage(self, *engines: FakeEngine) -> None:
+        """Make each a manager of the same swarm, with a node of its own."""
+        for engine in engines:
+            node = f"{engine.host:n<25}"
+            engine.membership = Membership(state="active", node=node, manager=True, cluster=CLUSTER)
+            engine.swarms = Swarm(machines=(Machine(id=node, hostname=engine.host, state="ready"),))
+
+    def test_two_managers_of_one_swarm_are_refused_at_the_start_and_both_are_named(self) -> None:
+        self.manage(self.one, self.two)
+        problem = self.failureResultOf(self.platform.start(), DockerError).value
+        self.assertIn("two: it manages the same swarm as one", str(problem))
+        self.assertIn("name only one", str(problem))
+        self.assertFalse(self.platform.synced)
+
+    def test_a_manager_and_another_engine_are_none_of_it(self) -> None:
+        self.manage(self.one)
+        self.successResultOf(self.platform.start())
+        self.assertEqual((self.platform.synced, self.platform.troubles()), (True, []))
+
+    def test_a_manager_of_the_same_swarm_that_comes_later_is_left_out_and_that_is_a_trouble(self) -> None:
+        self.manage(self.one, self.two)
+        self.two.down = "no such socket"
+        self.successResultOf(self.platform.start())
+        self.two.down = None
+        self.pass_time(20)
+        (trouble,) = self.platform.troubles()
+        self.assertIn("two: it manages the same swarm as one", trouble)
+        self.assertEqual([one["nickname"] for one in self.platform.list("node")], ["one"])
+        self.assertTrue(self.platform.in_sight)
+        self.assertTrue(self.two.closed)
+
+    def test_an_engine_that_becomes_one_is_left_out(self) -> None:
+        self.manage(self.one)
+        self.two.membership = Membership(state="inactive")
+        self.successResultOf(self.platform.start())
+        self.manage(self.two)
+        self.pass_time(70)
+        self.assertIn("two: it manages the same swarm as one", " ".join(self.platform.troubles()))
+        self.assertTrue(self.two.closed)
 
     def test_stopping_before_it_started_ends_the_start(self) -> None:
         self.one.silent = self.two.silent = True

@@ -64,6 +64,7 @@ class DockerPlatform:
         insist: go on trying where the first connection fails; `start` then stays silent until one does not.
 
     Attributes:
+        host: the engine, for messages.
         tried: whether the first connection failed or is in use.
     """
 
@@ -87,6 +88,7 @@ class DockerPlatform:
         self.synced = False
         self.in_sight = False
         self.tried = False
+        self.host = client.host
         self._insist = insist
         self._lost = "not reached yet"
         self._watchers: list[Callable[[], None]] = []
@@ -108,6 +110,11 @@ class DockerPlatform:
         self._running: Deferred[None] | None = None
         self._tick = LoopingCall(self._every_tick)
         self._tick.clock = clock
+
+    @property
+    def swarm(self) -> str:
+        """The id of the swarm that the engine is a manager of; "" for none."""
+        return self._registry.nodes.cluster.id if self._registry.nodes.cluster else ""
 
     def start(self) -> Deferred[None]:
         """Connect. Fires when everything is known; fails with a `DockerError` where the first connection does."""

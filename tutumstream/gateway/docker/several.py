@@ -1,15 +1,31 @@
-"""Several engines in one gateway: the objects of each, side by side. One that is lost does not blind the others."""
+"""Several engines in one gateway: the objects of each, side by side. One that is lost does not blind the others.
+
+Two managers of one swarm know the same objects, and would tell each change twice, at different times and in different
+words. So only one of them may be named: two at the start are a mistake; where it turns out later, because an engine was
+away or joined, the one that was named later is left out, and that is a trouble like an engine that is lost.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.platform import DockerPlatform
-from tutumstream.gateway.platform import ILogReader, ILogs, IPlatform, Listener, Order, OrderError, Resource, Taken
+from tutumstream.gateway.platform import (
+    Change,
+    ILogReader,
+    ILogs,
+    IPlatform,
+    Listener,
+    Order,
+    OrderError,
+    Resource,
+    Taken,
+)
 
 PATIENCE: Final = 10.0
 """Seconds for which the start waits for the engines that don't answer, once one does."""
@@ -19,22 +35,26 @@ PATIENCE: Final = 10.0
 class SeveralEngines:
     """Platforms of one engine each; they must go on after a failed start (`insist`)."""
 
+    log = Logger()
+
     def __init__(self, engines: Sequence[DockerPlatform], clock: IReactorTime) -> None:
         self.synced = False
-        self._engines = tuple(engines)
+        self._all = self._engines = tuple(engines)
         self._clock = clock
         self._waiting: Deferred[None] | None = None
         self._late: IDelayedCall | None = None
         self._watchers: list[Callable[[], None]] = []
+        self._left_out: list[str] = []
         for engine in self._engines:
             engine.watch(self._noticed)
+            engine.subscribe(self._heard)
 
     @property
     def in_sight(self) -> bool:
         return any(engine.in_sight for engine in self._engines)
 
     def troubles(self) -> Sequence[str]:
-        return [trouble for engine in self._engines for trouble in engine.troubles()]
+        return [*(trouble for engine in self._engines for trouble in engine.troubles()), *self._left_out]
 
     def watch(self, noticed: Callable[[], None]) -> None:
         self._watchers.append(noticed)
@@ -54,7 +74,7 @@ class SeveralEngines:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
-        return gatherResults([engine.stop() for engine in self._engines]).addCallback(lambda _: None)
+        return gatherResults([engine.stop() for engine in self._all]).addCallback(lambda _: None)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         ends = [engine.subscribe(listener) for engine in self._engines]
@@ -85,11 +105,37 @@ class SeveralEngines:
     def _of(self, kind: str, uuid: str) -> DockerPlatform | None:
         return next((engine for engine in self._engines if engine.get(kind, uuid) is not None), None)
 
+    def _heard(self, change: Change) -> None:
+        if change.type == "nodecluster" and self.synced:
+            self._leave_out_rivals()
+
     def _noticed(self) -> None:
         if self._waiting is not None:
             self._settle()
+        elif self.synced:
+            self._leave_out_rivals()
         for noticed in tuple(self._watchers):
             noticed()
+
+    def _rivals(self) -> Sequence[tuple[DockerPlatform, DockerPlatform]]:
+        """Each engine that manages the same swarm as one that was named before it, behind that one."""
+        first: dict[str, DockerPlatform] = {}
+        return [
+            (first[engine.swarm], engine)
+            for engine in self._engines
+            if engine.swarm and first.setdefault(engine.swarm, engine) is not engine
+        ]
+
+    def _leave_out_rivals(self) -> None:
+        for one, other in self._rivals():
+            self._engines = tuple(engine for engine in self._engines if engine is not other)
+            self._left_out.append(str(DockerError(other.host, _same_swarm(one))))
+            self.log.error("{problem}; it is left out from now on", problem=self._left_out[-1])
+            # Not now: it is just telling us something.
+            self._clock.callLater(0, self._stop_one, other)
+
+    def _stop_one(self, engine: DockerPlatform) -> None:
+        engine.stop().addErrback(lambda reason: self.log.failure("An engine did not stop", reason))
 
     def _settle(self) -> None:
         """Begin as soon as every engine was tried, or a while after the first was reached."""
@@ -110,8 +156,16 @@ class SeveralEngines:
             self._late.cancel()
         if waiting is None:
             return
+        rivals = self._rivals()
+        if rivals:
+            waiting.errback(DockerError(rivals[0][1].host, _same_swarm(rivals[0][0])))
+            return
         self.synced = reached
         if reached:
             waiting.callback(None)
         else:
             waiting.errback(DockerError("(any of them)", "; ".join(self.troubles())))
+
+
+def _same_swarm(one: DockerPlatform) -> str:
+    return f"it manages the same swarm as {one.host}, which knows all of it: name only one of the two"
