@@ -93,6 +93,20 @@ class TestLogs(UpgradeCase):
                 (self.platform.readings[-1].tail, self.platform.readings[-1].follow), (tail, follow), query
             )
 
+    def test_an_action_has_a_log_too_for_who_may_read_logs_or_act(self) -> None:
+        self.platform.put("action", {"uuid": "ac", "resource_uri": "/api/v1/action/ac/", "state": "Success"})
+        for permission in ("logs", "control"):
+            self.serve(self.platform, frozenset({permission}))
+            wire = self.open("/v1/action/ac/logs/?follow=false")
+            self.platform.readings[-1].reader.line(LINE)
+            self.assertEqual(wire.messages(), [{"type": "log", "log": "hello\n", "timestamp": 1433779324}])
+        self.assertIn(" 101 ", Wire(self.site).upgrade("/api/audit/v1/action/ac/logs/", CLOUD_GOOD))
+        error = {"type": "error", "data": {"errorMessage": "NOT_FOUND"}}
+        self.assertEqual(self.open("/v1/action/ad/logs/").messages(), [error])
+        self.serve(self.platform)
+        error = {"type": "error", "data": {"errorMessage": "NOT_ALLOWED"}}
+        self.assertEqual(self.open("/v1/action/ac/logs/").messages(), [error])
+
     def test_the_end_of_the_log_closes_the_connection(self) -> None:
         wire = self.open("/v1/container/c1/logs/?follow=false")
         reader = self.platform.readings[0].reader

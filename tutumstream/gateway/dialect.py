@@ -21,7 +21,7 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 STREAMS: Final = frozenset({"events", "logs", "exec"})
 
-FREE_TEXT: Final = frozenset({"labels", "run_command", "entrypoint", "body", "exit_code_msg"})
+FREE_TEXT: Final = frozenset({"labels", "run_command", "entrypoint", "body", "exit_code_msg", "error"})
 """Keys under which containers say what they like: nothing there is one of our URIs, whatever it looks like."""
 
 

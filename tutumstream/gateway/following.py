@@ -12,17 +12,19 @@ from tutumstream.gateway.visitor import StreamProtocol
 THE_END: Final = "the end of the log"
 
 
-def encode(line: LogLine, with_source: bool) -> bytes:
-    """One message."""
-    body = {"type": "log", "log": line.text, "streamType": line.stream, "timestamp": line.timestamp}
-    if with_source:
+def encode(line: LogLine, kind: str) -> bytes:
+    """One message of the log of a `container`, a `service` or an `action`."""
+    body = {"type": "log", "log": line.text, "timestamp": line.timestamp}
+    if kind != "action":
+        body["streamType"] = line.stream
+    if kind == "service":
         body["source"] = line.source
     return json.dumps(body).encode()
 
 
 @implementer(ILogReader)
 class Following:
-    """One client that reads the log of a container, or of all containers of a service.
+    """One client that reads the log of a container, of all containers of a service, or of an action.
 
     Args:
         tail: pieces from the past, at most.
@@ -60,7 +62,7 @@ class Following:
     def line(self, line: LogLine) -> None:
         """Pass it on."""
         if self._client is not None:
-            self._client.put(self._factory.prepareMessage(encode(line, self._wanted[0] == "service")))
+            self._client.put(self._factory.prepareMessage(encode(line, self._wanted[0])))
 
     def ended(self) -> None:
         """Close: clients that don't follow wait for it."""

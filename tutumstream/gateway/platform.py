@@ -157,5 +157,5 @@ class IPlatform(Interface):
         Fails with `OrderError`. The object's state allows it: that was checked."""
 
     def logs(kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
-        """Read what a container, or the containers of a service, wrote: the last `tail` pieces, and with `follow` what
-        comes from then on. None where there is no such object or nothing can be read of it."""
+        """Read what a container, or the containers of a service, wrote, or how an action went: the last `tail` pieces,
+        and with `follow` what comes from then on. None where there is no such object or nothing can be read of it."""

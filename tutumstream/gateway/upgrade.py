@@ -114,10 +114,11 @@ class UpgradeResource(Resource):
             parents = frozenset(one for one in argument(b"parents").split(",") if one)
             wants = Filter(argument(b"type"), argument(b"object"), parents)
             return self._factory.listening(found.dialect, wants)
-        if found.rest != "logs" or found.kind not in ("container", "service"):
+        if found.rest != "logs" or found.kind not in ("container", "service", "action"):
             # Exec is among these: it is never offered.
             return NOT_FOUND
-        if "logs" not in self._allow:
+        # Who may act may know how it went.
+        if "logs" not in self._allow and (found.kind != "action" or "control" not in self._allow):
             return NOT_ALLOWED
         if self._platform.get(found.kind, found.key) is None:
             return NOT_FOUND

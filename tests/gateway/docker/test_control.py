@@ -137,7 +137,9 @@ class TestControl(SynchronousTestCase):
         self.writer.outcome = fail(DockerError("x", "it is away"))
         taken = self.order("start")
         self.assertEqual(len(self.writer.done), 2)
-        self.assertEqual(self.control.actions[taken.action.split("/")[-2]].state, "Failed")
+        action = self.control.actions[taken.action.split("/")[-2]]
+        self.assertEqual((action.state, action.problems), ("Failed", ("Docker Engine x: it is away",) * 2))
+        self.assertNotIn("logs", action.resource())
 
     def test_what_is_not_there_is_404(self) -> None:
         self.subject = None

@@ -44,8 +44,8 @@ class AServiceThatIsFollowed(SynchronousTestCase):
         client = LogClient(agents, Clock(), "unix:///x", lambda: "/v1.41")
         (known, *_) = self.told.registry.containers.values()
         uuid = known.place.service if kind == "service" else known.uuid
-        reading = read_logs(self.told.registry, client, self.subscribe, kind, uuid, 5, follow, self.reader)
-        assert reading is not None
+        reading = read_logs(self.told.registry, client, None, self.subscribe, kind, uuid, 5, follow, self.reader)
+        assert isinstance(reading, LogReading)
         return reading
 
     def asked(self) -> list[tuple[int, str]]:

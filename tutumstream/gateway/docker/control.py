@@ -70,13 +70,23 @@ class Writer(Protocol):
 
 
 class Performed(msgspec.Struct, frozen=True):
-    """One action. Times are seconds since 1970; `ended` is 0 while it goes on."""
+    """One action. Times are seconds since 1970; `ended` is 0 while it goes on.
+
+    Attributes:
+        problems: why it failed, in words.
+    """
 
     uuid: str
     order: Order
     started: float
     state: str = IN_PROGRESS
     ended: float = 0.0
+    problems: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """In Tutum's words: `Service Stop`."""
+        return f"{self.order.kind.capitalize()} {self.order.verb.capitalize()}"
 
     @property
     def uri(self) -> str:
@@ -97,7 +107,7 @@ class Performed(msgspec.Struct, frozen=True):
             "uuid": self.uuid,
             "resource_uri": self.uri,
             "object": self.subject,
-            "action": f"{order.kind.capitalize()} {order.verb.capitalize()}",
+            "action": self.name,
             "method": order.method,
             "path": order.path,
             "body": order.body,
@@ -213,7 +223,12 @@ class Control:
                 verb=action.order.verb,
                 problem=reason,
             )
-        ended = msgspec.structs.replace(action, state="Failed" if problems else "Success", ended=self._now())
+        ended = msgspec.structs.replace(
+            action,
+            state="Failed" if problems else "Success",
+            ended=self._now(),
+            problems=tuple(str(problem) for problem in problems),
+        )
         self._keep(ended, "update")
 
     def _steps(self, order: Order, subject: Subject) -> Sequence[Callable[[], Deferred[None]]]:

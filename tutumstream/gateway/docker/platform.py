@@ -159,9 +159,8 @@ class DockerPlatform:
         return self._control.perform(order)
 
     def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
-        if self._log_client is None:
-            return None
-        return read_logs(self._registry, self._log_client, self.subscribe, kind, uuid, tail, follow, reader)
+        speaking = (self._registry, self._log_client, self._control)
+        return read_logs(*speaking, self.subscribe, kind, uuid, tail, follow, reader)
 
     def _controlling(self, writer: Writer) -> Control:
         return Control(
