@@ -148,7 +148,8 @@ def test_the_proxys_rules_are_those_of_the_clients() -> None:
         for path in (
             *("info", "events", "nodes", "tasks", "services", "containers/json"),
             *(f"containers/{container}{rest}" for rest in ("/json", "/logs", "/start", "/stop", "/restart", "")),
-            *(f"services/{service}{rest}" for rest in ("", "/update")),
+            *(f"services/{service}{rest}" for rest in ("", "/update", "/logs")),
+            f"tasks/{service}/logs",
         )
     ]
     assert [path for path in asked if not any(re.search(rule, path) for rule in rules)] == []
