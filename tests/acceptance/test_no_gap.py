@@ -171,3 +171,31 @@ def test_what_a_docker_engine_did_while_the_service_was_away_is_told_at_its_next
         assert states == [("create", "Running"), ("delete", "Terminated"), ("update", "Stopped")]
     finally:
         engine.remove(*engine.docker("ps", "-aq", "--filter", f"name={unique}").split())
+
+
+def test_a_crash_while_the_service_was_away_is_told_as_one_and_a_stop_is_not(
+    engine: DockerEngine, serve: Serve, told: RunningDestinations
+) -> None:
+    unique = f"gap{os.getpid()}"
+    try:
+        engine.run(f"{unique}-crash", "sh", "-c", "trap 'exit 3' USR1; while sleep 0.1; do :; done")
+        engine.run(f"{unique}-stop", options=("--stop-timeout", "1"))
+        service = serve("--docker", DOCKER_HOST=engine.host, TUTUMSTREAM_ROUTES="problems", PAGERDUTY_KEY="")
+        service.wait_for_line("objects are known")
+        service.kill()
+        engine.docker("kill", "--signal", "USR1", f"{unique}-crash")
+        engine.docker("stop", f"{unique}-stop")
+        engine.docker("wait", f"{unique}-crash")
+        service.start()
+        said = caught_up(service)
+        texts = [body["text"] for body in told.wait_for(SLACK, 2)]
+        assert texts == [said, f"{unique}-crash crashed: exit 3"]
+        found = [body["data"] for body in told.wait_for(WEBHOOK, 4)]
+        ends = {
+            each["docker"]["name"]: (each["docker"]["event"], each["docker"]["exit_code"], each["synthetic"])
+            for each in found
+            if each["type"] == "container"
+        }
+        assert ends == {f"{unique}-crash": ("crash", 3, True), f"{unique}-stop": ("stop", 137, True)}
+    finally:
+        engine.remove(*engine.docker("ps", "-aq", "--filter", f"name={unique}").split())
