@@ -115,6 +115,16 @@ class AComparison(SynchronousTestCase):
         self.assertEqual([each.now.uri for each in later.changes], [uri("container", "a")])
         self.assertEqual([each.uri for each in later.learned], [uri("container", "b")])
 
+    def test_tells_once_that_something_went_however_long_it_is_listed_after_that(self) -> None:
+        before, now = [known("container", "a")], [listed("container", "a", "Terminated")]
+        result = found(before, now)
+        self.assertEqual([(each.action, each.now.state) for each in result.changes], [("delete", "Terminated")])
+        self.assertEqual([(each.uri, each.state) for each in result.learned], [(uri("container", "a"), "Terminated")])
+        over = [known("container", "a", "Terminated")]
+        self.assertEqual(found(over, now), Findings())
+        self.assertEqual(found(over, []), Findings())
+        self.assertEqual(missing({each.uri: each for each in over}, Inventory({}, ALL), ()), [])
+
     def test_says_nothing_of_types_that_the_server_does_not_list_and_of_states_that_it_does_not_tell(self) -> None:
         before = [known("nodecluster", "k", "Deployed"), known("container", "a")]
         self.assertEqual(found(before, [listed("container", "a", "")], types=frozenset({"container"})), Findings())
@@ -158,8 +168,8 @@ class AComparison(SynchronousTestCase):
                 states[change.now.uri] = change.now
         states |= {each.uri: each for each in result.learned}
         self.assertEqual(
-            {each.uri: each.state for each in states.values()},
-            {each.uri: each.state for each in there.objects.values()},
+            {each.uri: each.state for each in states.values() if each.state != "Terminated"},
+            {each.uri: each.state for each in there.objects.values() if each.state != "Terminated"},
         )
         self.assertEqual(compare(states, there, (), 9.0, False), Findings())
         self.assertEqual(missing(states, there, ()), [])

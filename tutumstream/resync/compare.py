@@ -44,11 +44,12 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 def missing(known: Mapping[str, ObjectState], there: Inventory, live: Collection[str]) -> list[str]:
-    """What is known and not listed. A list may have been read while it changed: each must be looked for by itself."""
+    """What is known, not over, and not listed. A list may have been read while it changed: each must be looked for by
+    itself."""
     return sorted(
         uri
         for uri, state in known.items()
-        if uri not in there.objects and uri not in live and state.type in there.types
+        if uri not in there.objects and uri not in live and state.type in there.types and state.state != TERMINATED
     )
 
 
@@ -64,20 +65,25 @@ def compare(
         at: seconds since 1970.
         first: nothing was listed before, so what is not known need not be new.
     """
-    changes, learned = list[Change](), list[ObjectState]()
+    changes, gone, learned = list[Change](), list[Change](), list[ObjectState]()
     for uri, listed in there.objects.items():
         before = known.get(uri)
         if uri in live or not listed.state or (before is not None and before.state == listed.state):
             continue
         now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at)
-        if before is not None:
-            changes.append(Change("update", now, _as_news(listed.docker)))
-        elif first or now.state == TERMINATED:
-            # It came and went, or had gone long before.
+        news = _as_news(listed.docker)
+        if now.state == TERMINATED:
+            # It may be listed for hours more. That it went is told once, now, and kept in mind.
+            learned.append(now)
+            if before is not None:
+                gone.append(Change(GONE, now, news))
+        elif before is not None:
+            changes.append(Change("update", now, news))
+        elif first:
             learned.append(now)
         else:
-            changes.append(Change("create", now, _as_news(listed.docker)))
-    gone = [Change(GONE, _ended(known[uri], at)) for uri in missing(known, there, live)]
+            changes.append(Change("create", now, news))
+    gone += [Change(GONE, _ended(known[uri], at)) for uri in missing(known, there, live)]
     changes.sort(key=lambda change: _ORDER[change.now.type])
     gone.sort(key=lambda change: -_ORDER[change.now.type])
     redeployed = _redeployed(known, there, live)
