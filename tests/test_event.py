@@ -85,6 +85,11 @@ class AnObjectEvent(SynchronousTestCase):
         self.assertEqual(event.parent("stack"), "/api/app/v1/shop/stack/1234/")
         self.assertEqual(event.parent("service"), "/api/v1/service/5678")
 
+    def test_takes_no_parent_for_what_only_has_the_type_somewhere_in_its_path(self) -> None:
+        event = read({**WIRE, "parents": ["/api/stack/v1/service/5678/"]})
+        assert isinstance(event, Event)
+        self.assertEqual((event.parent("stack"), event.parent("service")), ("", "/api/stack/v1/service/5678/"))
+
     def test_shows_conditions_and_templates_every_name(self) -> None:
         event = read(WIRE)
         assert isinstance(event, Event)

@@ -209,6 +209,10 @@ class TheIntake(SynchronousTestCase):
         self.assertEqual([each.uri[-2] for each in known], ["x", "z"])
         self.assertEqual(self.board.snapshot().counts["events"], 2)
 
+    def test_wakes_nobody_where_nothing_was_missed(self) -> None:
+        self.successResultOf(self.intake.catch_up([], [], 2.0))
+        self.assertEqual(self.woken, [])
+
     def test_says_that_what_was_missed_was_refused(self) -> None:
         self.journal.close()
         self.failureResultOf(self.intake.catch_up([], [], 2.0), JournalError)

@@ -1,7 +1,9 @@
 from autobahn.websocket.protocol import PreparedMessage
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.gateway.backlog import Backlog
+from tutumstream.gateway.backlog import Backlog, send_at_once
 
 
 def message(text: str) -> PreparedMessage:
@@ -85,3 +87,25 @@ class TestBacklog(SynchronousTestCase):
         self.backlog.resumeProducing()
         self.put("b")
         self.assertEqual((self.sent, self.pongs), ([], []))
+
+
+class Wire:
+    """A transport's side of it."""
+
+    def __init__(self, peer: IAddress) -> None:
+        self.peer = peer
+        self.options: list[bool] = []
+
+    def getPeer(self) -> IAddress:
+        return self.peer
+
+    def setTcpNoDelay(self, wanted: bool) -> None:
+        self.options.append(wanted)
+
+
+class SendingAtOnce(SynchronousTestCase):
+    def test_is_asked_of_tcp_only(self) -> None:
+        for peer, options in ((IPv4Address("TCP", "127.0.0.1", 1), [True]), (UNIXAddress("x"), [])):
+            wire = Wire(peer)
+            send_at_once(wire)
+            self.assertEqual(wire.options, options)

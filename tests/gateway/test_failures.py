@@ -30,3 +30,13 @@ class TestFailureLimit(SynchronousTestCase):
         for address in "abc":
             limit.failed(address, b"", 0.0)
         self.assertEqual([limit.wait(address, b"", 0.0) > 0 for address in "abc"], [False, True, True])
+
+    def test_a_guess_that_was_right_is_taken_back(self) -> None:
+        limit = FailureLimit(failures=2)
+        limit.forgiven("a", b"alice", 0.0)
+        limit.failed("a", b"alice", 0.0)
+        limit.failed("a", b"alice", 0.0)
+        limit.forgiven("a", b"alice", 0.0)
+        self.assertEqual(limit.wait("a", b"alice", 0.0), 0.0)
+        limit.failed("a", b"alice", 0.0)
+        self.assertGreater(limit.wait("a", b"alice", 0.0), 0.0)

@@ -66,5 +66,15 @@ class Finding(SynchronousTestCase):
         self.assertEqual(pair.query, "user=al+ice&token=a%26b")
         self.assertEqual(whole.query, "auth=ApiKey+alice%3Aa%2Bb")
 
+    def test_name_the_account_where_they_say_it(self) -> None:
+        for header, account in (
+            (BASIC, "alice"),
+            ("ApiKey bob:k", "bob"),
+            ("ApiKey k3y", ""),
+            ("Basic " + base64.b64encode(b"k3y").decode(), ""),
+            ("Basic a", ""),
+        ):
+            self.assertEqual(Credentials(header, "").account, account, header)
+
     def test_is_never_seen_in_a_repr(self) -> None:
         self.assertEqual(repr(Credentials("Basic secret", "token=secret")), "Credentials(…)")

@@ -1,7 +1,14 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import SECOND, START, container
-from tutumstream.gateway.docker.folds import START_PATIENCE, container_state, path, service_state, stack_state
+from tutumstream.gateway.docker.folds import (
+    START_PATIENCE,
+    cluster_state,
+    container_state,
+    path,
+    service_state,
+    stack_state,
+)
 
 
 class ContainerStateTests(SynchronousTestCase):
@@ -84,6 +91,7 @@ class StackStateTests(SynchronousTestCase):
     def test_folds(self) -> None:
         for services, state in (
             ([], "Not Running"),
+            (["Not running", "Not running"], "Not Running"),
             (["Running", "Running"], "Running"),
             (["Stopped"], "Stopped"),
             (["Terminated"], "Terminated"),
@@ -97,3 +105,15 @@ class StackStateTests(SynchronousTestCase):
             (["Partly running"], "Partly running"),
         ):
             self.assertEqual(stack_state(services), state, services)
+
+
+class ClusterStateTests(SynchronousTestCase):
+    def test_folds(self) -> None:
+        for nodes, state in (
+            ([], "Empty cluster"),
+            (["Deployed", "Deployed"], "Deployed"),
+            (["Deploying"], "Deploying"),
+            (["Deployed", "Unreachable"], "Partly deployed"),
+            (["Unreachable"], "Partly deployed"),
+        ):
+            self.assertEqual(cluster_state(nodes), state, nodes)

@@ -10,10 +10,11 @@ from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from tutumstream.event import Event, decode
 from tutumstream.gateway.events import encode
-from tutumstream.gateway.platform import KINDS, Change
+from tutumstream.gateway.platform import KINDS, Change, ILogReader, ILogs, LogLine, Order, OrderError
 from tutumstream.gateway.scenario import ScenarioPlatform
 
 RESOURCES = Path(__file__).parent.parent.parent / "corpus" / "tutum" / "resources"
@@ -196,6 +197,103 @@ class TestAgreement(SynchronousTestCase):
             self.assertEqual(cluster["state"] == "Deployed", set(states) == {"Deployed"})
         for node in platform.list("node"):
             self.assertEqual(node["current_num_containers"], sum(one["node"] == node["resource_uri"] for one in live))
+
+
+class TestControl(SynchronousTestCase):
+    def test_whoever_watches_is_told_of_the_start_and_there_is_never_any_trouble(self) -> None:
+        platform, noticed = Watcher().platform, list[bool]()
+        platform.watch(lambda: noticed.append(platform.synced))
+        self.assertEqual(noticed, [])
+        platform.start()
+        self.assertEqual((noticed, platform.troubles()), ([True], ()))
+
+    def test_nobody_changes_the_story(self) -> None:
+        platform = Watcher().platform
+        platform.start()
+        refused = self.failureResultOf(platform.perform(Order(verb="stop", kind="service", uuid="x")), OrderError)
+        self.assertEqual(refused.value.status, 405)
+
+
+@implementer(ILogReader)
+class Reader:
+    """Keeps the lines that it is given."""
+
+    def __init__(self) -> None:
+        self.lines: list[LogLine] = []
+        self.over = False
+
+    def line(self, line: LogLine) -> None:
+        self.lines.append(line)
+
+    def ended(self) -> None:
+        self.over = True
+
+
+class TestLogs(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.watcher = Watcher()
+        self.watcher.platform.start()
+        self.reader = Reader()
+
+    def await_state(self, state: str) -> str:
+        """Let time pass until a container is in this state, and name it."""
+        while True:
+            for one in self.watcher.platform.list("container"):
+                if one["state"] == state:
+                    return str(one["uuid"])
+            self.watcher.run(0.5)
+
+    def read(self, kind: str, uuid: str, tail: int = 5, follow: bool = False) -> ILogs:
+        logs = self.watcher.platform.logs(kind, uuid, tail, follow, self.reader)
+        assert logs is not None
+        return logs
+
+    def test_are_of_containers_and_services_only(self) -> None:
+        (node, *_) = self.watcher.platform.list("node")
+        for kind, uuid in (("node", node["uuid"]), ("container", "nobody")):
+            self.assertIsNone(self.watcher.platform.logs(kind, uuid, 5, False, self.reader))
+
+    def test_are_the_last_lines_in_order_and_then_end(self) -> None:
+        uuid = self.await_state("Running")
+        self.watcher.run(6)
+        self.read("container", uuid, tail=2)
+        times = [line.timestamp for line in self.reader.lines]
+        self.assertEqual((len(times), times), (2, sorted(times)))
+        self.assertTrue(self.reader.over)
+
+    def test_of_a_service_are_those_of_all_its_containers(self) -> None:
+        self.watcher.run(45)
+        (web,) = [one for one in self.watcher.platform.list("service") if one["current_num_containers"] > 1][:1]
+        self.read("service", web["uuid"], tail=100)
+        self.assertGreater(len({line.source for line in self.reader.lines}), 1)
+
+    def test_go_on_while_they_are_followed_until_they_are_closed(self) -> None:
+        uuid = self.await_state("Running")
+        logs = self.read("container", uuid, tail=0, follow=True)
+        self.assertEqual(self.reader.lines, [])
+        self.watcher.run(6)
+        self.assertEqual(len(self.reader.lines), 3)
+        self.assertFalse(self.reader.over)
+        logs.close()
+        logs.close()
+        self.watcher.run(6)
+        self.assertEqual(len(self.reader.lines), 3)
+
+    def test_are_empty_before_the_start_and_end_with_the_container(self) -> None:
+        uuid = self.await_state("Starting")
+        logs = self.read("container", uuid, follow=True)
+        self.assertEqual(self.reader.lines, [])
+        while (one := self.watcher.platform.get("container", uuid)) and one["state"] != "Terminated":
+            self.watcher.run(1)
+        self.watcher.run(4)
+        told = len(self.reader.lines)
+        self.assertGreater(told, 0)
+        # It is forgotten in the end, and the reading goes on in silence.
+        while self.watcher.platform.get("container", uuid):
+            self.watcher.run(5)
+        self.watcher.run(10)
+        self.assertEqual((len(self.reader.lines), self.reader.over), (told, False))
+        logs.close()
 
 
 class TestShapes(SynchronousTestCase):
