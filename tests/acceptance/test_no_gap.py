@@ -2,15 +2,17 @@
 
 import json
 import os
+import time
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from tests.acceptance.docker_engine import DockerEngine
-from tests.acceptance.running_destinations import SLACK, WEBHOOK, RunningDestinations
+from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, WEBHOOK, RunningDestinations
 from tests.acceptance.service import RunningService, Serve, until
 from tests.running_tutum import RunningTutum
+from tutumstream.routing.problems import NODE_PATIENCE
 
 pytestmark = pytest.mark.acceptance
 
@@ -146,6 +148,35 @@ def test_a_gap_is_told_while_the_api_is_out_of_reach_and_made_good_when_it_is_ba
         json.loads(line)["event"],
         caught_up(service, 2),
     ]
+
+
+def test_a_node_that_came_back_while_the_service_was_away_pages_nobody(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    for name in ("back", "lost"):
+        tutum.put(uri(name, "node"), "Deployed")
+    service = serve(TUTUMSTREAM_ROUTES="problems")
+    ready(service, tutum)
+    for name in ("back", "lost"):
+        tutum.send(event(name, "Unreachable", kind="node"))
+    told.wait_for(WEBHOOK, 2)
+    service.kill()
+    # Whatever was to page has long been due by then.
+    time.sleep(NODE_PATIENCE + 1)
+    tutum.put(uri("back", "node"), "Deployed")
+    tutum.put(uri("lost", "node"), "Unreachable")
+    service.start()
+    assert caught_up(service).endswith("without a stream: 1 node deployed")
+
+    def pages() -> list[tuple[str, str]]:
+        found = [(one["event_type"], one["incident_key"]) for one in told.accepted(PAGERDUTY_V1)]
+        return [one for one in found if one[1] != "tutum-stream"]
+
+    # After a kill nobody knows whether the page went out, so its end is told in any case.
+    lost, back = ("trigger", f"lost-{uri('lost', 'node')}"), ("resolve", f"lost-{uri('back', 'node')}")
+    until(lambda: sorted(pages()) == [back, lost], "the page for the one that is still lost", 20)
+    service.terminate()
+    assert sorted(pages()) == [back, lost]
 
 
 def test_what_a_docker_engine_did_while_the_service_was_away_is_told_at_its_next_start(

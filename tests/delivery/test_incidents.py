@@ -1,7 +1,8 @@
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.delivery.rows import row
-from tutumstream.delivery.incidents import DUTY, Incidents
+from tutumstream.delivery.incidents import BLIND_PATIENCE, DUTY, LOOK_AGAIN, Incidents
 from tutumstream.delivery.pairs import FLAP_TIME, FLAPS
 from tutumstream.event import Event
 from tutumstream.journal.interface import OpenIncident
@@ -23,6 +24,19 @@ class OpenIncidents(SynchronousTestCase):
         self.assertTrue(self.incidents.is_open("slack", "k"))
         self.incidents.told(row(4, "k", "resolve"), 6.0)
         self.assertFalse(self.incidents.is_open("slack", "k"))
+
+    def test_are_opened_a_little_later_while_nobody_can_see_whether_they_are_over(self) -> None:
+        due = row(1, "k", "trigger", due=30.0, received_at=1.0)
+        self.assertEqual(self.incidents.held_until(due, 40.0), 0.0)
+        self.incidents.blind_since = lambda: 20.0
+        # As the journal gives it back: it knows when it is due, and not why.
+        self.assertEqual(due.delivery.grace, 0.0)
+        self.assertEqual(self.incidents.held_until(due, 40.0), 40.0 + LOOK_AGAIN)
+        self.assertEqual(self.incidents.held_until(due, 200.0), 30.0 + BLIND_PATIENCE)
+        self.incidents.blind_since = lambda: 150.0
+        self.assertEqual(self.incidents.held_until(due, 200.0), 200.0 + LOOK_AGAIN)
+        for other in (row(2, "k", "resolve", due=30.0), row(3, "k", due=30.0), replace(due, reason="it answered 503")):
+            self.assertEqual(self.incidents.held_until(other, 40.0), 0.0)
 
     def test_are_remembered_by_the_journal(self) -> None:
         self.incidents.load([OpenIncident("slack", "k", "stream", 1.0)])

@@ -65,10 +65,11 @@ class Incidents:
         A grace is there to hear that it is over. While nobody listens that can't be heard, so it is waited for a little
         longer: it may have been over for long.
         """
-        grace, since = row.delivery.grace, self.blind_since()
-        if not grace or not since:
+        since, incident = self.blind_since(), row.delivery.incident
+        # What failed before has a reason; of what is read from the journal the time is known, and not the grace itself.
+        if not since or row.reason or incident is None or incident.action != "trigger":
             return 0.0
-        return min(now + LOOK_AGAIN, max(row.event.received_at + grace, since) + BLIND_PATIENCE)
+        return min(now + LOOK_AGAIN, max(row.due, since) + BLIND_PATIENCE)
 
     def duties(self, event: Event, deliveries: Iterable[Delivery]) -> list[Delivery]:
         """The resolves that are owed because the stream is back, and that no route gives any more.

@@ -82,7 +82,8 @@ class Resync:
         self._now = now
         self._new_id = new_id
         self._live = Live()
-        self.blind_since = 0.0
+        # From the beginning on: what was to be told before may be due before anything of this was started.
+        self.blind_since = now()
         self._complete_until: float | None = None
         self._complete = False
         self._heard_at = 0.0
@@ -140,7 +141,6 @@ class Resync:
         self._heard(at)
 
     async def _start(self) -> None:
-        self.blind_since = self._now()
         await self._journal.watch(self._source)
         self._heartbeat.start(HEARTBEAT, now=False)
 
