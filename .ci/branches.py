@@ -40,6 +40,7 @@ DECIDING = (
     "gateway/failures",
     "gateway/listing",
     "gateway/docker/address",
+    "gateway/docker/checks",
     "gateway/docker/explain",
     "gateway/docker/facts",
     "gateway/docker/folds",

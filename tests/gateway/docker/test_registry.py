@@ -17,9 +17,10 @@ from tests.gateway.docker.model import (
     event,
 )
 from tests.searching import searching
+from tutumstream.gateway.docker.checks import CHECKS
 from tutumstream.gateway.docker.facts import Container, Engine
 from tutumstream.gateway.docker.folds import container_state
-from tutumstream.gateway.docker.registry import CHECKS, HEARSAY, TERMINATED_AGE, TERMINATED_LIMIT
+from tutumstream.gateway.docker.registry import HEARSAY, TERMINATED_AGE, TERMINATED_LIMIT
 
 
 def told_of(name: str, *kinds: str, truth: Truth | None = None) -> list[str]:

@@ -101,8 +101,7 @@ class DockerPlatform:
         self._inspector = Inspector(client.inspect, self._observe, in_flight)
         self._log_client = log_client
         self._control = self._controlling(writer) if writer is not None else None
-        self._listeners: dict[int, Listener] = {}
-        self._subscriptions = 0
+        self._listeners: dict[object, Listener] = {}
         self._session: Session | None = None
         self._good_since: float | None = None
         self._doubt: IDelayedCall | None = None
@@ -127,8 +126,7 @@ class DockerPlatform:
         return Deferred.fromCoroutine(self._stop())
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        self._subscriptions += 1
-        key = self._subscriptions
+        key = object()
         self._listeners[key] = listener
 
         def unsubscribe() -> None:

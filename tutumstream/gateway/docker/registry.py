@@ -6,7 +6,6 @@ not what was told before; whatever was missed, doubled or late then does no harm
 from hints: that a container is being stopped, and how one ended that is gone before anybody could look.
 """
 
-import heapq
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -15,6 +14,7 @@ import msgspec
 from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.docker import folds, mishaps, runs
 from tutumstream.gateway.docker.actions import RESTART, Actions
+from tutumstream.gateway.docker.checks import UNSETTLED, Checks
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
@@ -31,16 +31,11 @@ TERMINATED_AGE: Final = 3600.0
 TERMINATED_LIMIT: Final = 1000
 """How many containers are shown after their end."""
 
-CHECKS: Final = (2.0, 10.0, folds.START_PATIENCE + 1)
-"""Seconds after which a container that is neither here nor there is looked at again: one that fails to start sends no
-event at all."""
-
 HEARSAY: Final = 2.0
 """Seconds for which the stream may still tell how a container ended that an answer already says is gone: two
 connections keep no order between them."""
 
 _LOOK: Final = frozenset({"create", "start", "restart", "die", "stop", "rename", "update", "destroy", "cleanup"})
-_UNSETTLED: Final = frozenset({folds.STARTING, folds.TERMINATING})
 
 
 class Heard(NamedTuple):
@@ -69,7 +64,7 @@ class Registry:
         self._by_uuid: Final[dict[str, str]] = {}
         self._gone: Final[dict[str, None]] = {}
         self._vanishing: Final[dict[str, None]] = {}
-        self._checks: Final[list[tuple[float, str]]] = []
+        self._checks: Final = Checks()
         self._patience = patience
         self._slots: Final = Slots(self.containers)
 
@@ -186,13 +181,8 @@ class Registry:
 
     def overdue(self, now: float) -> list[str]:
         """The containers that are to be looked at again without any hint."""
-        due: dict[str, None] = {}
-        while self._checks and self._checks[0][0] <= now:
-            _, key = heapq.heappop(self._checks)
-            known = self.containers.get(key)
-            if known is not None and not known.destroyed and not known.machine and self._waits(known, now):
-                due[key] = None
-        return list(due)
+        due = dict.fromkeys(self._checks.due(now))
+        return [key for key in due if self._waits(self.containers.get(key), now)]
 
     def purge(self, now: float) -> None:
         """Forget what ended long ago, and the oldest of what ended where that is too much."""
@@ -232,9 +222,8 @@ class Registry:
         if known.state not in (folds.STARTING, folds.RUNNING, folds.STOPPING):
             return
         deadline = now + container.stop_timeout + STOP_PATIENCE
-        heapq.heappush(self._checks, (deadline, container.id))
-        known = msgspec.structs.replace(known, deadline=deadline)
-        self.containers[container.id] = known
+        self._checks.at(deadline, container.id)
+        known = self.containers[container.id] = msgspec.structs.replace(known, deadline=deadline)
         if known.state != folds.STARTING:
             yield from self._tell(known, folds.STOPPING, now, DockerDetails(health=known.record.health))
 
@@ -282,13 +271,15 @@ class Registry:
         """Keep it, and look at it again when its record asks for that."""
         old, due = self.containers[known.container.id].record, mishaps.next_look(known.record)
         if due and due != mishaps.next_look(old):
-            heapq.heappush(self._checks, (due, known.container.id))
+            self._checks.at(due, known.container.id)
         self.containers[known.container.id] = known
         return known
 
-    def _waits(self, known: Known, now: float) -> bool:
+    def _waits(self, known: Known | None, now: float) -> bool:
+        if known is None or known.destroyed or known.machine:
+            return False
         due = mishaps.next_look(known.record)
-        unsettled = known.state in (*_UNSETTLED, folds.STOPPING) or known.container.id in self._vanishing
+        unsettled = known.state in (*UNSETTLED, folds.STOPPING) or known.container.id in self._vanishing
         return unsettled or (0.0 < due <= now)
 
     def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
@@ -309,7 +300,7 @@ class Registry:
         key, ended = known.container.id, known.ended()
         if ended is None and known.runs and now < known.heard + HEARSAY:
             self._vanishing[key] = None
-            heapq.heappush(self._checks, (known.heard + HEARSAY, key))
+            self._checks.at(known.heard + HEARSAY, key)
             return
         self._vanishing.pop(key, None)
         if ended is not None:
@@ -330,11 +321,9 @@ class Registry:
         key, new = known.container.id, not known.state
         if state == known.state:
             return
-        known = msgspec.structs.replace(known, state=state)
-        self.containers[key] = known
-        if state in _UNSETTLED:
-            for check in CHECKS:
-                heapq.heappush(self._checks, (now + check, key))
+        known = self.containers[key] = msgspec.structs.replace(known, state=state)
+        if state in UNSETTLED:
+            self._checks.often(key, now)
         yield from self.groups.place(known.place, key, known.member, now)
         yield self._change(known, "create" if new else "update", details)
         yield from self.groups.settle(known.place.service, now)
