@@ -73,6 +73,23 @@ class JournalError(TutumstreamError):
         return f"journal {self.place}: {self.problem}"
 
 
+class StateError(TutumstreamError):
+    """The gateway can't keep its state where it is to be kept.
+
+    Attributes:
+        place: a file or a folder.
+        problem: what stands in the way and what to do about it.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(place, problem)
+        self.place = place
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"state {self.place}: {self.problem}"
+
+
 class ListenError(TutumstreamError):
     """Nothing can listen where `--listen` says.
 

@@ -35,6 +35,7 @@ def tutumgateway(folder: Path, *options: str, **environment: str) -> Iterator[tu
     users.write_text(made.stdout)
     command = [BIN / "twistd", "-n", "--pidfile=", "tutumgateway", "--listen", f"tcp:{port}:interface=127.0.0.1"]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("TUTUM", "DOCKER_HOST"))}
+    own["TUTUMGATEWAY_STATE_DIR"] = str(folder / "state")
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(

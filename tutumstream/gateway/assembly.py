@@ -14,9 +14,11 @@ from twisted.python.failure import Failure
 from tutumstream.gateway.access import Access, Elsewhere
 from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
+from tutumstream.gateway.saving import Saving
 from tutumstream.gateway.service import GatewayService
 from tutumstream.gateway.settings import Settings, read_hashed
 from tutumstream.gateway.standalone import Standalone
+from tutumstream.gateway.state_file import StateFile
 from tutumstream.status.systemd import Systemd
 
 
@@ -35,14 +37,16 @@ def assemble(
         environment: systemd's variables, and those that ssh needs.
     """
     access = Access(settings.users, settings.hashed, _in_a_thread(reactor))
+    platform, saving = _platform(settings, reactor, environment)
     gateway = GatewayService(
         reactor,
         serverFromString(reactor, settings.listen),
-        _platform(settings, reactor, environment),
+        platform,
         Gate(access, reactor, settings.query_auth, settings.origins),
         lambda problem: fatal(Failure(problem)),
         settings.allow,
         settings.conceal,
+        saving,
     )
     return Standalone(
         gateway=gateway,
@@ -55,14 +59,15 @@ def assemble(
     )
 
 
-def _platform(settings: Settings, reactor: Any, environment: Mapping[str, str]) -> IPlatform:
+def _platform(settings: Settings, reactor: Any, environment: Mapping[str, str]) -> tuple[IPlatform, Saving | None]:
+    """The platform, and what keeps its state: nothing for the scenario, which is told anew each time."""
     if settings.scenario:
         from tutumstream.gateway.scenario.platform import ScenarioPlatform
 
-        return ScenarioPlatform(reactor, random.Random())  # noqa: S311  (a story, no secret)
+        return ScenarioPlatform(reactor, random.Random()), None  # noqa: S311  (a story, no secret)
     from tutumstream.gateway.docker.wiring import docker_platform
 
-    return docker_platform(
+    platform = docker_platform(
         reactor,
         settings.engines,
         environment=environment,
@@ -70,6 +75,11 @@ def _platform(settings: Settings, reactor: Any, environment: Mapping[str, str]) 
         control="control" in settings.allow,
         logs="logs" in settings.allow,
     )
+
+    def in_a_thread(work: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        return deferToThreadPool(reactor, reactor.getThreadPool(), work, *arguments)
+
+    return platform, Saving(StateFile(settings.state_dir), platform.memories, reactor, in_a_thread)
 
 
 def _in_a_thread(reactor: Any) -> Elsewhere:

@@ -4,7 +4,7 @@ The stream has no replay, so whoever is sent away because nothing can be seen wo
 it can be seen again. It is kept for those who were there before, and for no one else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -14,7 +14,9 @@ PATIENCE: Final = 180.0
 """Seconds after the door was opened again; clients wait for up to a minute between two tries."""
 
 
-class _Seat(NamedTuple):
+class Seat(NamedTuple):
+    """Somebody who is away, and how much of what was missed is not new to them."""
+
     who: str
     heard: int
 
@@ -30,14 +32,28 @@ class Returning(Generic[T]):
     def __init__(self, limit: int = LIMIT, patience: float = PATIENCE) -> None:
         self._limit = limit
         self._patience = patience
-        self._seats: list[_Seat] = []
+        self._seats: list[Seat] = []
         self._missed: list[T] = []
         self._until: float | None = None
+
+    @property
+    def seats(self) -> Sequence[Seat]:
+        """Those who are away."""
+        return self._seats
+
+    @property
+    def missed(self) -> Sequence[T]:
+        """What any of them missed, in order."""
+        return self._missed
+
+    def recall(self, seats: Iterable[Seat], missed: Iterable[T]) -> None:
+        """Go on from before a restart; the door is closed."""
+        self._seats, self._missed, self._until = [*seats], [*missed], None
 
     def sent_away(self, clients: Iterable[str]) -> None:
         """These miss everything from now on, however long the door stays closed. The same name may be there twice."""
         self._until = None
-        self._seats += [_Seat(who, len(self._missed)) for who in clients]
+        self._seats += [Seat(who, len(self._missed)) for who in clients]
 
     def opened(self, now: float) -> None:
         """They can come back."""

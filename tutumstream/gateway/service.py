@@ -13,6 +13,7 @@ from tutumstream.errors import TutumstreamError
 from tutumstream.gateway.concealment import NOTHING, Concealment
 from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
+from tutumstream.gateway.saving import Saving
 from tutumstream.gateway.settings import Permission
 from tutumstream.gateway.site import GatewaySite
 from tutumstream.gateway.streaming import StreamFactory
@@ -35,6 +36,7 @@ class GatewayService(Service):
         on_failure: called once if the platform can't start, after that was logged; the gateway goes on answering 503.
         allow: what is served beyond looking.
         conceal: what of the objects is left out.
+        saving: keeps what the platform and the clients were told over a restart; None where nothing is kept.
 
     Attributes:
         started: fires with the port as soon as clients may connect; fails where that can't be.
@@ -51,6 +53,7 @@ class GatewayService(Service):
         on_failure: Callable[[Exception], object] | None = None,
         allow: frozenset[Permission] = frozenset(),
         conceal: Concealment = NOTHING,
+        saving: Saving | None = None,
     ) -> None:
         self.started: Deferred[IListeningPort] = Deferred()
         self._endpoint = endpoint
@@ -58,6 +61,10 @@ class GatewayService(Service):
         self._on_failure = on_failure
         self._stream = StreamFactory(reactor)
         self._stream.close(UNSYNCED)
+        self._saving = saving
+        if saving is not None:
+            saving.add(self._stream.clientele)
+            self._stream.noted = saving.soon
         self._ready: list[Deferred[None]] = []
         platform.watch(self._noticed)
         self._site = GatewaySite(reactor, platform, gate, self._stream, allow, conceal)
@@ -94,6 +101,8 @@ class GatewayService(Service):
 
     async def _begin(self) -> None:
         try:
+            if self._saving is not None:
+                self._saving.start()
             self._port = await self._endpoint.listen(self._site)
         except Exception:
             self.started.errback(Failure())
@@ -119,12 +128,16 @@ class GatewayService(Service):
             self._start.cancel()
         if self._unsubscribe is not None:
             self._unsubscribe()
+        # Before the clients go: they are those who will come back, and hear nothing from now on.
+        saved = self._saving.stop() if self._saving is not None else None
         await self._stream.end()
         if self._port is not None:
             stopping = self._port.stopListening()
             if stopping is not None:
                 await stopping
         await self._platform.stop()
+        if saved is not None:
+            await saved
 
     def interrupt(self) -> None:
         """Close every stream client once, as an outage would. They may connect again at once."""

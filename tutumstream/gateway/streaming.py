@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
 from tutumstream.gateway.audience import Audience
+from tutumstream.gateway.clientele import Clientele
 from tutumstream.gateway.dialect import TUTUM, Dialect
 from tutumstream.gateway.events import EVERYTHING, Filter, Told, encode, refusal
 from tutumstream.gateway.platform import Change
@@ -55,6 +56,7 @@ class StreamFactory(WebSocketServerFactory):
 
     Attributes:
         closed_because: why nobody may listen to events now; "" where all may.
+        clientele: what of this lasts over a restart; `noted` is called when it is another.
     """
 
     _logger = Logger()
@@ -77,6 +79,8 @@ class StreamFactory(WebSocketServerFactory):
         self._sessions: dict[StreamProtocol, None] = {}
         self._listeners: Audience[Listening, StreamProtocol] = Audience()
         self._returning: Returning[Told] = Returning()
+        self.clientele = Clientele(self._returning, lambda: [client.known_as for client in self._listeners])
+        self.noted: Callable[[], object] = bool
         self._ending = False
         self.closed_because = ""
         self.setProtocolOptions(
@@ -130,6 +134,7 @@ class StreamFactory(WebSocketServerFactory):
 
     def _leave(self, client: StreamProtocol, code: int | None, reason: str | None) -> None:
         self._listeners.leave(client)
+        self.noted()
         self._logger.info(
             "Stream client {user} at {peer} left ({code}: {reason})",
             user=client.user,
@@ -145,6 +150,7 @@ class StreamFactory(WebSocketServerFactory):
         for told in self._returning.back(client.known_as, self._clock.seconds()):
             if listening.wants(told.change, listening.dialect):
                 client.put(self._framed(told, listening.dialect))
+        self.noted()
 
     def tell(self, change: Change) -> None:
         """Tell one change to every client who wants it."""
@@ -160,6 +166,7 @@ class StreamFactory(WebSocketServerFactory):
                 client.put(message)
         if self._returning.awaits(self._clock.seconds()) and not self._returning.miss(told):
             self._logger.warn("Too much happened while the stream was closed: clients that come back will not hear it")
+        self.noted()
 
     def _framed(self, told: Told, dialect: Dialect) -> PreparedMessage:
         message: PreparedMessage = self.prepareMessage(encode(told.change, dialect, told.uuid, told.at))

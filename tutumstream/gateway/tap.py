@@ -41,7 +41,7 @@ class Options(usage.Options):
             "state-dir",
             None,
             None,
-            "Reserved: nothing is kept over a restart yet. [TUTUMGATEWAY_STATE_DIR, STATE_DIRECTORY]",
+            "Keeps what was told, so that a restart tells what changed. [TUTUMGATEWAY_STATE_DIR, STATE_DIRECTORY]",
         ],
         ["log-format", None, None, "console or json. [TUTUMGATEWAY_LOG_FORMAT]"],
         ["log-level", None, None, "debug, info, warn or error. [TUTUMGATEWAY_LOG_LEVEL]"],

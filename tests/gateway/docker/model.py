@@ -1,7 +1,7 @@
 """A model of an engine for tests: the truth, as `inspect` would tell it, and the captures that change it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from tutumstream.gateway.platform import Change
 T = TypeVar("T")
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "docker"
+STORY = CORPUS / "31-swarm-story.jsonl"
 SECOND = 1_000_000_000
 START = 1_790_000_000
 """A time before all captures."""
@@ -212,9 +213,9 @@ class Told:
         member = Membership(state="active", node=node, manager=True, cluster=cluster, cluster_name="default")
         self.changes += self.registry.describe_engine(Engine(hostname="vm", swarm=member), at)
 
-    def replay_story(self) -> None:
-        """A swarm's day: its events, and what its managers answered in between."""
-        for line in (CORPUS / "31-swarm-story.jsonl").read_bytes().splitlines():
+    def replay_story(self, lines: Iterable[bytes] | None = None) -> None:
+        """A swarm's day, or a part of it: its events, and what its managers answered in between."""
+        for line in lines or STORY.read_bytes().splitlines():
             found = json.loads(line)
             if "event" in found:
                 self.replay(iter([json.dumps(found["event"]).encode()]))

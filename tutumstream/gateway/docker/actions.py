@@ -55,6 +55,13 @@ class Actions:
         self.known: Final[dict[str, Action]] = {}
         self._open: Final[dict[tuple[str, str], str]] = {}
 
+    def recall(self, actions: Iterable[Action]) -> None:
+        """Go on from what was told before a restart, the oldest first."""
+        for action in actions:
+            self.known[action.uuid] = action
+            if action.state == IN_PROGRESS:
+                self._open[action.name, action.object] = action.uuid
+
     def begin(self, name: str, target: str, at: int, now: float) -> Iterator[Change]:
         """Something began that takes time. Another one of the same name on the same object is over by that.
 

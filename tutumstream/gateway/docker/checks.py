@@ -4,7 +4,8 @@ import heapq
 from collections.abc import Iterator
 from typing import Final
 
-from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker import folds, mishaps
+from tutumstream.gateway.docker.known import Known
 
 CHECKS: Final = (2.0, 10.0, folds.START_PATIENCE + 1)
 """Seconds after which a container that is neither here nor there is looked at again: one that fails to start sends no
@@ -27,6 +28,15 @@ class Checks:
         """It is neither here nor there."""
         for check in CHECKS:
             self.at(now + check, key)
+
+    def resume(self, known: Known, now: float) -> None:
+        """Wait again for all that it waited for before a restart."""
+        key = known.container.id
+        if known.state in UNSETTLED:
+            self.often(key, now)
+        for due in (known.deadline, mishaps.next_look(known.record)):
+            if due:
+                self.at(due, key)
 
     def due(self, now: float) -> Iterator[str]:
         """Those whose time has come; each time comes once."""

@@ -4,7 +4,7 @@ They exist as long as a container belongs to them or a swarm's managers list the
 that.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -177,6 +177,22 @@ class Groups:
             )
         if known.stack is not None:
             yield from self._settle_stack(known.stack, now)
+
+    def recall(self, services: Iterable[Service], stacks: Iterable[Stack], orders: Mapping[str, Orders]) -> None:
+        """Go on from what was told before a restart. Their containers come afterwards (`recall_member`)."""
+        self.stacks.update({stack.uuid: stack for stack in stacks})
+        self.orders.update(orders)
+        for service in services:
+            self.services[service.uuid] = service
+            if service.destroyed:
+                continue
+            self._members[service.uuid] = {}
+            if service.stack is not None:
+                self._services_of.setdefault(service.stack, {})[service.uuid] = None
+
+    def recall_member(self, service: str, container: str, member: Member) -> None:
+        """A container that belonged to a service before a restart."""
+        self._members[service][container] = member
 
     def purge(self, before: float) -> None:
         """Forget what was destroyed before this time."""

@@ -20,6 +20,15 @@ _COMPOSE: Final = "com.docker.compose."
 _SWARM: Final = "com.docker.swarm."
 _NAMESPACE_LABEL: Final = "com.docker.stack.namespace"
 
+LABELS: Final = frozenset(
+    {
+        *(_COMPOSE + name for name in ("project", "service", "oneoff")),
+        *(_SWARM + name for name in ("service.id", "service.name")),
+        _NAMESPACE_LABEL,
+    }
+)
+"""The labels that say where a container belongs; no other one does."""
+
 # Whatever is a name of one of these may be shown on one line.
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 

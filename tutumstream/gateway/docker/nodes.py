@@ -1,6 +1,6 @@
 """The machines: the engine itself, and the other nodes of its swarm. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -136,6 +136,24 @@ class Nodes:
             del self.others[node.id]
             yield self._delete(node, now)
         yield from self._settle()
+
+    def recall(
+        self,
+        own: Node,
+        others: Iterable[Node] = (),
+        gone: Iterable[Node] = (),
+        clusters: Iterable[Cluster] = (),
+    ) -> None:
+        """Go on from what was told before a restart."""
+        self.own, self._met = own, True
+        # How long it was doubtful counts from now on: a restart of its managers is a doubt of its own.
+        self.others.update({node.id: msgspec.structs.replace(node, doubtful=0.0) for node in others})
+        self.gone.update({node.id: node for node in gone})
+        for cluster in clusters:
+            if cluster.destroyed:
+                self.gone_clusters[cluster.uuid] = cluster
+            else:
+                self.cluster = cluster
 
     def purge(self, before: float) -> None:
         """Forget what was destroyed before this time."""

@@ -19,6 +19,7 @@ from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 from tutumstream.gateway.docker.inspector import IN_FLIGHT, Inspector
 from tutumstream.gateway.docker.log_following import read_logs
 from tutumstream.gateway.docker.log_reading import LogClient
+from tutumstream.gateway.docker.memory import EngineMemory
 from tutumstream.gateway.docker.mishaps import Patience
 from tutumstream.gateway.docker.pausing import pause_before
 from tutumstream.gateway.docker.registry import Registry
@@ -66,6 +67,7 @@ class DockerPlatform:
     Attributes:
         host: the engine, for messages.
         tried: whether the first connection failed or is in use.
+        memories: what lasts over a restart.
     """
 
     log = Logger()
@@ -97,6 +99,8 @@ class DockerPlatform:
         self._jitter = jitter
         self._pings = (ping_interval, ping_timeout)
         self._registry = Registry(name, clock.seconds(), patience)
+        self._memory = EngineMemory(name, client.host, self._registry, clock.seconds)
+        self.memories = (self._memory,)
         self._census = Census(self._registry)
         self._inspector = Inspector(client.inspect, self._observe, in_flight)
         self._log_client = log_client
@@ -112,8 +116,8 @@ class DockerPlatform:
 
     @property
     def swarm(self) -> str:
-        """The id of the swarm that the engine is a manager of; "" for none."""
-        return self._registry.nodes.cluster.id if self._registry.nodes.cluster else ""
+        """The id of the swarm that the engine is a manager of; "" for none, or where it has not said so yet."""
+        return self._registry.nodes.cluster.id if self.synced and self._registry.nodes.cluster else ""
 
     def start(self) -> Deferred[None]:
         """Connect. Fires when everything is known; fails with a `DockerError` where the first connection does."""
@@ -201,9 +205,9 @@ class DockerPlatform:
     def looked(self) -> None:
         if self._good_since is None:
             self._good_since = self._clock.seconds()
-        if not self.synced:
+        if not self._memory.begun:
             self._registry.take_stock(self._clock.seconds())
-        self.synced = self.tried = True
+        self._memory.begun = self.synced = self.tried = True
         # Not before: what changed meanwhile is told by now, to those who were sent away.
         self._see("")
         if self._started is not None:
@@ -309,8 +313,8 @@ class DockerPlatform:
         self._news(self._registry.observe(container, seen, self._clock.seconds()))
 
     def _news(self, changes: Sequence[Change]) -> None:
-        # What is there at the start is none.
-        if self.synced:
+        # What is there at the first start is none.
+        if self._memory.begun:
             self._tell(changes)
 
     def _unreachable(self, why: str) -> None:

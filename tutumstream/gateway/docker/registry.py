@@ -171,6 +171,17 @@ class Registry:
             )
             self._remember(msgspec.structs.replace(known, record=record))
 
+    def recall(self, known: Known, now: float) -> None:
+        """Go on from what was told of a container before a restart; those that are gone in the order of their ends."""
+        key = known.container.id
+        self.containers[key], self._by_uuid[known.uuid] = known, key
+        self._slots.recall(known)
+        if known.destroyed:
+            self._gone[key] = None
+        else:
+            self.groups.recall_member(known.place.service, key, known.member)
+            self._checks.resume(known, now)
+
     def seen_alive(self, now: float) -> None:
         """The engine answered."""
         self.nodes.own = msgspec.structs.replace(self.node, last_seen=now)

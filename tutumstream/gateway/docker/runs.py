@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from tutumstream.docker_details import ERROR_LIMIT, DockerDetails
+from tutumstream.docker_details import ERROR_LIMIT, NAME_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds, mishaps
 from tutumstream.gateway.docker.facts import Container
 from tutumstream.gateway.docker.identity import nickname, slot_of
@@ -96,7 +96,7 @@ def named(details: DockerDetails, known: Known, node: str) -> DockerDetails:
     return msgspec.structs.replace(
         details,
         name=nickname(known.container, place),
-        service=place.service_name,
+        service=place.service_name[:NAME_LIMIT],
         stack=place.stack_name,
         node=node,
         slot=slot_of(known.container, place),

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from tutumstream.errors import DockerError
+from tutumstream.gateway.docker.memory import EngineMemory
 from tutumstream.gateway.docker.platform import DockerPlatform
 from tutumstream.gateway.platform import (
     Change,
@@ -52,6 +53,11 @@ class SeveralEngines:
     @property
     def in_sight(self) -> bool:
         return any(engine.in_sight for engine in self._engines)
+
+    @property
+    def memories(self) -> Sequence[EngineMemory]:
+        """What lasts over a restart, of each."""
+        return [memory for engine in self._all for memory in engine.memories]
 
     def troubles(self) -> Sequence[str]:
         return [*(trouble for engine in self._engines for trouble in engine.troubles()), *self._left_out]

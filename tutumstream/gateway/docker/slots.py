@@ -34,6 +34,13 @@ class Slots:
         self._containers[before.container.id] = msgspec.structs.replace(before, record=left)
         return msgspec.structs.replace(heir, record=inherited(before.record))
 
+    def recall(self, known: Known) -> None:
+        """A container is known from before a restart; what was wrong in its slot stands in its record already."""
+        slot = slot_of(known.container, known.place)
+        newest = self._containers.get(self._newest.get(slot, ""))
+        if slot and (newest is None or newest.container.created <= known.container.created):
+            self._newest[slot] = known.container.id
+
     def forget(self, known: Known) -> None:
         """A container was forgotten."""
         slot = slot_of(known.container, known.place)

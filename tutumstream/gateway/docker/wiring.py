@@ -12,7 +12,6 @@ from tutumstream.gateway.docker.platform import DockerPlatform
 from tutumstream.gateway.docker.several import SeveralEngines
 from tutumstream.gateway.docker.transport import POOLED_SSH, agents
 from tutumstream.gateway.docker.writer import DockerWriter
-from tutumstream.gateway.platform import IPlatform
 
 NOTHING: Final[Mapping[str, str]] = {}
 
@@ -26,7 +25,7 @@ def docker_platform(
     control: bool = False,
     logs: bool = False,
     **settings: Any,
-) -> IPlatform:
+) -> DockerPlatform | SeveralEngines:
     """A platform for one engine or for several.
 
     Args:

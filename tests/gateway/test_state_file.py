@@ -1,0 +1,171 @@
+import sqlite3
+import stat
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.searching import searching
+from tutumstream.errors import StateError
+from tutumstream.gateway.saving import Change
+from tutumstream.gateway.state_file import NAME, VERSION, StateFile
+
+ROW = Change("one", "kind", "key", b"value")
+
+
+class TestStateFile(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute() / "deep" / "state"
+        self.path = self.folder / NAME
+        self.files: list[StateFile] = []
+        self.addCleanup(lambda: [file.close() for file in self.files])
+
+    def file(self) -> StateFile:
+        self.files.append(StateFile(self.folder))
+        return self.files[-1]
+
+    def write(self, *changes: Change) -> None:
+        file = self.file()
+        file.open()
+        file.write(changes)
+        file.close()
+
+    def opened(self) -> tuple[dict[str, dict[tuple[str, str], bytes]], list[str]]:
+        """What is in it, and what the log says."""
+        with capturedLogs() as logs:
+            kept = self.file().open()
+        return {part: dict(rows) for part, rows in kept.items()}, [log["log_format"].format(**log) for log in logs]
+
+    def assert_begun_anew(self, why: str) -> None:
+        kept, (said,) = self.opened()
+        self.assertEqual(kept, {})
+        for word in (why, f"{NAME}.unusable", "is not told"):
+            self.assertIn(word, said)
+        self.assertTrue(self.path.with_name(f"{NAME}.unusable").exists())
+        self.files[-1].write([ROW])
+        self.files[-1].close()
+        self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}}, []))
+
+    def test_the_first_time_there_is_nothing_and_only_we_may_read_it(self) -> None:
+        self.assertEqual(self.opened(), ({}, []))
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(self.folder.stat().st_mode), 0o700)
+
+    def test_what_is_written_is_there_after_a_kill(self) -> None:
+        file = self.file()
+        file.open()
+        file.write([ROW, Change("one", "kind", "other", b"x")])
+        file.write([Change("one", "kind", "other", None), Change("two", "", "", b"")])
+        # A kill closes nothing; a copy of the files is what the next process finds.
+        copy = self.folder.with_name("copy")
+        copy.mkdir()
+        for each in self.folder.glob(f"{NAME}*"):
+            if not each.name.endswith((".lock", "-shm")):
+                (copy / each.name).write_bytes(each.read_bytes())
+        self.folder = copy
+        self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}, "two": {("", ""): b""}}, []))
+
+    def test_all_of_a_write_or_nothing(self) -> None:
+        def broken() -> object:
+            yield ROW
+            raise ValueError("can't be encoded")
+
+        file = self.file()
+        file.open()
+        with self.assertRaises(ValueError):
+            file.write(broken())  # type: ignore[arg-type]  # a generator that ends early
+        file.close()
+        self.assertEqual(self.opened(), ({}, []))
+
+    def test_what_is_closed_can_not_be_written(self) -> None:
+        with self.assertRaises(sqlite3.Error):
+            self.file().write([ROW])
+
+    def test_no_two_gateways_keep_their_state_in_one_folder(self) -> None:
+        self.file().open()
+        with self.assertRaises(StateError) as caught:
+            self.file().open()
+        for word in (str(self.folder), "in use by another gateway (process ", "--state-dir"):
+            self.assertIn(word, str(caught.exception))
+        self.files[0].close()
+        self.file().open()
+
+    def test_a_folder_that_can_not_be_made_is_told_with_the_way_out(self) -> None:
+        self.folder.parent.parent.mkdir()
+        self.folder.parent.write_text("a file")
+        with self.assertRaises(StateError) as caught:
+            self.file().open()
+        for word in (str(self.folder), "can't be written", "--state-dir"):
+            self.assertIn(word, str(caught.exception))
+
+    def test_what_is_no_database_is_put_aside(self) -> None:
+        self.folder.mkdir(parents=True)
+        self.path.write_text("once upon a time " * 100)
+        self.assert_begun_anew("not a database")
+        self.assertEqual(self.path.with_name(f"{NAME}.unusable").read_text()[:4], "once")
+
+    def test_what_is_cut_short_is_put_aside(self) -> None:
+        self.write(*(Change("one", "kind", str(number), b"v" * 1000) for number in range(100)))
+        content = self.path.read_bytes()
+        self.path.write_bytes(content[: len(content) // 2 // 4096 * 4096])
+        self.assert_begun_anew("")
+
+    def test_what_a_newer_version_wrote_is_put_aside(self) -> None:
+        self.write(ROW)
+        with sqlite3.connect(self.path) as connection:
+            connection.execute(f"PRAGMA user_version={VERSION + 1}")
+        connection.close()
+        self.assert_begun_anew("a newer version of tutumstream wrote it")
+
+    def test_somebody_elses_database_is_put_aside(self) -> None:
+        self.folder.mkdir(parents=True)
+        with sqlite3.connect(self.path) as connection:
+            connection.execute("CREATE TABLE recipes (name)")
+        connection.close()
+        self.assert_begun_anew("no state of a gateway")
+
+    def test_of_what_is_put_aside_the_latest_is_kept(self) -> None:
+        self.folder.mkdir(parents=True)
+        for text in ("first", "second"):
+            self.path.write_text(text * 500)
+            self.opened()
+            self.files[-1].close()
+        self.assertTrue(self.path.with_name(f"{NAME}.unusable").read_text().startswith("second"))
+
+    def test_a_folder_in_the_place_of_the_file_is_put_aside(self) -> None:
+        self.path.mkdir(parents=True)
+        self.assert_begun_anew("")
+
+    def test_what_can_not_be_put_aside_either_ends_the_start(self) -> None:
+        self.path.mkdir(parents=True)
+        aside = self.path.with_name(f"{NAME}.unusable")
+        (aside / "full").mkdir(parents=True)
+        with self.assertRaises(StateError) as caught:
+            self.file().open()
+        self.assertIn("move it away by hand", str(caught.exception))
+        # And the lock is free again.
+        (aside / "full").rmdir()
+        aside.rmdir()
+        self.opened()
+
+
+@given(st.binary(max_size=300), st.integers(0, 20_000))
+@searching(30)
+def test_whatever_happens_to_the_file_the_gateway_starts(noise: bytes, place: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = StateFile(Path(folder))
+        file.open()
+        file.write(Change("one", "kind", str(number), b"v" * 200) for number in range(50))
+        file.close()
+        content = file.path.read_bytes()
+        at = place % len(content)
+        file.path.write_bytes(content[:at] + noise + content[at + len(noise) :])
+        file.open()
+        file.write([ROW])
+        file.close()
+        assert file.open()["one"]["kind", "key"] == b"value"
+        file.close()
