@@ -44,7 +44,7 @@ class TestStandalone(SynchronousTestCase):
             None,
             settings.allow,
         )
-        systemd = Systemd(self.told.append, self.reactor, {})
+        systemd = Systemd(self.told.append, self.reactor, {}, lambda call: call())
 
         def read_hashed() -> Sequence[HashedKey]:
             if isinstance(self.file, SettingsError):

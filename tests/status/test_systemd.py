@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -8,10 +10,19 @@ from tutumstream.stream.connection import Connected, Waiting
 
 
 class Systemds(SynchronousTestCase):
+    running = True
+
     def make(self, **environment: str) -> Systemd:
         self.clock = Clock()
         self.sent: list[str] = []
-        return Systemd(self.sent.append, self.clock, environment)
+        self.waiting: list[Callable[[], object]] = []
+        return Systemd(self.sent.append, self.clock, environment, self.when_running)
+
+    def when_running(self, call: Callable[[], object]) -> None:
+        if self.running:
+            call()
+        else:
+            self.waiting.append(call)
 
     def test_is_told_when_we_are_ready_and_when_we_stop(self) -> None:
         systemd = self.make()
@@ -19,6 +30,16 @@ class Systemds(SynchronousTestCase):
         self.clock.advance(3600)
         systemd.stopping()
         self.assertEqual(self.sent, ["READY=1", "STOPPING=1"])
+
+    def test_hears_that_we_are_ready_once_we_take_signals(self) -> None:
+        self.running = False
+        systemd = self.make()
+        systemd.ready()
+        systemd.say("well")
+        self.assertEqual(self.sent, [])
+        for call in self.waiting:
+            call()
+        self.assertEqual(self.sent, ["READY=1", "STATUS=well"])
 
     def test_watchdog_is_fed_twice_in_its_time(self) -> None:
         systemd = self.make(WATCHDOG_USEC="30000000")

@@ -52,7 +52,7 @@ def assemble(
         gateway=gateway,
         access=access,
         settings=settings,
-        systemd=Systemd(sdnotify.SystemdNotifier().notify, reactor, environment),
+        systemd=Systemd(sdnotify.SystemdNotifier().notify, reactor, environment, reactor.callWhenRunning),
         fatal=fatal,
         lines=lines,
         read_hashed=lambda: read_hashed(settings.users_file),

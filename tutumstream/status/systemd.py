@@ -1,6 +1,7 @@
 """Tells systemd how we are (sd_notify(3)): READY=1, STATUS=, WATCHDOG=1, STOPPING=1. Silent without systemd."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -16,10 +17,19 @@ class Systemd:
         notify: sends one message, as `sdnotify.SystemdNotifier.notify`.
         clock: for the watchdog.
         environment: systemd's WATCHDOG_USEC.
+        when_running: calls what it is given once the process takes signals, as `callWhenRunning` of a reactor does: who
+            is told that we are ready may stop us at once.
     """
 
-    def __init__(self, notify: Callable[[str], object], clock: IReactorTime, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        notify: Callable[[str], object],
+        clock: IReactorTime,
+        environment: Mapping[str, str],
+        when_running: Callable[[Callable[[], object]], object],
+    ) -> None:
         self._notify = notify
+        self._when_running = when_running
         self._status = ""
         self._watchdog = LoopingCall(notify, "WATCHDOG=1")
         self._watchdog.clock = clock
@@ -29,6 +39,9 @@ class Systemd:
 
     def ready(self) -> None:
         """The start is complete."""
+        self._when_running(self._tell_ready)
+
+    def _tell_ready(self) -> None:
         self._notify("READY=1")
         if self._interval:
             self._watchdog.start(self._interval)
@@ -37,7 +50,8 @@ class Systemd:
         """One line for `systemctl status`; the same again is not sent."""
         if status != self._status:
             self._status = status
-            self._notify("STATUS=" + status.replace("\n", " "))
+            # After READY=1, which waits for the same.
+            self._when_running(partial(self._notify, "STATUS=" + status.replace("\n", " ")))
 
     def stopping(self) -> None:
         self._notify("STOPPING=1")
