@@ -113,6 +113,7 @@ def test_a_stack_is_deployed_scaled_updated_in_vain_drained_and_removed(manager:
         watch.expect("action", "update", "Success", "Service Scale")
         assert states(watch, "shop_web") == ["Scaling", "Running"]
         assert states(watch, "Service Scale") == ["In progress", "Success"]
+        watch.expect("stack", "update", "Running", "shop")
 
         watch.forget()
         update(manager, "shop_web", "--image", "nowhere.invalid/broken:1")
@@ -120,6 +121,7 @@ def test_a_stack_is_deployed_scaled_updated_in_vain_drained_and_removed(manager:
         assert states(watch, "Service Redeploy") == ["In progress", "Failed"]
         assert states(watch, "Service Rollback") == ["In progress", "Success"]
         assert states(watch, "shop_web") == ["Redeploying", "Running"]
+        watch.expect("stack", "update", "Running", "shop")
 
         watch.forget()
         update(manager, "shop_db", "--env-add", "NEW=1")
@@ -130,6 +132,7 @@ def test_a_stack_is_deployed_scaled_updated_in_vain_drained_and_removed(manager:
         assert sorted(told) == sorted(
             f"container {end}" for end in ("create Starting", "update Stopping", "update Stopped", "update Running")
         )
+        watch.expect("stack", "update", "Running", "shop")
 
         watch.forget()
         manager.docker("node", "update", "--availability", "drain", node)

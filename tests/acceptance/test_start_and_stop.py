@@ -45,6 +45,8 @@ def test_a_polite_stop_pages_and_ends_with_status_0(
 def test_a_hang_up_ends_it_politely_where_it_has_a_terminal_and_is_only_told_where_it_has_none(
     serve: Serve, told: RunningDestinations, tutum: RunningTutum, tmp_path: Path
 ) -> None:
+    # Where the tests run under `nohup`, whoever they start would go on with it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     service = serve()
     service.wait_until_connected()
     os.kill(service.pid, signal.SIGHUP)
