@@ -1,16 +1,12 @@
 """Fills a lane's window: with what was just recorded while it keeps up, from the disk once it fell behind."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from tutumstream.delivery.window import Window
 from tutumstream.journal.interface import IJournal, Pending
-
-SIZE: Final = 1000
-"""Rows in memory, at least so many; urgent ones may double it."""
 
 
 class Feed:
@@ -21,7 +17,7 @@ class Feed:
         journal: remembers all of them.
         window: takes them.
         added: called with the rows each time after some came into the window.
-        batch: rows that are told at once; the window holds a few batches.
+        size: rows that the window holds; urgent ones may double it.
     """
 
     def __init__(
@@ -30,9 +26,9 @@ class Feed:
         journal: IJournal,
         window: Window,
         added: Callable[[Sequence[Pending]], None],
-        batch: int = 1,
+        size: int,
     ) -> None:
-        self._size = max(SIZE, 8 * batch)
+        self._size = size
         self._destination = destination
         self._journal = journal
         self._window = window

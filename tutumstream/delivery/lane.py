@@ -85,7 +85,7 @@ class Lane:
         self._now = now
         self._jitter = jitter
         self._window = Window(incidents.held_until)
-        self._feed = Feed(destination, journal, self._window, self._tidy, notifier.batch)
+        self._feed = Feed(destination, journal, self._window, self._tidy, max(manners.in_memory, 8 * notifier.batch))
         self._bucket = TokenBucket(manners.rate)
         self._unhurried = manners.rate is None and not notifier.linger
         self._is = Destination(Ok(), jitter)
