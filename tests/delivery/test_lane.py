@@ -531,6 +531,15 @@ class OurOwnRate(LaneCase):
         self.assertEqual(self.notifier.messages[0].text, "text")
         self.assertIn("100 container events", self.notifier.messages[1].text)
 
+    def test_tells_no_digest_of_what_is_urgent_and_waits_behind_what_is_not(self) -> None:
+        self.start()
+        self.record(*"abc")
+        self.record(*[f"n{number}" for number in range(100)], key="k")
+        self.record("wake up", key="k", urgent=True)
+        self.clock.pump([1.0] * 2)
+        self.assertIn("100 container events", self.notifier.messages[3].text)
+        self.assertEqual(self.notifier.told[4:], ["wake up-1"])
+
     def test_keeps_all_of_a_digest_that_did_not_arrive(self) -> None:
         self.answers(TryAgain("500"))
         self.record(*[f"n{number}" for number in range(100)])

@@ -35,6 +35,13 @@ class AWindow(SynchronousTestCase):
         self.window.add([row(1, "a"), row(2, "b"), row(3, "a"), row(4, "c")])
         self.assertEqual(seqs(self.window.take(0.0, 3)), [1, 3, 2])
 
+    def test_takes_what_is_urgent_not_together_with_what_is_before_it_and_is_not(self) -> None:
+        first, second = row(1, "a"), row(2, "a")
+        self.window.add([first, second, row(3, "a", urgent=True), row(4, "a"), row(5, "b")])
+        self.assertEqual(seqs(self.window.take(0.0, 9)), [1, 2, 5])
+        self.window.ended([first, second], [])
+        self.assertEqual(seqs(self.window.take(0.0, 9)), [3, 4])
+
     def test_keeps_the_place_of_what_failed(self) -> None:
         first = row(1, "a")
         self.window.add([first, row(2, "a"), row(3, "b")])

@@ -46,7 +46,10 @@ class Window:
                 queue.append(row)
 
     def take(self, now: float, most: int) -> list[Pending]:
-        """What may go now: at most `most` rows, those of a key next to each other. They are under way from here on."""
+        """What may go now: at most `most` rows, those of a key next to each other. They are under way from here on.
+
+        What is urgent ends a key's part where something before it is not: it is told on its own where a digest is made.
+        """
         self._unpark(now)
         taken: list[Pending] = []
         while self._ready and len(taken) < most:
@@ -54,8 +57,10 @@ class Window:
             if key is None:
                 continue
             self._under_way.add(key)
-            for row in self._keys[key]:
-                if len(taken) == most or self._waits_until(row, now) > now:
+            queue = self._keys[key]
+            plain = not queue[0].delivery.urgent
+            for row in queue:
+                if len(taken) == most or self._waits_until(row, now) > now or (plain and row.delivery.urgent):
                     break
                 taken.append(row)
         return taken
