@@ -86,6 +86,11 @@ class Ledger:
         self._open: dict[Key, bool] = {}
         self._pruned = False
 
+    @property
+    def graves(self) -> bool:
+        """Whether there may be dead letters."""
+        return bool(self._died)
+
     def expect(self, hold: bool, words: str) -> None:
         """A promise."""
         if not hold:

@@ -41,6 +41,14 @@ ACTS = st.builds(
 )
 CAUSES = st.lists(TOLD | ACTS, max_size=3)
 
+TROUBLES: Final = st.one_of(
+    # Between two pieces of work; between two statements, or amid a commit; while a destination takes a message.
+    st.just(("die",)),
+    st.tuples(st.just("die_in"), st.integers(1, 40)),
+    st.tuples(st.just("die_at_try"), st.integers(1, 6), st.booleans()),
+    st.tuples(st.just("refuse"), st.integers(0, 20), st.integers(1, 4)),
+)
+
 
 class ConservationMachine(RuleBasedStateMachine):
     """Lives after lives of one service."""
@@ -86,20 +94,21 @@ class ConservationMachine(RuleBasedStateMachine):
             if self.life.worker.held and self.life.alive:
                 self.life.worker.release()
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 30.0]))
-    def flow(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from([0.1, 1.0, 30.0]), times=st.integers(1, 3))
+    def flow(self, seconds: float, times: int) -> None:
         """All is done that can be."""
-        self.life.flow(seconds)
+        for _ in range(times):
+            self.life.flow(seconds)
 
     @rule(seconds=st.sampled_from([0.5, 5.0, 60.0, 400.0, 90_000.0]))
     def wait(self, seconds: float) -> None:
         """Time passes, faster than the disk does anything."""
         self.life.clock.advance(seconds)
 
-    @rule(destination=NAMES, mood=st.sampled_from(MOODS))
-    def change_mood(self, destination: str, mood: str) -> None:
-        """From now on it answers so."""
-        self.moods[destination] = mood
+    @rule(moods=st.fixed_dictionaries(dict.fromkeys(MANNERS, st.sampled_from(MOODS))))
+    def change_moods(self, moods: dict[str, str]) -> None:
+        """From now on they answer so."""
+        self.moods.update(moods)
 
     @precondition(lambda self: any(each.hanging for each in self.life.outlets.values()))
     @rule(number=st.integers(0, 3), cut=st.booleans())
@@ -108,41 +117,24 @@ class ConservationMachine(RuleBasedStateMachine):
         for each in self.life.outlets.values():
             if each.hanging:
                 each.finish(number, cut)
-                return
 
-    @rule(number=st.integers(1, 5))
+    @precondition(lambda self: self.ledger.graves)
+    @rule(number=st.integers(1, 10))
     def revive(self, number: int) -> None:
         """An operator takes dead letters back."""
         self.life.revive(number)
 
-    @rule(rows=st.integers(1, 10))
-    def prune(self, rows: int) -> None:
-        """The history is cut."""
-        self.life.prune(rows)
+    @rule(trouble=TROUBLES)
+    def get_into_trouble(self, trouble: tuple[str, *tuple[Any, ...]]) -> None:
+        """The disk, or whoever kills processes."""
+        name, *words = trouble
+        getattr(self.life, name)(*words)
 
-    @rule(fine=st.integers(0, 12), refused=st.integers(1, 4))
-    def fill_the_disk(self, fine: int, refused: int) -> None:
-        """What is asked of the disk soon fails, for a while."""
-        self.life.refuse(fine, refused)
-
-    @rule()
-    def crash(self) -> None:
-        """Between two pieces of work."""
-        self.life.die()
-
-    @rule(moments=st.integers(1, 40))
-    def crash_soon(self, moments: int) -> None:
-        """Between two statements, or in the middle of a commit."""
-        self.life.die_in(moments)
-
-    @rule(number=st.integers(1, 4), taken=st.booleans())
-    def crash_while_telling(self, number: int, taken: bool) -> None:
-        """While a destination takes a message."""
-        self.life.die_at_try(number, taken)
-
-    @rule()
-    def restart(self) -> None:
-        """A polite stop, and a start."""
+    @rule(rows=st.none() | st.integers(1, 20))
+    def restart(self, rows: int | None) -> None:
+        """A polite stop, and a start. The history may be cut before."""
+        if rows is not None:
+            self.life.prune(rows)
         self.life.stop()
         if self.life.alive:
             self.go_on(self.life.folder, crashed=False)
@@ -174,7 +166,7 @@ class ConservationMachine(RuleBasedStateMachine):
         try:
             if not self.ledger.problems:
                 self.be_well()
-                self.restart()
+                self.restart(None)
                 self.ledger.balance_at_the_end(self.life.look)
                 self.all_promises_are_kept()
                 note(f"{self.ledger.crashes} crashes, {self.ledger.repeats} repeats")
@@ -198,5 +190,5 @@ class ConservationMachine(RuleBasedStateMachine):
             self.life.flow(20.0)
 
 
-ConservationMachine.TestCase.settings = searching(6, stateful_step_count=25)
+ConservationMachine.TestCase.settings = searching(6, stateful_step_count=40)
 ConservationTests = ConservationMachine.TestCase
