@@ -54,26 +54,31 @@ class Life:
         moods: of the destinations.
 
     Attributes:
-        alive: until it dies or is stopped.
+        alive: until it dies.
+        stopped: it was not killed.
+        dies_in: so many moments before and after statements; 0 for never.
         left: the files at its death.
         look: what was on disk when it began.
     """
 
     def __init__(self, folder: Path, at: float, ledger: Ledger, moods: dict[str, str]) -> None:
         self.folder, self.ledger = folder, ledger
-        self.alive = True
+        self.alive, self.stopped = True, False
         self.left: dict[str, bytes] = {}
-        self._dies_in = self._dies_at_try = self._fine = self._refused = 0
+        self.dies_in = self._dies_at_try = self._fine = self._refused = 0
         self._taken_at_death = False
         self.clock = Clock()
         self.clock.advance(at)
         self.worker = HeldWorker()
         self.journal = SqlJournal(folder / NAME, self.worker, self.clock)
         self.outlets = {name: Outlet(name, moods, ledger, *BATCHES[name]) for name in MANNERS}
+        self.lanes = self._make_lanes()
+
+    def begin(self) -> None:
+        """Start, as the service does. It may die on the way."""
         globalLogPublisher.addObserver(self._logged)
         self._answer(self.journal.open())
         self.look = self._look()
-        self.lanes = self._make_lanes()
         starting = self.lanes.start()
         while not starting.called:
             self.worker.release()
@@ -154,7 +159,7 @@ class Life:
 
     def die_in(self, moments: int) -> None:
         """Die before or after one of the next statements."""
-        self._dies_in = moments
+        self.dies_in = moments
 
     def die_at_try(self, number: int, taken: bool) -> None:
         """Die when one of the next messages is sent: just before the destination takes it, or just after."""
@@ -168,9 +173,9 @@ class Life:
         """The SQL of this process is before or after a statement."""
         if not self.alive:
             return
-        if self._dies_in == 1:
+        if self.dies_in == 1:
             self.die()
-        self._dies_in = max(0, self._dies_in - 1)
+        self.dies_in = max(0, self.dies_in - 1)
         if self._fine:
             self._fine -= 1
         elif self._refused and before and self.alive:
@@ -190,7 +195,8 @@ class Life:
     def die(self) -> None:
         """A kill. SQLite's third file, `-shm`, means nothing to the next process, which makes it anew."""
         self.alive = False
-        self.left = {each: (self.folder / each).read_bytes() for each in (NAME, f"{NAME}-wal")}
+        files = (self.folder / NAME, self.folder / f"{NAME}-wal")
+        self.left = {file.name: file.read_bytes() for file in files if file.exists()}
 
     def bury(self) -> None:
         """Let go of what a dead one still has open."""
@@ -207,7 +213,8 @@ class Life:
         self.ledger.expect(stopping.called or not self.alive, "the lanes do not stop")
         if self.alive:
             self._answer(self.journal.close())
-        if self.alive:
+        self.stopped = self.alive
+        if self.stopped:
             globalLogPublisher.removeObserver(self._logged)
 
     def flow(self, seconds: float) -> None:

@@ -62,15 +62,12 @@ class ConservationMachine(RuleBasedStateMachine):
         self.listeners = {name: self.listener(name != "after_cursor_execute") for name in MOMENTS}
         for name, listener in self.listeners.items():
             event.listen(Engine, name, listener)
-        self.life = self.begin(Path(self.home.name) / "0", 1000.0)
+        self.life = Life(Path(self.home.name) / "0", 1000.0, self.ledger, self.moods)
+        self.life.begin()
 
     def listener(self, before: bool) -> Callable[..., None]:
         """Hears of the statements of any life."""
-        return lambda *_: self.life.moment(before) if hasattr(self, "life") else None
-
-    def begin(self, folder: Path, at: float) -> Life:
-        """A process starts."""
-        return Life(folder, at, self.ledger, self.moods)
+        return lambda *_: self.life.moment(before)
 
     @rule(causes=st.lists(CAUSES, min_size=1, max_size=3))
     def come(self, causes: list[list[Delivery]]) -> None:
@@ -136,13 +133,13 @@ class ConservationMachine(RuleBasedStateMachine):
         if rows is not None:
             self.life.prune(rows)
         self.life.stop()
-        if self.life.alive:
+        if self.life.stopped:
             self.go_on(self.life.folder, crashed=False)
 
     @invariant()
     def who_died_is_started_again(self) -> None:
-        """By systemd, so to speak."""
-        if not self.life.alive:
+        """By systemd, so to speak. It may die of its start."""
+        while not self.life.alive:
             self.life.bury()
             self.lives += 1
             folder = Path(self.home.name) / str(self.lives)
@@ -157,8 +154,11 @@ class ConservationMachine(RuleBasedStateMachine):
         assert not self.ledger.problems, "\n".join(self.ledger.problems)
 
     def go_on(self, folder: Path, crashed: bool) -> None:
-        """The next life."""
-        self.life = self.begin(folder, self.life.clock.seconds() + 1.0)
+        """The next life. What kills a process in its start may have been waiting since before it."""
+        last = self.life
+        self.life = Life(folder, last.clock.seconds() + 1.0, self.ledger, self.moods)
+        self.life.die_in(0 if crashed else last.dies_in)
+        self.life.begin()
         self.ledger.end_of_life(self.life.look, crashed)
 
     def teardown(self) -> None:
@@ -171,7 +171,7 @@ class ConservationMachine(RuleBasedStateMachine):
                 self.all_promises_are_kept()
                 note(f"{self.ledger.crashes} crashes, {self.ledger.repeats} repeats")
         finally:
-            self.life.stop()
+            self.life.bury()
             for name, listener in self.listeners.items():
                 event.remove(Engine, name, listener)
             self.home.cleanup()
