@@ -44,11 +44,11 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
             self.other().execute("UPDATE events SET body = ? WHERE id = ?", (body, name))
         self.clock.advance(77.0)
         with capturedLogs() as logged:
-            self.assertEqual([row.id for row in self.window(limit=2)], ["c-1"])
+            # Fewer than asked for would mean that there are no more.
+            self.assertEqual([row.id for row in self.window(limit=2)], ["c-1", "e-1"])
         self.assertEqual(
             [(each["log_level"], each["id"]) for each in logged], [(LogLevel.error, n) for n in ("a-1", "b-1", "d-1")]
         )
-        self.assertEqual([row.id for row in self.window()], ["c-1", "e-1"])
         dead = self.done(self.journal.dead_letters(10))
         self.assertEqual(
             [(each.pending.id, each.cause, each.died_at) for each in dead], [(f"{n}-1", "bug", 77.0) for n in "dba"]

@@ -253,7 +253,8 @@ class IJournal(Interface):
         """Remember a message that is no event; only the newest `MALFORMED_ROWS` stay, each cut to `MALFORMED_BYTES`."""
 
     def pending(destination: str, after: int, limit: int, urgent: bool = False) -> Deferred[list[Pending]]:
-        """At most `limit` unsettled deliveries of a destination with `seq > after`, in order, due or not.
+        """At most `limit` unsettled deliveries of a destination with `seq > after`, in order, due or not. Where there
+        are fewer, that is all.
 
         With `urgent` only those that are; else all of them.
 

@@ -272,17 +272,16 @@ class SqlJournal:
         return Pruned(forgotten, await bury_overflow(self._ask, backlogs, now, limits))
 
     async def _pending(self, destination: str, after: int, limit: int, urgent: bool) -> list[Pending]:
-        """Read a window. Rows that can't be read are buried first, so that an empty answer means an empty backlog."""
+        """Read a window. Rows that can't be read are buried first, so that there is no more where fewer come."""
         read = partial(reads.pending, destination=destination, after=after, limit=limit, urgent=urgent)
         while True:
             rows, damaged = await self._read(read)
-            if damaged:
-                for row in damaged:
-                    self.log.error("Delivery {id} is given up: its event {why}", id=row.id, why=row.event.message)
-                now = self._clock.seconds()
-                await self.bury([DeadLetter(row, "bug", f"its event {row.event.message}", "", now) for row in damaged])
-            if rows or not damaged:
+            if not damaged:
                 return rows
+            for row in damaged:
+                self.log.error("Delivery {id} is given up: its event {why}", id=row.id, why=row.event.message)
+            now = self._clock.seconds()
+            await self.bury([DeadLetter(row, "bug", f"its event {row.event.message}", "", now) for row in damaged])
 
     def _refuse(self, problem: str) -> Deferred[Any]:
         return fail(JournalError(self._place, problem))
