@@ -49,9 +49,15 @@ class Feed:
 
     def offer(self, rows: Sequence[Pending]) -> None:
         """These were just recorded, in this order, or taken back from the dead letters."""
+        # Who comes a second time was told, and died of it.
+        self._early.difference_update(row.seq for row in rows)
         if self._reading:
             self._offered.extend(rows)
-        elif self._behind or len(self._window) + len(rows) > self._size:
+        else:
+            self._take_in(rows)
+
+    def _take_in(self, rows: Sequence[Pending]) -> None:
+        if self._behind or len(self._window) + len(rows) > self._size:
             self._behind = True
             # Reading on finds what is new, and not what came back to its old place.
             self._skipped = self._skipped or any(row.seq <= self._last for row in rows)
@@ -65,8 +71,8 @@ class Feed:
 
     @property
     def skipped(self) -> bool:
-        """Whether something is on disk in a place that was read already."""
-        return self._skipped
+        """Whether something is on disk in a place that was read already, and nothing is being read."""
+        return self._skipped and not self._reading
 
     def begin_anew(self) -> None:
         """Read from the beginning again. Only when the window is empty and nothing told is still to be written down."""
@@ -101,15 +107,23 @@ class Feed:
         try:
             most = self._size // 2
             rows = await self._journal.pending(self._destination, self._last, most)
-        finally:
-            self._reading = False
-            offered, self._offered = self._offered, []
+        except BaseException:
+            # What is urgent goes before all that will be read, and before all urgent ones that come later.
+            self._take_in(self._has_read())
+            raise
+        offered = self._has_read()
         self._add([_from_before(row) for row in rows])
         if len(rows) < most:
             # That was all there was when it was read; what came meanwhile may be among it or not.
             self._behind = self._urgent_behind = False
         self._skipped = self._skipped or any(row.seq <= begun_at for row in offered)
-        self.offer([row for row in offered if row.seq > self._last])
+        self._take_in([row for row in offered if row.seq > self._last])
+
+    def _has_read(self) -> list[Pending]:
+        """Reading ended, well or not. What was offered meanwhile."""
+        self._reading = False
+        offered, self._offered = self._offered, []
+        return offered
 
     def _add(self, rows: Sequence[Pending]) -> None:
         if not rows:

@@ -1,0 +1,138 @@
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.delivery.feed import Feed
+from tutumstream.delivery.window import Window
+from tutumstream.errors import JournalError
+from tutumstream.event import Event
+from tutumstream.journal.interface import DeadLetter, Pending
+from tutumstream.journal.memory import MemoryJournal
+from tutumstream.routing.delivery import Delivery
+
+
+class SlowJournal(MemoryJournal):
+    """Answers what is asked about the backlog when the test says so, with what is there by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[Deferred[list[Pending]], str, int, int, bool]] = []
+
+    def pending(self, destination: str, after: int, limit: int, urgent: bool = False) -> Deferred[list[Pending]]:
+        """See `IJournal`."""
+        asked: Deferred[list[Pending]] = Deferred()
+        self.asked.append((asked, destination, after, limit, urgent))
+        return asked
+
+    def answer(self) -> None:
+        """Answer the oldest question."""
+        asked, *of = self.asked.pop(0)
+        super().pending(*of).chainDeferred(asked)
+
+    def fail(self) -> None:
+        """Say that it can't be read."""
+        self.asked.pop(0)[0].errback(JournalError("j", "can't be read"))
+
+
+class FeedTests(SynchronousTestCase):
+    """A window of four rows."""
+
+    def setUp(self) -> None:
+        self.journal = SlowJournal()
+        self.journal.open()
+        self.window = Window()
+        self.feed = Feed("slack", self.journal, self.window, lambda _: None, 4)
+
+    def record(self, *names: str, urgent: bool = False) -> list[Pending]:
+        """Recorded, and offered."""
+        rows: list[Pending] = []
+        for name in names:
+            event = Event(id=name, received_at=0.0, type="container", action="create")
+            self.journal.record(event, [Delivery("slack", "r", "", name, None, urgent)]).addCallback(rows.extend)
+        self.feed.offer(rows)
+        return rows
+
+    def start(self) -> None:
+        """Until everything, or as much as there is room for, was read."""
+        started = self.feed.start()
+        while self.journal.asked:
+            self.journal.answer()
+        self.successResultOf(started)
+
+    def read(self) -> None:
+        """Read on."""
+        reading = self.feed.read()
+        self.journal.answer()
+        self.successResultOf(reading)
+
+    def tell(self) -> list[str]:
+        """All that is in the window is told, and written down."""
+        rows = self.window.take(0.0, 100)
+        self.window.ended(rows, ())
+        self.successResultOf(self.journal.settle(rows, 0.0))
+        return [row.event.id for row in rows]
+
+    def bury(self, rows: Sequence[Pending]) -> None:
+        """They are told and refused."""
+        taken = self.window.take(0.0, 100)
+        self.assertEqual([row.seq for row in taken], [row.seq for row in rows])
+        self.window.ended(taken, ())
+        self.successResultOf(self.journal.bury([DeadLetter(row, "rejected", "400", "", 0.0) for row in rows]))
+
+    def revive(self, rows: Sequence[Pending]) -> None:
+        """Taken back, and offered."""
+        self.journal.revive([row.seq for row in rows], 0.0).addCallback(self.feed.offer)
+
+    def test_lets_nothing_urgent_overtake_what_came_while_reading_failed(self) -> None:
+        self.record("a", "b", "c")
+        self.start()
+        self.record("d", "e")
+        self.tell()
+        reading = self.feed.read()
+        self.record("first", urgent=True)
+        self.journal.fail()
+        self.failureResultOf(reading, JournalError)
+        self.record("second", urgent=True)
+        self.assertEqual(self.tell(), ["first", "second"])
+        self.read()
+        self.read()
+        self.assertEqual(self.tell(), ["d", "e"])
+
+    def test_finds_what_was_taken_back_while_reading_failed(self) -> None:
+        self.start()
+        old = self.record("old")
+        self.bury(old)
+        self.record("a", "b", "c", "d", "e")
+        reading = self.feed.read()
+        self.revive(old)
+        self.journal.fail()
+        self.failureResultOf(reading, JournalError)
+        self.assertTrue(self.feed.skipped)
+
+    def test_begins_not_anew_amid_reading(self) -> None:
+        self.start()
+        old = self.record("old")
+        self.bury(old)
+        self.record("a", "b", "c", "d", "e")
+        self.revive(old)
+        self.assertTrue(self.feed.skipped)
+        reading = self.feed.read()
+        self.assertFalse(self.feed.skipped)
+        self.journal.answer()
+        self.successResultOf(reading)
+        self.assertTrue(self.feed.skipped)
+
+    def test_takes_back_what_overtook_others_and_was_refused(self) -> None:
+        self.start()
+        self.record("a", "b", "c", "d", "e")
+        page = self.record("page", urgent=True)
+        self.bury(page)
+        self.revive(page)
+        self.assertEqual(self.tell(), ["page"])
+        self.read()
+        self.read()
+        self.assertEqual(self.tell(), ["a", "b", "c", "d"])
+        self.read()
+        self.assertEqual(self.tell(), ["e"])
+        self.assertFalse(self.feed.behind)
