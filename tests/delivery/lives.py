@@ -217,6 +217,11 @@ class Life:
         if self.stopped:
             globalLogPublisher.removeObserver(self._logged)
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is pending."""
+        return not self._answer(self.journal.destinations())
+
     def flow(self, seconds: float) -> None:
         """All that can be done is done, then time passes, and again."""
         self.worker.release_all()

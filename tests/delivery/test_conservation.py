@@ -183,12 +183,14 @@ class ConservationMachine(RuleBasedStateMachine):
         self.life.die_at_try(0, False)
         self.life.refuse(0, 0)
         self.moods.update(dict.fromkeys(MANNERS, "takes"))
-        for _ in range(100):
+        for _ in range(600):
             for each in self.life.outlets.values():
                 while each.hanging:
                     each.finish(0, cut=False)
             self.life.flow(20.0)
+            if self.life.is_idle:
+                return
 
 
-ConservationMachine.TestCase.settings = searching(6, stateful_step_count=40)
+ConservationMachine.TestCase.settings = searching(4, stateful_step_count=40)
 ConservationTests = ConservationMachine.TestCase
