@@ -6,6 +6,7 @@ What could not be looked up prints as `(unknown)`: a message is never held back 
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import jinja2
@@ -49,6 +50,32 @@ def utc(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+_ESCAPE: Final = " escape"
+"""Where a template's context holds its destination's: no template can say a name with a space."""
+
+
+@jinja2.pass_context
+def _printed(context: jinja2.runtime.Context, value: Any) -> Any:
+    return value if isinstance(value, jinja2.Undefined) else context[_ESCAPE](str(value))
+
+
+_ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
+    undefined=jinja2.StrictUndefined,
+    # HTML's escaping is wrong for every destination; finalize does theirs.
+    autoescape=False,
+    keep_trailing_newline=False,
+    finalize=_printed,
+)
+_ENVIRONMENT.filters["utc"] = utc
+
+
+@lru_cache(1024)
+def _compile(source: str) -> tuple[jinja2.Template, frozenset[str]]:
+    """A text, and the names that it wants; the same for every route that has it, and after a reload."""
+    names = meta.find_undeclared_variables(_ENVIRONMENT.parse(source))
+    return _ENVIRONMENT.from_string(source), frozenset(names)
+
+
 class Template:
     """One compiled text.
 
@@ -56,9 +83,12 @@ class Template:
         needs: the resources that it names, a subset of `RESOURCE_NAMES`.
     """
 
-    def __init__(self, name: str, compiled: jinja2.Template, needs: frozenset[str]) -> None:
+    def __init__(
+        self, name: str, compiled: jinja2.Template, needs: frozenset[str], escape: Callable[[str], str]
+    ) -> None:
         self._name = name
         self._compiled = compiled
+        self._escape = escape
         self.needs = needs
 
     def render(self, view: Mapping[str, Any], resources: Mapping[str, Mapping[str, Any] | None]) -> str:
@@ -73,7 +103,7 @@ class Template:
         """
         known = {name: facts(resources.get(name)) for name in self.needs}
         try:
-            return self._compiled.render(event=view, **known)
+            return self._compiled.render(known, event=view, **{_ESCAPE: self._escape})
         except Exception as problem:
             # A template is code from outside: whatever it raises is its own mistake, not ours.
             raise TemplateError(self._name, f"{type(problem).__name__}: {problem}") from problem
@@ -87,14 +117,7 @@ class Templates:
     """
 
     def __init__(self, escape: Callable[[str], str] = str) -> None:
-        self._environment = ImmutableSandboxedEnvironment(
-            undefined=jinja2.StrictUndefined,
-            # HTML's escaping is wrong for every destination; finalize does theirs.
-            autoescape=False,
-            keep_trailing_newline=False,
-            finalize=lambda value: escape(str(value)) if not isinstance(value, jinja2.Undefined) else value,
-        )
-        self._environment.filters["utc"] = utc
+        self._escape = escape
 
     def compile(self, name: str, source: str, resources: bool = True) -> Template:
         """Compile a text and try it on a sample event, with every resource unknown.
@@ -108,13 +131,12 @@ class Templates:
             TemplateError: it does not compile, names something that is not there, or fails on the sample.
         """
         try:
-            names = meta.find_undeclared_variables(self._environment.parse(source))
-            compiled = self._environment.from_string(source)
+            compiled, names = _compile(source)
         except jinja2.TemplateSyntaxError as problem:
             raise TemplateError(name, f"line {problem.lineno}: {problem.message}") from None
         allowed = {"event", *(RESOURCE_NAMES if resources else ())}
         if unknown := sorted(names - allowed):
             raise TemplateError(name, f"{', '.join(unknown)} is not known here; there are {', '.join(sorted(allowed))}")
-        template = Template(name, compiled, frozenset(names - {"event"}))
+        template = Template(name, compiled, names - {"event"}, self._escape)
         template.render(_SAMPLE, {})
         return template

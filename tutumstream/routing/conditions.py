@@ -6,6 +6,7 @@ routes there are. Only where one of them fails on an event (a user's `int("x")`)
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from cel_expr_python import cel
@@ -28,8 +29,7 @@ class Conditions:
     def __init__(self, sources: Sequence[str]) -> None:
         self._sources = tuple(sources)
         self._each = tuple(_compile(source) for source in sources)
-        # The line break ends a condition that closes with a comment.
-        self._all = _ENVIRONMENT.compile("[" + ", ".join("(" + source + "\n)" for source in sources) + "]")
+        self._all = _compile_all(self._sources)
 
     @property
     def fields(self) -> frozenset[str] | None:
@@ -76,6 +76,7 @@ def _fields(source: str) -> frozenset[str] | None:
     return frozenset(names)
 
 
+@lru_cache(1024)
 def _compile(source: str) -> Any:
     try:
         expression = _ENVIRONMENT.compile(source)
@@ -84,6 +85,12 @@ def _compile(source: str) -> Any:
     if expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise ConditionError(source, f"gives {expression.return_type().name().lower()}, not true or false")
     return expression
+
+
+@lru_cache(16)
+def _compile_all(sources: tuple[str, ...]) -> Any:
+    # The line break ends a condition that closes with a comment.
+    return _ENVIRONMENT.compile("[" + ", ".join("(" + source + "\n)" for source in sources) + "]")
 
 
 def _answer(expression: Any, activation: Any) -> bool | str:
