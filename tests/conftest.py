@@ -17,6 +17,9 @@ from tests.searching import choose_profile
 
 choose_profile()
 
+# There is no garbage in what is being imported.
+gc.disable()
+
 ACCEPTANCE: Final = Path(__file__).with_name("acceptance")
 
 ROOM: Final = 1 << 29
@@ -35,9 +38,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_finish() -> None:
-    """All that was imported stays: the garbage collector need not look at it again."""
+    """All that was imported stays: the garbage collector need not look at it again, and rarely at what tests leave."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
