@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from tests.journal.places import an_empty_journal
 from tests.journal.workers import HeldWorker
 from tests.searching import searching
 from tutumstream.event import Event, Malformed
@@ -74,7 +75,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.answer(self.memory.open())
         self.known: dict[int, Pending] = {}
         self.asked: list[Deferred[Any]] = []
-        self.open(Path(self.folder.name) / "0" / "journal.sqlite3")
+        self.open(an_empty_journal(Path(self.folder.name) / "0" / "journal.sqlite3"))
 
     def open(self, path: Path) -> None:
         """Begin a life."""

@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy import Connection, event
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.journal.places import a_folder
+from tests.journal.places import a_folder, an_empty_journal
 from tutumstream.journal import reads
 from tutumstream.journal.opening import file_of, open_file
 
@@ -16,7 +16,7 @@ class QueryPlanTests(SynchronousTestCase):
 
     def plan(self, read: Callable[[Connection], object]) -> list[str]:
         """The steps that the statement of this reading takes."""
-        file = open_file(file_of(str(a_folder(self) / "j")))
+        file = open_file(file_of(str(an_empty_journal(a_folder(self) / "j"))))
         self.addCleanup(file.close)
         sent: list[tuple[str, tuple[object, ...]]] = []
 

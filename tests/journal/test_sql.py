@@ -9,7 +9,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.contracts_journal import JournalContract, a_state, an_event, letter, to
-from tests.journal.places import a_folder
+from tests.journal.places import a_folder, an_empty_journal
 from tests.journal.workers import HeldWorker
 from tutumstream.errors import JournalError
 from tutumstream.event import Malformed
@@ -24,7 +24,7 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
     """See the contract."""
 
     def setUp(self) -> None:
-        self.path = a_folder(self) / "journal.sqlite3"
+        self.path = an_empty_journal(a_folder(self) / "journal.sqlite3")
         self.clock = Clock()
         # Others who hold the file are not waited for: there is no real time here.
         self.journal: IJournal = SqlJournal(f"sqlite:///{self.path}?timeout=0", InlineWorker(), self.clock)
@@ -220,8 +220,7 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         return worker
 
     def test_a_long_history_is_forgotten_step_by_step(self) -> None:
-        for _ in range(STEP + 5):
-            self.journal.record(an_event(received_at=1.0), [])
+        self.done(self.journal.record_all([(an_event(received_at=1.0), [])] * (STEP + 5)))
         self.done(self.journal.record(an_event("last", received_at=99.0), []))
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=50.0))), Pruned(STEP + 5, 0))
         self.assertEqual([told.event.id for told in self.done(self.journal.history(9))], ["last"])
