@@ -29,9 +29,12 @@ class TheIntake(SynchronousTestCase):
         self.incidents = Incidents()
         self.woken: list[str] = []
         self.changed: list[str] = []
+        self.intake = self.an_intake()
+
+    def an_intake(self, **room: int) -> Intake:
         router = Router(tutorial(), {"slack", "webhook", "pagerduty", "log"})
-        self.intake = Intake(
-            router, self.incidents, self.journal, self.offer, self.changed.append, self.board, lambda: 5.0
+        return Intake(
+            router, self.incidents, self.journal, self.offer, self.changed.append, self.board, lambda: 5.0, **room
         )
 
     def offer(self, rows: Sequence[Pending]) -> None:
@@ -142,8 +145,9 @@ class TheIntake(SynchronousTestCase):
         self.assertEqual(self.asked, [True, False])
 
     def test_asks_for_no_more_when_what_floods_it_is_malformed(self) -> None:
+        self.intake = self.an_intake(most=50, room=10)
         writing = self.slow_disk()
-        for _ in range(FULL):
+        for _ in range(50):
             self.intake.keep(Malformed(received_at=1.0, reason="no", raw=b"x"))
         self.assertEqual(self.asked, [True])
         while writing:
@@ -151,18 +155,20 @@ class TheIntake(SynchronousTestCase):
         self.assertEqual(self.asked, [True, False])
 
     def test_asks_again_though_the_last_to_be_written_down_is_malformed(self) -> None:
+        self.intake = self.an_intake(most=50, room=10)
         writing = self.slow_disk()
-        for _ in range(FULL):
+        for _ in range(50):
             self.intake.take(CONTAINER)
-        for _ in range(ROOM + 1):
+        for _ in range(10 + 1):
             self.intake.keep(Malformed(received_at=1.0, reason="no", raw=b"x"))
         while writing:
             writing.popleft().callback([])
         self.assertEqual(self.asked, [True, False])
 
     def test_asks_again_though_the_journal_refused_some(self) -> None:
+        self.intake = self.an_intake(most=50, room=10)
         writing = self.slow_disk()
-        for _ in range(FULL):
+        for _ in range(50):
             self.intake.take(CONTAINER)
         while writing:
             writing.popleft().errback(JournalError("here", "no"))

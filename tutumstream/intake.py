@@ -35,6 +35,8 @@ class Intake:
         changed: called with the URI of each object that changed: what was looked up of it is old.
         board: counts.
         now: seconds since 1970.
+        most: how many may wait to be written down before no more are asked for.
+        room: with how many there is room again.
 
     Attributes:
         full: called with True when no more events should come, and with False when they may come again.
@@ -51,6 +53,8 @@ class Intake:
         changed: Callable[[str], None],
         board: Board,
         now: Callable[[], float],
+        most: int = FULL,
+        room: int = ROOM,
     ) -> None:
         self._router = router
         self._incidents = incidents
@@ -59,6 +63,8 @@ class Intake:
         self._changed = changed
         self._board = board
         self._now = now
+        self._most = most
+        self._room = room
         self._outstanding = Outstanding()
         self._together = False
         self._taken: list[tuple[Event, Sequence[Delivery]]] = []
@@ -138,14 +144,14 @@ class Intake:
     def _own(self, writing: Deferred[Any], count: int, what: str) -> None:
         self._waiting += count
         self._outstanding.own(writing, what)
-        if not self._is_full and self._waiting >= FULL:
+        if not self._is_full and self._waiting >= self._most:
             self._is_full = True
             self.full(True)
         writing.addCallback(self._relieved, count)
 
     def _relieved(self, _: object, count: int) -> None:
         self._waiting -= count
-        if self._is_full and self._waiting <= ROOM:
+        if self._is_full and self._waiting <= self._room:
             self._is_full = False
             self.full(False)
 

@@ -22,8 +22,6 @@ _FEW_VALUES: Final = (
 
 _NO_DETAILS: Final = DockerDetails()
 
-_KNOWN_LIMIT: Final = 10_000
-
 
 class Router:
     """All routes, compiled.
@@ -31,6 +29,7 @@ class Router:
     Args:
         routes: tried in order; all that match apply.
         destinations: the names that exist; a route's other names are left out.
+        remembered: how many kinds of events it remembers what follows from.
 
     Raises:
         ConditionError: a condition does not compile.
@@ -39,7 +38,7 @@ class Router:
 
     log = Logger()
 
-    def __init__(self, routes: Sequence[Route], destinations: Collection[str]) -> None:
+    def __init__(self, routes: Sequence[Route], destinations: Collection[str], remembered: int = 10_000) -> None:
         self._routes = [_Rule(route, tuple(name for name in route.notify if name in destinations)) for route in routes]
         self._conditions = Conditions([route.when for route in routes])
         fields = self._conditions.fields
@@ -48,6 +47,7 @@ class Router:
         self._asks_details = bool(many)
         few = None if fields is None else fields - many
         self._key = _key_of(sorted(few)) if few is not None and few <= _FEW_VALUES else None
+        self._remembered = remembered
         self._known: dict[object, Sequence[_Rule]] = {}
 
     def deliveries(self, event: Event) -> tuple[Delivery, ...]:
@@ -69,7 +69,7 @@ class Router:
         known = self._known.get(key)
         if known is None:
             known, sure = self._ask(event)
-            if len(self._known) >= _KNOWN_LIMIT:
+            if len(self._known) >= self._remembered:
                 self._known.clear()
             if sure:
                 self._known[key] = known
