@@ -125,7 +125,7 @@ class LineTests(PoolCase):
 
     def test_a_long_line_is_told_without_going_deep(self) -> None:
         self.start(size=1)
-        exchanges = [self.exchange() for _ in range(3000)]
+        exchanges = [self.exchange() for _ in range(1500)]
         self.network.host("sink.example:80", Refused())
         self.servers[0].transport.loseConnection()
         self.network.settle()
@@ -195,7 +195,7 @@ class DialTests(PoolCase):
         self.start()
         self.network.host("other.example:80", Factory.forProtocol(lambda: Says(OK)))
         kept = self.exchange("/kept")
-        for number in range(1500):
+        for number in range(1100):
             self.http.exchange("GET", f"http://h{number}.example/").addErrback(lambda _: None)
         self.assertLess(len(self.pool._places), 1000)
         self.assertLess(len(self.pool._servers), 1000)

@@ -22,6 +22,7 @@ class Api:
 
     Attributes:
         asked: path and query of each request.
+        weight: for how many bytes each of an answer counts.
         moved: called before each page.
     """
 
@@ -32,6 +33,7 @@ class Api:
         self.asked: list[str] = []
         self.headers: dict[str, str] = {}
         self.moved = lambda: None
+        self.weight = 1
 
     def exchange(self, method: str, url: str, headers: Any = None, body: bytes = b"", **how: Any) -> Deferred[Answer]:
         """See `Exchanges`."""
@@ -50,7 +52,8 @@ class Api:
         more = offset + limit < len(self.objects)
         page = {"meta": {"next": "/evil" if more else None}, "objects": self.objects[offset : offset + limit]}
         text = json.dumps(page).encode()
-        return succeed(Answer(200, {}, text[: how["limit"]], whole=len(text) <= how["limit"]))
+        room = how["limit"] // self.weight
+        return succeed(Answer(200, {}, text[:room], whole=len(text) <= room))
 
 
 class AList(SynchronousTestCase):
@@ -125,8 +128,9 @@ class AList(SynchronousTestCase):
         self.assertEqual(self.names(self.stock(api)), ["1", "2"])
 
     def test_with_a_page_that_is_too_long_is_read_in_smaller_ones(self) -> None:
-        objects = [an_object(n, labels="x" * (PAGE_BYTES // 20)) for n in range(50)]
-        self.assertEqual(len(self.stock(Api(objects, limit=100)).objects), 50)
+        api = Api([an_object(n, labels="x" * (PAGE_BYTES // 1000 // 20)) for n in range(50)], limit=100)
+        api.weight = 1000
+        self.assertEqual(len(self.stock(api).objects), 50)
 
     def test_is_asked_for_again_until_it_is_there(self) -> None:
         api = Api([an_object(1)])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -149,6 +150,20 @@ class Answers:
         return Swarm(machines=read_machines(nodes), tasks=read_tasks(tasks), services=read_services(services))
 
 
+Step = bytes | tuple[Swarm, float]
+"""An event, or what a swarm's managers answered, and when."""
+
+
+@cache
+def story() -> tuple[Step, ...]:
+    """A swarm's day: its events, and what its managers answered in between."""
+    answers = Answers()
+    found = map(json.loads, STORY.read_bytes().splitlines())
+    return tuple(
+        json.dumps(each["event"]).encode() if "event" in each else (answers.take(each), each["at"]) for each in found
+    )
+
+
 class Told:
     """A registry that is fed a stream, and looks at the truth as often as it asks for it."""
 
@@ -156,7 +171,6 @@ class Told:
         self.truth = truth or Truth()
         self.registry = Registry(ENDPOINT, START)
         self.census = Census(self.registry)
-        self.answers = Answers()
         self.changes: list[Change] = []
 
     def hear(self, line: bytes, *, look: bool = True) -> None:
@@ -213,14 +227,13 @@ class Told:
         member = Membership(state="active", node=node, manager=True, cluster=cluster, cluster_name="default")
         self.changes += self.registry.describe_engine(Engine(hostname="vm", swarm=member), at)
 
-    def replay_story(self, lines: Iterable[bytes] | None = None) -> None:
-        """A swarm's day, or a part of it: its events, and what its managers answered in between."""
-        for line in lines or STORY.read_bytes().splitlines():
-            found = json.loads(line)
-            if "event" in found:
-                self.replay(iter([json.dumps(found["event"]).encode()]))
+    def replay_story(self, steps: Iterable[Step] | None = None) -> None:
+        """A swarm's day, or a part of it."""
+        for step in story() if steps is None else steps:
+            if isinstance(step, bytes):
+                self.replay(iter([step]))
             else:
-                self.count(self.answers.take(found), found["at"])
+                self.count(*step)
 
 
 def capture(name: str) -> Iterator[bytes]:

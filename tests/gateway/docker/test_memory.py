@@ -22,6 +22,7 @@ from tests.gateway.docker.model import (
     container,
     container_id,
     event,
+    story,
 )
 from tests.searching import searching
 from tutumstream.gateway.docker import folds
@@ -57,7 +58,6 @@ def values(told: Told) -> dict[Row, Any]:
 def restarted(before: Told, now: float = LATER) -> Told:
     """A new gateway over the same engine."""
     after = Told(before.truth)
-    after.answers = before.answers
     own = memory(after, now=now)
     own.understand(kept(before))()
     assert own.begun
@@ -269,14 +269,14 @@ class SwarmRestartTests(SynchronousTestCase):
         whole = Told()
         whole.join()
         whole.replay_story()
-        lines = STORY.read_bytes().splitlines()
+        steps = story()
         for part in range(1, 8):
             with self.subTest(part):
                 before = Told()
                 before.join()
-                before.replay_story(lines[: len(lines) * part // 8])
+                before.replay_story(steps[: len(steps) * part // 8])
                 after = restarted(before, START)
-                after.replay_story(lines[len(lines) * part // 8 :])
+                after.replay_story(steps[len(steps) * part // 8 :])
                 self.assertEqual([*before.changes, *after.changes], whole.changes)
 
 

@@ -1,3 +1,4 @@
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -48,10 +49,17 @@ class StoryTests(SynchronousTestCase):
     """A real swarm's day: a stack of three services, scaled, updated with broken images, drained, removed."""
 
     def setUp(self) -> None:
-        self.told = Told()
-        self.told.join()
-        self.told.take()
-        self.told.replay_story()
+        self.told = self.of_the_day()
+
+    @staticmethod
+    @cache
+    def of_the_day() -> Told:
+        """These tests only look at it."""
+        told = Told()
+        told.join()
+        told.take()
+        told.replay_story()
+        return told
 
     def of(self, name: str) -> list[str]:
         return [line[: -len(name) - 1] for line in self.told.lines() if line.endswith(f" {name}")]
