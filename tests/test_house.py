@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -111,8 +112,6 @@ MAY_IMPORT: Final = {
 AT_HOME_EVERYWHERE: Final = {"", "assembly", "__main__"}
 """Not in the table: `assembly` knows everybody but `tap`, and the package itself and `__main__` nobody."""
 
-NAMED: Final = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-
 DOORS: Final = ["gateway.tap", "tap"]
 """One for each plugin."""
 
@@ -150,14 +149,45 @@ UNIT_TESTS: Final = [
 ]
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a file is made of.
+
+    Attributes:
+        silent: whether there is something in it, but no docstring.
+        imported: every module that it imports, at its top or anywhere else, with the names taken from it.
+        named: its classes and functions, however deep.
+        lengths: lines of each function, by its name.
+    """
+
+    silent: bool
+    imported: tuple[str, ...]
+    named: tuple[str, ...]
+    lengths: tuple[tuple[str, int], ...]
+
+
 @cache
-def parsed(path: Path) -> tuple[ast.Module, tuple[ast.stmt, ...]]:
-    """A file, and every statement in it, however deep: imports and definitions are nothing else."""
+def contents(path: Path) -> Contents:
     whole = ast.parse(text(path))
-    return whole, tuple(statements(whole.body))
+    imported: list[str] = []
+    named: list[str] = []
+    lengths: list[tuple[str, int]] = []
+    for node in statements(whole.body):
+        if isinstance(node, ast.Import):
+            imported += (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            imported += (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            named.append(node.name)
+            if not isinstance(node, ast.ClassDef):
+                lengths.append((node.name, (node.end_lineno or 0) - node.lineno))
+    silent = bool(whole.body) and not ast.get_docstring(whole)
+    return Contents(silent, tuple(imported), tuple(named), tuple(lengths))
 
 
 def statements(body: Sequence[ast.AST]) -> Iterator[ast.stmt]:
+    """Every statement, however deep: imports and definitions are nothing else."""
     for each in body:
         if isinstance(each, ast.stmt):
             yield each
@@ -166,22 +196,9 @@ def statements(body: Sequence[ast.AST]) -> Iterator[ast.stmt]:
                 yield from statements(inner)
 
 
-@cache
-def imported(path: Path) -> tuple[str, ...]:
-    """Every module that a file imports, at its top or anywhere else, with the names taken from it."""
-    found: list[str] = []
-    for node in parsed(path)[1]:
-        if isinstance(node, ast.Import):
-            found += (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            found += (f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(found)
-
-
 def own(path: Path) -> set[str]:
     """What a file imports of tutumstream, without that name."""
-    return {name.removeprefix("tutumstream.") for name in imported(path) if name.startswith("tutumstream.")}
+    return {name.removeprefix("tutumstream.") for name in contents(path).imported if name.startswith("tutumstream.")}
 
 
 def allowed(name: str, prefixes: tuple[str, ...]) -> bool:
@@ -194,7 +211,7 @@ def uses(path: Path, *names: str) -> list[str]:
     found: list[str] = []
     if not any(all(part in text(path) for part in name) for name in wanted):
         return found
-    for node in ast.walk(parsed(path)[0]):
+    for node in ast.walk(ast.parse(text(path))):
         if isinstance(node, ast.Attribute):
             owner = node.value
             before = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
@@ -233,26 +250,22 @@ def test_nothing_imports_the_door_and_only_the_door_imports_the_composition_root
 
 
 def test_twistd_imports_nothing_but_a_service_maker_for_the_plugin() -> None:
-    assert imported(PLUGIN) == ("twisted.application.service.ServiceMaker",)
+    assert contents(PLUGIN).imported == ("twisted.application.service.ServiceMaker",)
 
 
 def test_only_the_door_names_the_global_reactor() -> None:
-    assert [name for name, path in MODULES.items() if "twisted.internet.reactor" in imported(path)] == DOORS
+    assert [name for name, path in MODULES.items() if "twisted.internet.reactor" in contents(path).imported] == DOORS
 
 
 def test_a_module_is_small_and_says_what_it_is() -> None:
     long, silent = [], []
     for name, path in MODULES.items():
-        whole, within = parsed(path)
+        found = contents(path)
         if len(text(path).splitlines()) > 350:
             long.append(f"{name}: the norm is 250 lines")
-        if whole.body and not ast.get_docstring(whole):
+        if found.silent:
             silent.append(name)
-        long += [
-            f"{name}, {node.name}: the norm is 40 lines"
-            for node in within
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
-        ]
+        long += [f"{name}, {function}: the norm is 40 lines" for function, lines in found.lengths if lines >= 60]
     assert (long, silent) == ([], [])
 
 
@@ -260,7 +273,7 @@ def test_names_say_something() -> None:
     meaningless = [
         f"{module}: {name}"
         for module, path in MODULES.items()
-        for name in (*module.split("."), *(node.name for node in parsed(path)[1] if isinstance(node, NAMED)))
+        for name in (*module.split("."), *contents(path).named)
         if MEANINGLESS.search(name)
     ]
     assert meaningless == []
