@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from tutumstream.gateway.platform import Resource
@@ -67,6 +68,7 @@ def resource(one: Object, world: World) -> Resource:
     return {"uuid": one.uuid, "resource_uri": uri(one.kind, one.uuid), "state": one.state, **own}
 
 
+@lru_cache(1024)
 def date(seconds: float | None) -> str | None:
     """A time as Tutum writes it (protocol B1): always UTC, always `+0000`."""
     return None if seconds is None else format_datetime(datetime.fromtimestamp(seconds, UTC))
