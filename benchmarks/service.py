@@ -1,13 +1,15 @@
-"""How fast the whole service is: `python benchmarks/service.py [--latency | --idle | --unwanted] [OPTIONS]`.
+"""How fast the whole service is: `python benchmarks/service.py [MODE] [OPTIONS]`.
 
 The service as a user starts it, by twistd with defaults, its journal on disk and synced, reads events from a source and
 posts each to a sink; both are processes of their own. After it, in the same round, a peer that keeps nothing.
 
-* without an option: a storm. Events a second from the first one sent to the last POST received; CPU time an event, the
+* without a mode: a storm. Events a second from the first one sent to the last POST received; CPU time an event, the
   start excluded; the most memory that it ever had.
 * `--latency`: at `--rate` events a second, milliseconds from the wire to the sink.
 * `--idle`: the share of a core that is used while nothing happens, over 10 seconds.
 * `--unwanted`: a storm of events that no route wants, up to the POST of a last one that is wanted.
+* `--elasticsearch`: a storm that is indexed, up to the last document; the sink answers as fast as it can that each was
+  created. The REST API can't be reached, so that documents come without their resource.
 
 The best of `--rounds` counts, as whatever else runs on the machine only slows things down. `--peer COMMAND` names
 another peer; it gets the environment variables STREAM and SINK. `--profile FILE` runs the service once, under cProfile:
@@ -87,14 +89,14 @@ def running(runner: Runner, state: str, source: Part, sink: Part) -> Iterator[su
         sink.end()
 
 
-def service(*options: str) -> Runner:
-    """Ours, with the defaults."""
+def service(*options: str, destination: str = "WEBHOOK_URL") -> Runner:
+    """Ours, with the defaults, and one destination."""
     environment = {
         "TUTUM_USERNAME": "benchmark",
         "TUTUM_TOKEN": "benchmark",
         "TUTUM_STREAM_HOST": "{stream}",
         "TUTUM_REST_HOST": "http://127.0.0.1:9",
-        "WEBHOOK_URL": "{sink}",
+        destination: "{sink}",
         "TUTUMSTREAM_STATE_DIR": "{state}",
         "TUTUMSTREAM_LISTEN": "none",
     }
@@ -173,6 +175,7 @@ def main() -> None:
     mode.add_argument("--latency", action="store_true")
     mode.add_argument("--idle", action="store_true")
     mode.add_argument("--unwanted", action="store_true")
+    mode.add_argument("--elasticsearch", action="store_true")
     mode.add_argument("--profile", metavar="FILE")
     asked.add_argument("--events", type=int, default=20_000)
     asked.add_argument("--rounds", type=int, default=3)
@@ -189,6 +192,9 @@ def main() -> None:
     elif given.unwanted:
         rate, used, most = max(storm(service(), given, "unwanted") for _ in range(given.rounds))
         print(f"unwanted: {rate:,.0f} events/s, {used:.0f} µs CPU an event, {most:.0f} MiB at most")
+    elif given.elasticsearch:
+        rate, used, most = max(storm(service(destination="ELASTICSEARCH_URL"), given) for _ in range(given.rounds))
+        print(f"elasticsearch: {rate:,.0f} documents/s, {used:.0f} µs CPU a document, {most:.0f} MiB at most")
     elif given.profile:
         storm(service("--profile", given.profile, "--profiler", "cprofile", "--savestats"), given)
     else:

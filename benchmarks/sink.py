@@ -1,6 +1,6 @@
 """Takes every POST, answers 200, and notes when each event came first and how many came again.
 
-A part of `service.py`.
+A part of `service.py`. It also takes `_bulk` requests, stores nothing, and says that every document was created.
 """
 
 import asyncio
@@ -12,6 +12,10 @@ from parts import obey
 URI = b"/api/v1/container/"
 
 ANSWER = b"HTTP/1.1 200 OK\r\nServer: sink\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+
+CREATED = b'{"create":{"status":201}}'
+
+JSON = b"HTTP/1.1 200 OK\r\nServer: sink\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
 
 class Sink:
@@ -75,8 +79,20 @@ class Connection(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._buffer = rest[length:]
-            self._sink.came(rest[:length])
-            self._transport.write(ANSWER)
+            self._transport.write(self._taken(head, rest[:length]))
+
+    def _taken(self, head: bytes, body: bytes) -> bytes:
+        method, path, _ = head.split(b" ", 2)
+        if b"/_bulk" in path:
+            documents = body.split(b"\n")[1::2]
+            for document in documents:
+                self._sink.came(document)
+            answer = b'{"errors":false,"items":[%b]}' % b",".join([CREATED] * len(documents))
+            return JSON % (len(answer), answer)
+        if method == b"POST":
+            self._sink.came(body)
+            return ANSWER
+        return JSON % (2, b"{}")
 
 
 async def main() -> None:
