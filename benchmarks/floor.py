@@ -40,11 +40,11 @@ class Poster(Protocol):
     def connectionMade(self) -> None:
         self._work.free(self)
 
-    def post(self, head: str, body: bytes) -> None:
+    def post(self, head: bytes, body: bytes) -> None:
         """Send one event. The answer of the sink always comes in one piece."""
-        self.transport.writeSomeData(b"%b%d\r\n\r\n%b" % (head.encode(), len(body), body))
+        self.transport.writeSomeData(b"%b%d\r\n\r\n%b" % (head, len(body), body))
 
-    def dataReceived(self, data: bytes) -> None:
+    def dataReceived(self, _data: bytes) -> None:
         self._work.free(self)
 
 
@@ -56,7 +56,7 @@ class Work:
         self._head = (
             f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
             "Content-Length: "
-        )
+        ).encode()
         self._waiting: deque[bytes] = deque()
         self._idle: list[Poster] = []
 
@@ -113,15 +113,19 @@ class Stream(Protocol):
             start = body + size
         self._rest = data[start:]
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        reactor.stop()
+    def connectionLost(self, _reason: Failure = connectionDone) -> None:
+        if reactor.running:
+            reactor.stop()
 
 
 def main() -> None:
     """Run until the stream ends."""
     stream, sink = urlsplit(os.environ["STREAM"]), urlsplit(os.environ["SINK"])
     work = Work(os.environ["SINK"])
-    posters, streams = ClientFactory.forProtocol(lambda: Poster(work)), ClientFactory.forProtocol(lambda: Stream(work, stream.netloc))
+    posters, streams = (
+        ClientFactory.forProtocol(lambda: Poster(work)),
+        ClientFactory.forProtocol(lambda: Stream(work, stream.netloc)),
+    )
     for _ in range(IN_FLIGHT):
         reactor.connectTCP(sink.hostname, sink.port, posters)
     reactor.connectTCP(stream.hostname, stream.port, streams)

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
-from twisted.internet.error import DNSLookupError
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -131,6 +131,26 @@ class ResourcesTests(SynchronousTestCase):
         self.api.script(URI, STACK)
         self.network.settle(SPARED_FOR)
         self.assertIsNotNone(self.successResultOf(self.fetch()))
+
+    def test_what_waits_for_a_place_is_told_at_once_when_the_api_turns_out_to_be_out_of_reach(self) -> None:
+        dials = self.network.hang("api.example:80")
+        fetched = [self.fetch(f"/api/v1/service/{number}/") for number in range(200)]
+        self.network.host("api.example:80", ConnectionRefusedError())
+        dials[0].fail(ConnectionRefusedError())
+        self.assertEqual([self.successResultOf(one) for one in fetched[AT_ONCE:]], [None] * (200 - AT_ONCE))
+        self.assertEqual(len(self.network.dialled), AT_ONCE)
+        self.assertEqual(self.resources.lookups, LookUps(failed=1, spared=200 - AT_ONCE))
+
+    def test_what_waits_for_a_place_is_not_asked_for_any_more_once_the_api_hangs(self) -> None:
+        uris = [f"/api/v1/service/{number}/" for number in range(200)]
+        for uri in uris:
+            self.api.script(uri, Scripted(hang="before"))
+        fetched = [self.fetch(uri) for uri in uris[:AT_ONCE]]
+        self.network.settle(1.0)
+        fetched += [self.fetch(uri) for uri in uris[AT_ONCE:]]
+        self.network.settle(4.0)
+        self.assertEqual([self.successResultOf(one) for one in fetched], [None] * len(uris))
+        self.assertEqual(len(self.api.requests), AT_ONCE)
 
     def test_an_object_that_changed_is_asked_for_anew(self) -> None:
         self.api.script(URI, STACK)

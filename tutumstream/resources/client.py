@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -87,6 +87,7 @@ class Resources:
         self._clock = clock
         self._cache: Cache[Resource | None] = Cache(REMEMBERED)
         self._places = DeferredSemaphore(AT_ONCE)
+        self._queued: dict[Deferred[DeferredSemaphore], None] = {}
         self._waiting: dict[str, list[Deferred[Resource | None]]] = {}
         self._failing = False
         self._spared_until = 0.0
@@ -127,17 +128,42 @@ class Resources:
         self._waiting.pop(uri, None)
 
     async def _look_up(self, uri: str, waiters: list[Deferred[Resource | None]]) -> None:
-        # The place is asked for first, and the wait for it counts.
-        asked: Deferred[Answer] = self._places.run(self._ask, uri)
+        # The wait for a place counts, too.
+        asked: Deferred[Answer] = Deferred.fromCoroutine(self._ask_in_turn(uri))
         asked.addTimeout(PATIENCE, self._clock, self._too_late)
         try:
             found = _read(await asked)
+        except CancelledError:
+            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            self._tell(uri, waiters, None, FAILED_FOR)
         except (ExchangeError, _UnusableError) as problem:
             self._failed(problem)
             self._tell(uri, waiters, None, FAILED_FOR)
         else:
             self._answered(found)
             self._tell(uri, waiters, found, FRESH_FOR)
+
+    async def _ask_in_turn(self, uri: str) -> Answer:
+        place = self._places.acquire()
+        self._queued[place] = None
+        try:
+            await place
+        finally:
+            del self._queued[place]
+        try:
+            return await self._ask(uri)
+        except (ExchangeError, CancelledError):
+            # Before the next gets its place: it would only meet the same trouble.
+            self._spare()
+            raise
+        finally:
+            self._places.release()
+
+    def _spare(self) -> None:
+        """Ask for nothing for a while, nor for what waits for a place."""
+        self._spared_until = self._clock.seconds() + SPARED_FOR
+        for place in tuple(self._queued):
+            place.cancel()
 
     def _ask(self, uri: str) -> Deferred[Answer]:
         return self._http.exchange("GET", self._origin + uri, self._headers, timeout=PATIENCE, limit=ANSWER_LIMIT)
@@ -156,7 +182,7 @@ class Resources:
 
     def _failed(self, problem: Exception) -> None:
         if isinstance(problem, ExchangeError):
-            self._spared_until = self._clock.seconds() + SPARED_FOR
+            self._spare()
         reason = problem.problem if isinstance(problem, ExchangeError) else str(problem)
         if self._failing:
             self.log.debug("look-up at {origin} failed: {reason}", origin=self._origin, reason=reason)
