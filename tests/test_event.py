@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tutumstream.docker_details import DockerDetails
 from tutumstream.event import (
     EXCERPT_LIMIT,
+    PARENT_TYPES,
     Authenticated,
     Event,
     Malformed,
@@ -89,6 +90,12 @@ class AnObjectEvent(SynchronousTestCase):
         event = read({**WIRE, "parents": ["/api/stack/v1/service/5678/"]})
         assert isinstance(event, Event)
         self.assertEqual((event.parent("stack"), event.parent("service")), ("", "/api/stack/v1/service/5678/"))
+
+    @given(st.lists(st.lists(st.sampled_from(("", "api", "5678", "stacks", *PARENT_TYPES)), max_size=5).map("/".join)))
+    def test_finds_all_parents_at_once_as_one_by_one(self, parents: list[str]) -> None:
+        event = read({**WIRE, "parents": parents})
+        assert isinstance(event, Event)
+        self.assertEqual(event.parents_by_type(), {kind: uri for kind in PARENT_TYPES if (uri := event.parent(kind))})
 
     def test_shows_conditions_and_templates_every_name(self) -> None:
         event = read(WIRE)

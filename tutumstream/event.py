@@ -84,6 +84,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 return uri
         return ""
 
+    def parents_by_type(self) -> dict[str, str]:
+        """What `parent` finds, for all of `PARENT_TYPES` in one pass; those without a parent are left out."""
+        found: dict[str, str] = {}
+        for uri in self.parents:
+            segments = uri.rstrip("/").rsplit("/", 2)
+            if len(segments) == 3 and segments[1] in PARENT_TYPES:
+                found.setdefault(segments[1], uri)
+        return found
+
     def view(self) -> dict[str, Any]:
         """What conditions and templates see as `event`: every name always there, those of `docker` too; `parent.<type>`
         is a URI or ""."""
@@ -95,7 +104,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             "state": self.state,
             "resource_uri": self.resource_uri,
             "parents": list(self.parents),
-            "parent": {kind: self.parent(kind) for kind in PARENT_TYPES},
+            "parent": dict.fromkeys(PARENT_TYPES, "") | self.parents_by_type(),
             "uuid": self.uuid,
             "datetime": self.datetime,
             "message": self.message,

@@ -62,7 +62,7 @@ def source(message: Message, *, resource: bool = True) -> bytes:
     found = document(message.event)
     found["@timestamp"] = found["received_at"]
     if message.event.parents:
-        found["parent"] = {kind: uri for kind in PARENT_TYPES if (uri := message.event.parent(kind))}
+        found["parent"] = message.event.parents_by_type()
     known = message.resources.get("resource") if resource else None
     if known is not None:
         found["resource"] = {name: value for name, value in known.items() if name not in _PRIVATE}

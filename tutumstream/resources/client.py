@@ -5,7 +5,7 @@ of the API is asked for, and redirects are not followed.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -91,10 +91,15 @@ class Resources:
         self._waiting: dict[str, list[Deferred[Resource | None]]] = {}
         self._failing = False
         self._spared_until = 0.0
-        self.lookups = LookUps()
+        self._counted = dict.fromkeys(("found", "missing", "failed", "spared", "refused"), 0)
 
     def __repr__(self) -> str:
         return f"<resources of {self._origin}>"
+
+    @property
+    def lookups(self) -> LookUps:
+        """How they went so far."""
+        return LookUps(**self._counted)
 
     def fetch(self, uri: str) -> Deferred[Resource | None]:
         """Look a resource up.
@@ -104,19 +109,19 @@ class Resources:
             where `uri` is no resource's.
         """
         if not is_resource_uri(uri):
-            self.lookups = replace(self.lookups, refused=self.lookups.refused + 1)
+            self._counted["refused"] += 1
             return succeed(None)
         entry = self._cache.get(uri, self._clock.seconds())
         if entry is not None:
-            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            self._counted["spared"] += 1
             return succeed(entry.value)
         waiting: Deferred[Resource | None] = Deferred()
         if uri in self._waiting:
-            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            self._counted["spared"] += 1
             self._waiting[uri].append(waiting)
             return waiting
         if self._clock.seconds() < self._spared_until:
-            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            self._counted["spared"] += 1
             return succeed(None)
         waiters = self._waiting[uri] = [waiting]
         Deferred.fromCoroutine(self._look_up(uri, waiters)).addErrback(self._bug, uri, waiters)
@@ -134,7 +139,7 @@ class Resources:
         try:
             found = _read(await asked)
         except CancelledError:
-            self.lookups = replace(self.lookups, spared=self.lookups.spared + 1)
+            self._counted["spared"] += 1
             self._tell(uri, waiters, None, FAILED_FOR)
         except (ExchangeError, _UnusableError) as problem:
             self._failed(problem)
@@ -176,9 +181,9 @@ class Resources:
             self._failing = False
             self.log.info("look-ups at {origin} work again", origin=self._origin)
         if found is None:
-            self.lookups = replace(self.lookups, missing=self.lookups.missing + 1)
+            self._counted["missing"] += 1
         else:
-            self.lookups = replace(self.lookups, found=self.lookups.found + 1)
+            self._counted["found"] += 1
 
     def _failed(self, problem: Exception) -> None:
         if isinstance(problem, ExchangeError):
@@ -193,7 +198,7 @@ class Resources:
                 origin=self._origin,
                 reason=reason,
             )
-        self.lookups = replace(self.lookups, failed=self.lookups.failed + 1)
+        self._counted["failed"] += 1
 
     def _bug(self, failure: Failure, uri: str, waiters: list[Deferred[Resource | None]]) -> None:
         self.log.failure("a look-up ended with a bug", failure)
