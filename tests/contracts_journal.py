@@ -521,6 +521,14 @@ class JournalContract(_Case):
         self.done(self.journal.record(an_event("b", state="Stopped", received_at=5.5), []))
         self.assertEqual(self.done(self.journal.states()), [a_state("a"), a_state("b", "Stopped", 5.5)])
 
+    def test_the_health_that_was_told_is_a_part_of_the_state(self) -> None:
+        ill = replace(a_state("b"), health="unhealthy")
+        self.done(self.journal.record(an_event("a", docker=DockerDetails(health="healthy")), []))
+        self.done(self.journal.catch_up([], [ill], 9.5))
+        self.assertEqual(self.done(self.journal.states()), [replace(a_state("a"), health="healthy"), ill])
+        self.done(self.journal.record(an_event("a"), []))
+        self.assertEqual(self.done(self.journal.states()), [a_state("a"), ill])
+
     def test_only_what_can_be_listed_has_a_state(self) -> None:
         for kind in ("nodecluster", "node", "stack", "service", "container"):
             self.done(self.journal.record(an_event(kind, type=kind), []))

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.journal.places import a_folder
 from tutumstream.errors import JournalError
+from tutumstream.journal.objects import ObjectState
 from tutumstream.journal.opening import file_of, open_file
 from tutumstream.journal.schema import metadata
 from tutumstream.journal.sql import SqlJournal
@@ -140,6 +141,22 @@ class UpgradeTests(SynchronousTestCase):
         self.successResultOf(journal.close())
         (index,) = [each for each in inspect(self.connect()).get_indexes("deliveries") if each["name"] == "urgent"]
         self.assertEqual(index["column_names"], ["destination", "urgent", "seq"])
+
+    def test_a_journal_of_the_fourth_revision_keeps_its_states_and_knows_of_no_health(self) -> None:
+        connection = self.connect()
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        with connection.begin():
+            command.upgrade(config, "0004")
+            connection.exec_driver_sql("INSERT INTO states VALUES ('/a/', 'container', 'Running', '[\"/s/\"]', 7.5)")
+        connection.close()
+        journal = SqlJournal(self.path, InlineWorker(), Clock())
+        self.successResultOf(journal.open())
+        states = self.successResultOf(journal.states())
+        self.assertEqual(states, [ObjectState("/a/", "container", "Running", ("/s/",), 7.5)])
+        self.successResultOf(journal.close())
 
     def test_a_new_journal_has_no_revision_and_gets_no_copy(self) -> None:
         connection = self.connect()

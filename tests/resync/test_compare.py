@@ -99,6 +99,32 @@ class AComparison(SynchronousTestCase):
         ]
         self.assertEqual(told, [("crash", True), ("stop", False), ("unhealthy", True), (None, None)])
 
+    def test_tells_a_change_of_health_of_what_runs_as_before(self) -> None:
+        def told(before: str, health: str, event: str = "start", state: str = "Running") -> list[tuple[str, bool]]:
+            was = msgspec.structs.replace(known("container", "a", state), health=before)
+            shown = DockerDetails(event=event, health=health, expected=event == "start")
+            result = found([was], [msgspec.structs.replace(listed("container", "a", state), docker=shown)])
+            self.assertEqual(
+                [each.health for each in (*(change.now for change in result.changes), *result.learned)],
+                [health] if before != health else [],
+                "it is kept in mind",
+            )
+            return [(each.docker.event, each.docker.news) for each in result.changes if each.docker is not None]
+
+        for before in ("", "starting", "healthy"):
+            self.assertEqual(told(before, "unhealthy", "unhealthy"), [("unhealthy", True)])
+        self.assertEqual(told("unhealthy", "healthy"), [("healthy", True)])
+        for before, health in (("", "healthy"), ("starting", "healthy"), ("unhealthy", "starting"), ("healthy", "")):
+            self.assertEqual(told(before, health), [])
+        self.assertEqual(told("unhealthy", "unhealthy", "unhealthy"), [])
+        self.assertEqual(told("healthy", "unhealthy", "stop", "Stopped"), [])
+
+    def test_says_of_a_change_of_health_what_it_is(self) -> None:
+        was = msgspec.structs.replace(known("container", "a"), health="healthy")
+        ill = DockerDetails(event="unhealthy", health="unhealthy")
+        result = found([was], [msgspec.structs.replace(listed("container", "a"), docker=ill)])
+        self.assertEqual(summary(42.0, result), "42 s without a stream: 1 container unhealthy")
+
     def test_leaves_out_what_was_heard_of(self) -> None:
         before, now = (
             [known("container", "a"), known("container", "gone")],

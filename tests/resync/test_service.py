@@ -78,6 +78,16 @@ class AGap(SynchronousTestCase):
         self.assertEqual(first.docker, DockerDetails(event="crash", exit_code=3, expected=False, name="web", news=True))
         self.assertEqual((first.synthetic, second.docker), (True, None))
 
+    def test_tells_once_that_something_became_unhealthy_and_once_that_it_is_well_again(self) -> None:
+        self.known()
+        for event, health in (("unhealthy", "unhealthy"), ("start", "healthy")):
+            for _ in range(2):
+                self.world.platform.objects[WEB]["docker"] = {"event": event, "health": health}
+                self.world.settle()
+                self.world.cut()
+        told = [event.docker for event in self.world.told() if event.type == "container"]
+        self.assertEqual([(each.event, each.news) for each in told if each], [("unhealthy", True), ("healthy", True)])
+
     def test_without_changes_is_told_as_such(self) -> None:
         self.known()
         self.change("container", 1, "Stopped")

@@ -12,6 +12,7 @@ class ObjectState(msgspec.Struct, frozen=True):
 
     Attributes:
         at: when that was learned, seconds since 1970.
+        health: of a container, as Docker calls it; "" where it was not told.
     """
 
     uri: str
@@ -19,6 +20,7 @@ class ObjectState(msgspec.Struct, frozen=True):
     state: str
     parents: tuple[str, ...]
     at: float
+    health: str = ""
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -41,7 +43,12 @@ def left_behind(event: Event) -> ObjectState | None:
     """The state that an event leaves of its object; None where it says that there is none any more."""
     if event.action == GONE:
         return None
-    return ObjectState(event.resource_uri, event.type, event.state, event.parents, event.received_at)
+    return ObjectState(event.resource_uri, event.type, event.state, event.parents, event.received_at, health_of(event))
+
+
+def health_of(event: Event) -> str:
+    """Of a container, where that is known, else ""."""
+    return "" if event.docker is None else event.docker.health
 
 
 def about_objects(event: Event) -> bool:

@@ -109,6 +109,7 @@ states: Final = Table(
     # JSON of a list of URIs.
     Column("parents", Text, nullable=False),
     Column("at", Float, nullable=False),
+    Column("health", Text, nullable=False, server_default=text("''")),
     sqlite_with_rowid=False,
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED, Event
 from tutumstream.journal.bulk import Bulk, Row
-from tutumstream.journal.objects import ObjectState, Watch
+from tutumstream.journal.objects import ObjectState, Watch, health_of
 from tutumstream.journal.schema import states, watches
 
 
@@ -19,12 +19,15 @@ def learn(connection: Connection, facts: Iterable[Event | ObjectState]) -> None:
     encode = _encoder.encode
     for fact in facts:
         if type(fact) is ObjectState:
-            last[fact.uri] = (fact.uri, fact.type, fact.state, encode(fact.parents).decode(), fact.at)
+            last[fact.uri] = (fact.uri, fact.type, fact.state, encode(fact.parents).decode(), fact.at, fact.health)
         elif isinstance(fact, Event) and fact.type in _LISTED:
             uri = fact.resource_uri
-            gone = fact.action == GONE
+            if fact.action == GONE:
+                last[uri] = None
+                continue
             # This is done for every event: a row is made of it at once, without a value in between.
-            last[uri] = None if gone else (uri, fact.type, fact.state, encode(fact.parents).decode(), fact.received_at)
+            parents = encode(fact.parents).decode()
+            last[uri] = (uri, fact.type, fact.state, parents, fact.received_at, health_of(fact))
     rows = [row for row in last.values() if row is not None]
     _REMEMBER.run(connection, rows)
     if len(rows) < len(last):
@@ -34,7 +37,10 @@ def learn(connection: Connection, facts: Iterable[Event | ObjectState]) -> None:
 def known(connection: Connection) -> list[ObjectState]:
     """All of them, in the order of their URIs."""
     rows = connection.execute(select(states).order_by(states.c.uri))
-    return [ObjectState(row.uri, row.type, row.state, tuple(_parents.decode(row.parents)), row.at) for row in rows]
+    return [
+        ObjectState(row.uri, row.type, row.state, tuple(_parents.decode(row.parents)), row.at, row.health)
+        for row in rows
+    ]
 
 
 def forget_terminated(connection: Connection, before: float) -> None:
@@ -74,7 +80,7 @@ _LISTED: Final = frozenset(LISTED_TYPES)
 _encoder = msgspec.json.Encoder()
 _parents = msgspec.json.Decoder(list[str])
 
-_NAMES: Final = ("uri", "type", "state", "parents", "at")
+_NAMES: Final = ("uri", "type", "state", "parents", "at", "health")
 _COLUMNS: Final = [column(name, Float if name == "at" else Text) for name in _NAMES]
 _REMEMBER: Final = Bulk(_COLUMNS, _remember)
 _FORGET: Final = Bulk([column("uri", Text)], _forget)

@@ -68,11 +68,19 @@ def compare(
     changes, gone, learned = list[Change](), list[Change](), list[ObjectState]()
     for uri, listed in there.objects.items():
         before = known.get(uri)
-        if uri in live or not listed.state or (before is not None and before.state == listed.state):
+        if uri in live or not listed.state:
             continue
-        now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at)
+        health = "" if listed.docker is None else listed.docker.health
+        if before is not None and (before.state, before.health) == (listed.state, health):
+            continue
+        now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at, health)
         news = _as_news(listed.docker)
-        if now.state == TERMINATED:
+        if before is not None and before.state == now.state:
+            if told := _changed_health(before.health, listed.docker):
+                changes.append(Change("update", now, told))
+            else:
+                learned.append(now)
+        elif now.state == TERMINATED:
             # It may be listed for hours more. That it went is told once, now, and kept in mind.
             learned.append(now)
             if before is not None:
@@ -100,6 +108,17 @@ def _as_news(docker: DockerDetails | None) -> DockerDetails | None:
     if docker is None or docker.event not in ("crash", "unhealthy"):
         return docker
     return msgspec.structs.replace(docker, news=True)
+
+
+def _changed_health(before: str, docker: DockerDetails | None) -> DockerDetails | None:
+    """What to tell of one that runs as before: that it became ill, or well again; None of all else."""
+    if docker is None or docker.event not in ("start", "unhealthy") or before == docker.health:
+        return None
+    if docker.health == "unhealthy":
+        return msgspec.structs.replace(docker, event="unhealthy", expected=False, news=True)
+    if docker.health == "healthy" and before == "unhealthy":
+        return msgspec.structs.replace(docker, event="healthy", news=True)
+    return None
 
 
 def _parents(listed: Listed, there: Inventory, before: ObjectState | None) -> tuple[str, ...]:

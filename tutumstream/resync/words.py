@@ -49,6 +49,8 @@ def _folded(change: Change, findings: Findings) -> bool:
 
 
 def _verb(change: Change) -> str:
+    if change.docker is not None and change.docker.event in ("healthy", "unhealthy"):
+        return change.docker.event
     return escaped(change.now.state.lower(), 40) if change.action == "update" else f"{change.action}d"
 
 
