@@ -192,5 +192,5 @@ class ConservationMachine(RuleBasedStateMachine):
                 return
 
 
-ConservationMachine.TestCase.settings = searching(4, stateful_step_count=40)
+ConservationMachine.TestCase.settings = searching(3, stateful_step_count=40)
 ConservationTests = ConservationMachine.TestCase

@@ -225,9 +225,13 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=50.0))), Pruned(STEP + 5, 0))
         self.assertEqual([told.event.id for told in self.done(self.journal.history(9))], ["last"])
 
+    def fill(self, number: int) -> None:
+        """So many events of 100 kB, one a second."""
+        events = [an_event(message="x" * 100_000, received_at=float(n)) for n in range(number)]
+        self.done(self.journal.record_all([(event, []) for event in events]))
+
     def test_the_file_shrinks_when_most_of_it_is_empty(self) -> None:
-        for n in range(300):
-            self.journal.record(an_event(message="x" * 100_000, received_at=float(n)), [])
+        self.fill(300)
         other = self.other()
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = self.path.stat().st_size
@@ -247,8 +251,7 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         older.close()
         self.done(self.journal.open())
         self.assertEqual(self.other().execute("PRAGMA auto_vacuum").fetchone(), (0,))
-        for n in range(200):
-            self.journal.record(an_event(message="x" * 100_000, received_at=float(n)), [])
+        self.fill(200)
         self.assertEqual(self.done(self.journal.prune(1e9, Limits(history_rows=1))), Pruned(200, 0))
         (empty,) = self.other().execute("PRAGMA freelist_count").fetchone()
         self.assertGreater(empty, ROOM, "there was something to give back")

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.resync.world import World
+from tests.searching import searching
 from tutumstream.event import TERMINATED, Event
 from tutumstream.resync.service import SETTLE
 
@@ -105,5 +105,5 @@ class Gaps(RuleBasedStateMachine):
         assert len({event.id for event in world.told()}) == len(world.told())
 
 
-Gaps.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+Gaps.TestCase.settings = searching(12, stateful_step_count=30)
 GapsTests = Gaps.TestCase
