@@ -9,7 +9,7 @@ from tutumstream.gateway.failures import FAILURES, GUESSES, WINDOW
 from tutumstream.gateway.gate import GUESSED_AT_ONCE, Asked, Gate, Granted, Refused, host_of
 from tutumstream.gateway.users import HashedKey, hash_key
 
-BOB = hash_key("bob", b"b0b", b"s" * 16)
+BOB = hash_key("bob", b"b0b", b"s" * 16, cost=(16, 8, 1))
 """Its scrypt is run once for all tests; what it costs is of no interest here."""
 
 

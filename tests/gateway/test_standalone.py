@@ -20,7 +20,7 @@ from tutumstream.gateway.users import HashedKey, hash_key
 from tutumstream.status.systemd import Systemd
 from tutumstream.testing import ScriptedPlatform
 
-BOB = hash_key("bob", b"b0b", b"s" * 16)
+BOB = hash_key("bob", b"b0b", b"s" * 16, cost=(16, 8, 1))
 
 
 class TestStandalone(SynchronousTestCase):

@@ -60,18 +60,19 @@ class HashedKey(msgspec.Struct, frozen=True):
         return f"{self.user}:scrypt:{n}:{r}:{p}:{salt}:{digest}"
 
 
-def hash_key(user: str, key: bytes, salt: bytes) -> HashedKey:
+def hash_key(user: str, key: bytes, salt: bytes, cost: tuple[int, int, int] = COST) -> HashedKey:
     """A new line. Raises `UserLineError` where the name can't be one.
 
     Args:
         salt: `SALT_SIZE` random bytes.
+        cost: N, r and p; less than `COST` is for tests.
     """
     # Credentials are split at the first colon (protocol A2), and the file at the ends of lines.
     if not user or ":" in user or not user.isprintable() or user != user.strip() or user.startswith("#"):
         raise UserLineError(
             "a user's name is printable, does not begin with #, and has no colon and no blank around it"
         )
-    return HashedKey(user, COST, salt, _scrypt(key, salt, COST, HASH_SIZE))
+    return HashedKey(user, cost, salt, _scrypt(key, salt, cost, HASH_SIZE))
 
 
 def dummy() -> HashedKey:
