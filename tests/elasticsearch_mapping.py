@@ -1,6 +1,5 @@
 """One index of the strict Elasticsearch: its documents, and the mapping that they must fit."""
 
-import copy
 import re
 from typing import Any, Final
 
@@ -45,7 +44,7 @@ class Index:
 
     def __init__(self, mappings: dict[str, Any]) -> None:
         self.documents: dict[str, Any] = {}
-        self.mappings = copy.deepcopy(mappings)
+        self.mappings = _copied(mappings)
 
     def create(self, identity: str, document: Any) -> None:
         """Add a document; `RefusedError` where its id is taken or where it does not fit."""
@@ -55,12 +54,16 @@ class Index:
                 f"[{identity}]: version conflict, document already exists (current version [1])",
                 409,
             )
-        grown = copy.deepcopy(self.mappings)
+        grown = _copied(self.mappings)
         _fit(grown, document, "", grown.get("dynamic", True))
         if _fields(grown) > FIELD_LIMIT:
             raise RefusedError("illegal_argument_exception", f"Limit of total fields [{FIELD_LIMIT}] has been exceeded")
         self.mappings = grown
         self.documents[identity] = document
+
+
+def _copied(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {name: _copied(value) if isinstance(value, dict) else value for name, value in mapping.items()}
 
 
 def _fields(mapping: dict[str, Any]) -> int:

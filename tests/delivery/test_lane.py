@@ -11,7 +11,7 @@ from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY
 from tutumstream.delivery.incidents import BLIND_PATIENCE, LOOK_AGAIN, Incidents
 from tutumstream.delivery.lane import Lane
-from tutumstream.delivery.manners import IN_MEMORY, Manners
+from tutumstream.delivery.manners import Manners
 from tutumstream.delivery.rate import Rate
 from tutumstream.delivery.service import AGING, GRACE, Lanes
 from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
@@ -755,9 +755,11 @@ class ATurnOfState(LaneCase):
 
 class WhatIsTakenBackFromTheDeadLetters(LaneCase):
     def test_is_all_told_even_if_it_is_more_than_a_lane_keeps_in_memory(self) -> None:
+        self.manners = Manners(in_memory=100)
+        self.lanes = self.make_lanes()
         self.notifier.answer = lambda _: Rejected("400")
         self.start()
-        self.record(*[f"n{number}" for number in range(IN_MEMORY + 500)])
+        self.record(*[f"n{number}" for number in range(250)])
         self.notifier.answer = lambda _: TryAgain("503")
         letters = self.successResultOf(self.journal.dead_letters(5000))
         seqs = sorted(letter.pending.seq for letter in letters)
@@ -765,5 +767,5 @@ class WhatIsTakenBackFromTheDeadLetters(LaneCase):
         self.notifier.answer = lambda _: Delivered()
         del self.notifier.calls[:]
         self.clock.pump([5.0] * 10)
-        self.assertEqual(self.notifier.told, [f"n{number}-1" for number in range(IN_MEMORY + 500)])
+        self.assertEqual(self.notifier.told, [f"n{number}-1" for number in range(250)])
         self.assertEqual(self.left(), [])

@@ -20,7 +20,7 @@ CONNECT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 30.0
 """Firewalls forget silent connections after a minute or so; ours are closed before."""
 
-_REMEMBERED: Final = 1000
+REMEMBERED: Final = 1000
 """URLs; past that all are forgotten, and taken apart anew."""
 
 
@@ -31,6 +31,7 @@ class Pool:
         endpoints: how to reach a server, TLS and proxies included; what `agent.endpoints` gave.
         size: connections to one server.
         connect_seconds: how long a connection may take until it can be used: name, TCP, proxy, TLS.
+        remembered: URLs, taken apart once.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Pool:
         *,
         size: int = CONNECTIONS,
         connect_seconds: float = CONNECT_SECONDS,
+        remembered: int = REMEMBERED,
     ) -> None:
         self._clock = clock
+        self._remembered = remembered
         self._endpoints = endpoints
         self._size = size
         self._connect_seconds = connect_seconds
@@ -61,7 +64,7 @@ class Pool:
             address = Address.parse(url)
         except ValueError as problem:
             raise ExchangeError("the address", str(problem)) from None
-        if len(self._places) >= _REMEMBERED:
+        if len(self._places) >= self._remembered:
             self._places.clear()
             self._servers = {origin: server for origin, server in self._servers.items() if server.used}
         try:
