@@ -1,13 +1,17 @@
 from autobahn.websocket.protocol import PreparedMessage
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IAddress
+from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.gateway.backlog import Backlog, send_at_once
+from tutumstream.gateway.backlog import Backlog, Parcel, push, send_at_once
 
 
-def message(text: str) -> PreparedMessage:
-    return PreparedMessage(text.encode(), False, False, False)
+def parcel(text: str) -> Parcel:
+    """Two bytes larger than the text, on the wire."""
+    return Parcel([PreparedMessage(text.encode(), False, False, False)])
 
 
 class TestBacklog(SynchronousTestCase):
@@ -16,10 +20,10 @@ class TestBacklog(SynchronousTestCase):
         self.pongs: list[bytes] = []
         self.full = 0
         self.room = 100
-        self.backlog = Backlog(self.send, self.pongs.append, self.filled, limit=10)
+        self.backlog = Backlog(self.send, self.pongs.append, self.filled, limit=14)
 
-    def send(self, one: PreparedMessage) -> None:
-        self.sent.append(one.payload.decode())
+    def send(self, one: Parcel) -> None:
+        self.sent += [message.payload.decode() for message in one.messages]
         self.room -= 1
         if self.room == 0:
             self.backlog.pauseProducing()
@@ -29,7 +33,7 @@ class TestBacklog(SynchronousTestCase):
 
     def put(self, *texts: str) -> None:
         for text in texts:
-            self.backlog.put(message(text))
+            self.backlog.put(parcel(text))
 
     def test_messages_go_at_once_while_there_is_room(self) -> None:
         self.put("a", "b")
@@ -42,6 +46,13 @@ class TestBacklog(SynchronousTestCase):
         self.backlog.resumeProducing()
         self.put("c")
         self.assertEqual(self.sent, ["a", "b", "c"])
+
+    def test_it_says_whether_they_went_at_once(self) -> None:
+        self.assertTrue(self.backlog.put(parcel("a")))
+        self.backlog.pauseProducing()
+        self.assertFalse(self.backlog.put(parcel("b")))
+        self.backlog.stopProducing()
+        self.assertFalse(self.backlog.put(parcel("c")))
 
     def test_it_stops_again_when_the_transport_is_full_again(self) -> None:
         self.backlog.pauseProducing()
@@ -87,6 +98,51 @@ class TestBacklog(SynchronousTestCase):
         self.backlog.resumeProducing()
         self.put("b")
         self.assertEqual((self.sent, self.pongs), ([], []))
+
+
+class Descriptor(FileDescriptor):
+    """A connection whose kernel takes so many bytes, then none, or is gone."""
+
+    def __init__(self, room: int, gone: bool = False) -> None:
+        super().__init__(MemoryReactor())
+        self.connected = 1
+        self.room = room
+        self.gone = gone
+        self.taken = b""
+
+    def writeSomeData(self, data: bytes) -> int | BaseException:
+        if self.gone:
+            return ConnectionLost()
+        self.taken += data[: self.room]
+        taken, self.room = min(self.room, len(data)), max(self.room - len(data), 0)
+        return taken
+
+
+class Pushing(SynchronousTestCase):
+    def pushed(self, descriptor: Descriptor) -> bool:
+        """Whether the reactor is still asked to write."""
+        descriptor.write(b"12345")
+        push(descriptor)
+        return descriptor in descriptor.reactor.writers
+
+    def test_what_the_kernel_takes_is_gone_at_once_and_the_rest_is_left_to_the_reactor(self) -> None:
+        for room, waits in ((5, False), (3, True), (0, True)):
+            descriptor = Descriptor(room)
+            self.assertEqual(self.pushed(descriptor), waits)
+            self.assertEqual(descriptor.taken, b"12345"[:room])
+            descriptor.room = 5
+            descriptor.doWrite()
+            self.assertEqual(descriptor.taken, b"12345")
+
+    def test_a_connection_that_is_lost_or_ends_is_left_to_the_reactor(self) -> None:
+        self.assertTrue(self.pushed(Descriptor(5, gone=True)))
+        ending = Descriptor(5)
+        ending.loseConnection()
+        self.assertTrue(self.pushed(ending))
+        self.assertEqual(ending.taken, b"")
+
+    def test_anything_else_than_a_plain_connection_is_left_alone(self) -> None:
+        push(object())
 
 
 class Wire:

@@ -54,6 +54,7 @@ class TestGatewayService(SynchronousTestCase):
         self.assertTrue(platform.running)
         wire = self.join()
         platform.emit(CHANGE)
+        self.reactor.advance(0)
         self.assertEqual(wire.messages()[0]["state"], "Deployed")
 
     def test_it_stops_clients_first_then_the_platform(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.gateway.wire import CLOSE, GOOD, PING, PONG, SiteCase, Wire
+from tests.gateway.wire import CLOSE, GOOD, PING, PONG, TEXT, SiteCase, Wire
 from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.events import encode
 from tutumstream.gateway.failures import FAILURES
@@ -78,7 +78,7 @@ class TestAdmission(StreamCase):
             wire = Wire(self.site)
             self.assertIn(" 101 ", wire.upgrade("/v1/events", *headers))
             self.assertEqual(wire.messages(), [UNAUTHORIZED])
-            self.stream.tell(CHANGE)
+            self.tell(CHANGE)
             self.clock.advance(1.0)
             self.assertEqual(wire.frames(), [])
             self.clock.advance(CLOSE_DELAY - 1.0)
@@ -143,7 +143,7 @@ class TestAdmission(StreamCase):
         wire = Wire(self.site)
         head = wire.upgrade("/v1/events", GOOD, "Sec-WebSocket-Extensions: permessage-deflate")
         self.assertIn("permessage-deflate", head)
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         inflate = zlib.decompressobj(-15)
         texts = [inflate.decompress(payload + b"\0\0\xff\xff") for _, payload in wire.frames()]
         self.assertEqual(texts, [b'{"type": "auth"}', encode(CHANGE)])
@@ -153,15 +153,38 @@ class TestFeed(StreamCase):
     def test_every_change_reaches_every_client_in_order_with_all_five_keys(self) -> None:
         wires = [self.join(), self.join()]
         for change in STORY:
-            self.stream.tell(change)
+            self.tell(change)
+        self.tell(*STORY)
         for wire in wires:
             told = wire.messages()
-            self.assertEqual([msgspec.convert(one, Change) for one in told], STORY)
+            self.assertEqual([msgspec.convert(one, Change) for one in told], STORY * 2)
             self.assertEqual({tuple(sorted(one)) for one in told}, {FIVE_KEYS})
 
     def test_a_late_client_hears_only_what_happens_from_then_on(self) -> None:
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         self.assertEqual(self.join().messages(), [])
+
+    def test_what_happened_in_a_turn_is_one_write_to_each_client(self) -> None:
+        wire = self.join()
+        writes: list[bytes] = []
+        wire.transport.write = writes.append
+        self.tell(*STORY)
+        self.assertEqual(len(writes), 1)
+
+    def test_who_joins_in_the_middle_of_a_turn_hears_only_the_rest_of_it(self) -> None:
+        early = self.join()
+        self.stream.tell(CHANGE)
+        late = self.join()
+        self.assertEqual(len(early.messages()), 1)
+        self.tell(CHANGE)
+        self.assertEqual((len(early.messages()), len(late.messages())), (1, 1))
+
+    def test_it_is_noted_once_it_was_told(self) -> None:
+        wire = self.join()
+        told: list[int] = []
+        self.stream.noted = lambda: told.append(len(wire.messages()))
+        self.tell(CHANGE, CHANGE)
+        self.assertEqual(told, [2])
 
     def test_an_object_without_parents_has_an_empty_list(self) -> None:
         bare = Change(type="stack", action="update", state="", resource_uri="/api/v1/stack/s/")
@@ -193,7 +216,7 @@ class TestFeed(StreamCase):
     def test_what_clients_say_is_ignored(self) -> None:
         wire = self.join()
         wire.send(1, b"hello")
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         self.assertEqual(len(wire.messages()), 1)
 
     def test_a_client_that_says_too_much_is_cut_off(self) -> None:
@@ -206,7 +229,7 @@ class TestFeed(StreamCase):
         wire.send(CLOSE, b"\x03\xe8")
         self.assertEqual(wire.frames(), [(CLOSE, b"\x03\xe8")])
         self.assertEqual(self.stream.clients, 0)
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         self.assertEqual(wire.frames(), [])
 
 
@@ -218,7 +241,7 @@ class TestSlowClients(SiteCase):
         slow, quick = self.join(), self.join()
         slow.transport.producer.pauseProducing()
         for _ in range(20):
-            self.stream.tell(CHANGE)
+            self.tell(CHANGE)
         self.assertFalse(slow.transport.connected)
         self.assertEqual(slow.messages(), [])
         self.assertEqual(len(quick.messages()), 20)
@@ -227,10 +250,10 @@ class TestSlowClients(SiteCase):
     def test_a_client_that_catches_up_misses_nothing(self) -> None:
         wire = self.join()
         wire.transport.producer.pauseProducing()
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         self.assertEqual(wire.messages(), [])
         wire.transport.producer.resumeProducing()
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         self.assertEqual(len(wire.messages()), 2)
 
 
@@ -238,16 +261,24 @@ class TestEnd(StreamCase):
     def test_an_interruption_closes_every_client_once_and_nothing_follows_the_close(self) -> None:
         wires = [self.join(), self.join()]
         self.stream.interrupt("gone for a moment")
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         for wire in wires:
             self.assertEqual(wire.frames(), [(CLOSE, b"\x03\xe9gone for a moment")])
             wire.send(CLOSE, b"\x03\xe9")
         self.assertEqual(self.stream.clients, 0)
 
+    def test_what_happened_before_the_close_is_told_before_it(self) -> None:
+        for away in (lambda: self.stream.interrupt("gone for a moment"), self.stream.end):
+            wire = self.join()
+            self.stream.tell(CHANGE)
+            away()
+            self.assertEqual([opcode for opcode, _ in wire.frames()], [TEXT, CLOSE])
+            wire.send(CLOSE, b"\x03\xe9")
+
     def test_who_comes_back_after_an_interruption_is_told_what_it_missed_once(self) -> None:
         self.join()
         self.stream.interrupt("gone for a moment")
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         other = Wire(self.site, "192.0.2.2")
         other.upgrade("/v1/events", GOOD)
         self.assertEqual(other.messages(), [AUTH])
@@ -260,7 +291,7 @@ class TestEnd(StreamCase):
         self.join()
         self.stream.interrupt("gone for a moment")
         for _ in range(LIMIT + 1):
-            self.stream.tell(CHANGE)
+            self.tell(CHANGE)
         self.join()
 
     def test_a_closed_stream_sends_all_away_and_lets_none_in_until_it_is_opened(self) -> None:
@@ -273,7 +304,7 @@ class TestEnd(StreamCase):
         refused = Wire(self.site).upgrade("/v1/events", GOOD)
         self.assertEqual(refused.splitlines()[0], "HTTP/1.1 503 the engine is still lost")
         self.assertIn("Retry-After: 5", refused)
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         self.stream.open()
         wire = Wire(self.site)
         wire.upgrade("/v1/events", GOOD)

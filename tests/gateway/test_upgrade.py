@@ -42,7 +42,7 @@ class TestDockerCloud(UpgradeCase):
         wires = [self.open(path, CLOUD_GOOD) for path in ("/api/audit/v1/events", "/api/audit/v1/team/events")]
         for wire in wires:
             self.assertEqual(wire.messages(), [{"type": "auth"}])
-        self.stream.tell(CHANGE)
+        self.tell(CHANGE)
         (plain,), (team,) = (wire.messages() for wire in wires)
         self.assertEqual(plain["resource_uri"], "/api/app/v1/container/c1/")
         self.assertEqual(team["parents"], ["/api/app/v1/team/service/a1/"])
@@ -62,7 +62,7 @@ class TestDockerCloud(UpgradeCase):
         for query, heard in paths.items():
             wire = self.open(f"/api/audit/v1/events?{query}", CLOUD_GOOD)
             wire.messages()
-            self.stream.tell(CHANGE)
+            self.tell(CHANGE)
             self.assertEqual(len(wire.messages()), int(heard), query)
 
     def test_what_is_not_there_is_404_before_the_upgrade(self) -> None:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.gateway.access import Access, Credentials
 from tutumstream.gateway.gate import Gate
-from tutumstream.gateway.platform import IPlatform
+from tutumstream.gateway.platform import Change, IPlatform
 from tutumstream.gateway.settings import Permission
 from tutumstream.gateway.site import GatewaySite
 from tutumstream.gateway.streaming import StreamFactory
@@ -97,6 +97,12 @@ class SiteCase(SynchronousTestCase):
         self.addCleanup(setattr, txaio.config, "loop", txaio.config.loop)
         self.stream = StreamFactory(self.clock, **options)
         self.site = GatewaySite(self.clock, platform, Gate(ACCESS, self.clock), self.stream, allow)
+
+    def tell(self, *changes: Change) -> None:
+        """These happen in one turn of the reactor; the next one comes."""
+        for change in changes:
+            self.stream.tell(change)
+        self.clock.advance(0)
 
     def join(self) -> Wire:
         """A client that has been greeted."""

@@ -6,13 +6,28 @@ else notices.
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterable
+from typing import Final, cast
 
 from autobahn.websocket.protocol import PreparedMessage
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from zope.interface import implementer
+
+
+class Parcel:
+    """Messages that go out together, in order: made once for all who get the same.
+
+    Attributes:
+        frames: all of them on the wire, for a connection without extensions.
+    """
+
+    __slots__ = ("frames", "messages")
+
+    def __init__(self, messages: Iterable[PreparedMessage]) -> None:
+        self.messages: Final = tuple(messages)
+        self.frames: Final = b"".join(message.payloadHybi for message in self.messages)
 
 
 @implementer(IPushProducer)
@@ -20,16 +35,16 @@ class Backlog:
     """A queue in front of one transport.
 
     Args:
-        send: writes one message to the transport; may call `pauseProducing` before it returns.
+        send: writes one parcel to the transport; may call `pauseProducing` before it returns.
         pong: answers a ping.
         full: called once more than `limit` bytes wait; nothing is sent after that.
-        limit: bytes of payload.
+        limit: bytes of frames.
         flow: called with True when the transport is full and with False when it has drained.
     """
 
     def __init__(
         self,
-        send: Callable[[PreparedMessage], object],
+        send: Callable[[Parcel], object],
         pong: Callable[[bytes], object],
         full: Callable[[], object],
         limit: int,
@@ -40,26 +55,27 @@ class Backlog:
         self._full = full
         self._limit = limit
         self._flow = flow
-        self._waiting: deque[PreparedMessage] = deque()
+        self._waiting: deque[Parcel] = deque()
         self._size = 0
         self._paused = False
         self._ended = False
         self._then: Callable[[], object] | None = None
         self._ping: bytes | None = None
 
-    def put(self, message: PreparedMessage) -> None:
-        """Send it now, or as soon as the transport has room, in order."""
+    def put(self, parcel: Parcel) -> bool:
+        """Send it now, or as soon as the transport has room, in order; whether it was now."""
         if self._ended:
-            return
+            return False
         if not self._paused and not self._waiting:
-            self._send(message)
-            return
-        self._waiting.append(message)
-        self._size += len(message.payload)
+            self._send(parcel)
+            return True
+        self._waiting.append(parcel)
+        self._size += len(parcel.frames)
         self._flush()
         if self._size > self._limit:
             self.stopProducing()
             self._full()
+        return False
 
     def when_empty(self, then: Callable[[], object]) -> None:
         """Call this once, when all that was put has been sent; at once where nothing waits."""
@@ -77,9 +93,9 @@ class Backlog:
 
     def _flush(self) -> None:
         while self._waiting and not self._paused:
-            message = self._waiting.popleft()
-            self._size -= len(message.payload)
-            self._send(message)
+            parcel = self._waiting.popleft()
+            self._size -= len(parcel.frames)
+            self._send(parcel)
         if not self._waiting and self._then is not None:
             then, self._then = self._then, None
             then()
@@ -106,6 +122,13 @@ class Backlog:
         self._waiting.clear()
         self._size = 0
         self._ping = None
+
+
+def push(transport: object) -> None:
+    """Hand what was written to the kernel now: in its next turn the reactor would ask for each connection whether it
+    may. What does not fit, and what goes wrong, is left to the reactor."""
+    if isinstance(transport, FileDescriptor) and transport.connected and not transport.disconnecting:
+        transport.doWrite()
 
 
 def send_at_once(transport: object) -> None:

@@ -1,6 +1,7 @@
 """The Stream API's server side: one feed of changes to any number of WebSocket clients.
 
-Every message is framed once for all clients of a dialect, and chosen once for all who want the same. On Tutum's paths
+Every message is framed once for all clients of a dialect, and chosen once for all who want the same; all messages of
+one turn of the reactor are one write to each client, which is what most of the time goes to. On Tutum's paths
 the handshake always succeeds (protocol A3): who may not listen hears so in an `error` message and is closed a little
 later, because clients of 2015 reconnect at once and without end.
 """
@@ -15,10 +16,11 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.protocol import PreparedMessage
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from tutumstream.gateway.audience import Audience
+from tutumstream.gateway.backlog import Parcel
 from tutumstream.gateway.clientele import Clientele
 from tutumstream.gateway.dialect import TUTUM, Dialect
 from tutumstream.gateway.events import EVERYTHING, Filter, Told, encode, refusal
@@ -81,6 +83,8 @@ class StreamFactory(WebSocketServerFactory):
         self._returning: Returning[Told] = Returning()
         self.clientele = Clientele(self._returning, lambda: [client.known_as for client in self._listeners])
         self.noted: Callable[[], object] = bool
+        self._told: list[Told] = []
+        self._turn: IDelayedCall | None = None
         self._ending = False
         self.closed_because = ""
         self.setProtocolOptions(
@@ -145,6 +149,7 @@ class StreamFactory(WebSocketServerFactory):
 
     def join(self, client: StreamProtocol, listening: "Listening") -> None:
         """It hears every change from now on, after those that it missed while we had sent it away."""
+        self._deliver()
         self._logger.info("Stream client {user} connected from {peer}", user=client.user, peer=client.peer)
         self._listeners.join(client, listening)
         for told in self._returning.back(client.known_as, self._clock.seconds()):
@@ -153,19 +158,30 @@ class StreamFactory(WebSocketServerFactory):
         self.noted()
 
     def tell(self, change: Change) -> None:
-        """Tell one change to every client who wants it."""
+        """Tell one change to every client who wants it, in the reactor's next turn."""
         told = Told(change, str(uuid4()), self._now())
-        messages: dict[Dialect, PreparedMessage] = {}
-        for (_, dialect, wants), clients in self._listeners.groups():
-            if not wants(change, dialect):
-                continue
-            message = messages.get(dialect)
-            if message is None:
-                message = messages[dialect] = self._framed(told, dialect)
-            for client in clients:
-                client.put(message)
+        self._told.append(told)
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._deliver)
         if self._returning.awaits(self._clock.seconds()) and not self._returning.miss(told):
             self._logger.warn("Too much happened while the stream was closed: clients that come back will not hear it")
+
+    def _deliver(self) -> None:
+        """Write what was told since the last time to all who listen."""
+        if self._turn is None:
+            return
+        if self._turn.active():
+            self._turn.cancel()
+        self._turn = None
+        told, self._told = self._told, []
+        framed: dict[Dialect, list[PreparedMessage]] = {}
+        for (_, dialect, wants), clients in self._listeners.groups():
+            if dialect not in framed:
+                framed[dialect] = [self._framed(one, dialect) for one in told]
+            wanted = [frame for one, frame in zip(told, framed[dialect], strict=True) if wants(one.change, dialect)]
+            parcel = Parcel(wanted)
+            for client in clients if wanted else ():
+                client.deliver(parcel)
         self.noted()
 
     def _framed(self, told: Told, dialect: Dialect) -> PreparedMessage:
@@ -195,6 +211,7 @@ class StreamFactory(WebSocketServerFactory):
             self._returning.opened(self._clock.seconds())
 
     def _send_away(self, reason: str) -> None:
+        self._deliver()
         clients = tuple(self._listeners)
         self._returning.sent_away(client.known_as for client in clients)
         for client in clients:
@@ -203,6 +220,7 @@ class StreamFactory(WebSocketServerFactory):
 
     def end(self) -> Deferred[list[None]]:
         """Close every client, now and from now on; fires when the last is gone, in a few seconds at most."""
+        self._deliver()
         self._ending = True
         sessions = tuple(self._sessions)
         for client in sessions:

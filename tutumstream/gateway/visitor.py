@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IConsumer, ITransport
 from twisted.logger import Logger
 
 from tutumstream.event import escaped
-from tutumstream.gateway.backlog import Backlog, send_at_once
+from tutumstream.gateway.backlog import Backlog, Parcel, push, send_at_once
 
 REASON_LIMIT: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5)."""
@@ -84,7 +84,12 @@ class StreamProtocol(WebSocketServerProtocol):
 
     def put(self, message: PreparedMessage) -> None:
         """Send one message, as soon as the client reads."""
-        self._backlog.put(message)
+        self._backlog.put(Parcel([message]))
+
+    def deliver(self, parcel: Parcel) -> None:
+        """Send these messages, before anything else is done if the client reads."""
+        if self._backlog.put(parcel):
+            push(self.transport)
 
     def say_goodbye(self, code: int, reason: str) -> None:
         """Start the closing handshake. Autobahn's `sendClose` would not let 1001 pass; a server may send it."""
@@ -97,15 +102,16 @@ class StreamProtocol(WebSocketServerProtocol):
         """Say goodbye once everything has been sent."""
         self._backlog.when_empty(lambda: self.say_goodbye(code, reason))
 
-    def _write(self, message: PreparedMessage) -> None:
+    def _write(self, parcel: Parcel) -> None:
         # Autobahn does not check this for prepared messages; nothing may follow a close frame (RFC 6455, 5.5.1).
         if self.state != self.STATE_OPEN:
             return
         if self.websocket_extensions_in_use:
-            self.sendPreparedMessage(message)
+            for message in parcel.messages:
+                self.sendPreparedMessage(message)
         else:
-            # The frame as it is: Autobahn would compose a line of log for each, which costs ten times as much.
-            cast(ITransport, self.transport).write(message.payloadHybi)
+            # The frames as they are: Autobahn would compose a line of log for each, which costs ten times as much.
+            cast(ITransport, self.transport).write(parcel.frames)
 
     def _evict(self) -> None:
         self._logger.warn(
