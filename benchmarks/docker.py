@@ -3,8 +3,9 @@
 A gateway as a user starts it, by twistd, watches the Docker Engine that DOCKER_HOST names, with `--clients` clients
 that only listen. Then `--containers` containers are created, started, killed and removed as fast as the engine can, by
 `--parallel` at once. Each has to be told whole: Starting, Running, Stopped, Terminated. The time from the engine's own
-event to the arrival at one more client is what counts; both are times of the same clock. Beside it stands what the
-engine's stream itself takes to a reader that does nothing else: what is left is the gateway's.
+event to the arrival at one more client is what counts, which is the one in the middle; both are times of the same
+clock. Beside it stands what a bare client takes that only reads the engine's stream, and asks for what started or died
+as the gateway must (engine_peer.py): what is left is the gateway's, and its waiting for a processor.
 
 The engine needs an image `busybox`; its containers get no network.
 """
@@ -27,7 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from listeners import CREDENTIALS
-from parts import Part, cpu, peak
+from parts import Part, busy, cpu, peak, waited
 
 from tutumstream.gateway.docker.address import DEFAULT_HOST
 from tutumstream.gateway.docker.identity import derived
@@ -56,7 +57,7 @@ class Engine:
     def __init__(self, path: str) -> None:
         self._path = path
         self._threads = threading.local()
-        self.events: list[tuple[float, bytes]] = []
+        self.events: list[bytes] = []
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         if not hasattr(self._threads, "connection"):
@@ -79,7 +80,7 @@ class Engine:
 
         def keep() -> None:
             while line := answer.readline():
-                self.events.append((time.time(), line))
+                self.events.append(line)
 
         threading.Thread(target=keep, daemon=True).start()
 
@@ -147,34 +148,50 @@ def told_of(report: dict[str, Any]) -> dict[tuple[str, str], float]:
     return arrived
 
 
-def delays(events: list[tuple[float, bytes]], arrived: dict[tuple[str, str], float]) -> Iterator[tuple[str, float]]:
-    """Milliseconds from each of the engine's events to its arrival at its own reader, and to what was told by it."""
-    for read, line in events:
+def delays(events: list[bytes], arrived: dict[tuple[str, str], float]) -> Iterator[tuple[str, float]]:
+    """Milliseconds from each of the engine's events to what was told by it."""
+    for line in events:
         event = json.loads(line)
         state = TOLD.get(event["Action"])
         at = arrived.get((derived("container", event["Actor"]["ID"]), state or ""))
         if at is not None and state is not None:
-            yield "engine", (read - event["timeNano"] / 1e9) * 1e3
             yield state, (at - event["timeNano"] / 1e9) * 1e3
 
 
-def share(values: list[float], of: float) -> float:
-    return values[min(int(len(values) * of), len(values) - 1)] if values else float("nan")
+def show(name: str, values: list[float]) -> None:
+    values = sorted(values) or [float("nan")]
+    p50, p95 = (values[min(int(len(values) * of), len(values) - 1)] for of in (0.5, 0.95))
+    print(f"{name:<28} p50 {p50:6.1f}  p95 {p95:6.1f}  max {values[-1]:6.1f} ms")
+
+
+def compare(found: list[tuple[str, float]], rows: list[tuple[str, float, float | None, float]]) -> None:
+    """What the gateway's client saw, and what the bare one did: where the gateway asks, with its answers."""
+    for action, state in TOLD.items():
+        show(state, [delay for name, delay in found if name == state])
+        show("  bare client", [whole for name, _, _, whole in rows if name == action])
+    show("all", [delay for _, delay in found])
+    show("  bare client", [whole for name, _, _, whole in rows if name in TOLD])
+    show("  bare client, reading only", [read for name, read, _, _ in rows if name in TOLD])
+    show("  bare client, asking only", [asked for name, _, asked, _ in rows if asked is not None])
 
 
 def run(options: argparse.Namespace, path: str, folder: str) -> int:
     engine = Engine(path)
-    recorder, idle = Part("listeners.py"), Part("listeners.py")
+    recorder, idle, peer = Part("listeners.py"), Part("listeners.py"), Part("engine_peer.py", path)
     with gateway(options.host, folder) as (pid, port):
         wait_until_synced(port)
+        idle.ask("open", port, options.clients // 2)
         recorder.ask("open", port, 1)
-        idle.ask("open", port, options.clients)
+        idle.ask("open", port, options.clients - options.clients // 2)
+        print(f"gateway with {options.clients + 1} idle clients: {peak(pid):.0f} MiB at most")
         engine.listen()
-        before, begun = cpu(pid), time.monotonic()
+        peer.ask("listen")
+        before, stood, (used_before, idle_before), begun = cpu(pid), waited(pid), busy(), time.monotonic()
         with ThreadPoolExecutor(options.parallel) as pool:
             names = [f"benchmark-{os.getpid()}-{number}" for number in range(options.containers)]
             ids = list(pool.map(engine.live, names))
-        took = time.monotonic() - begun
+        took, (used_after, idle_after) = time.monotonic() - begun, busy()
+        used, stood = cpu(pid) - before, waited(pid) - stood
         wanted = {(derived("container", own), state) for own in ids for state in TOLD.values()}
         missing = wanted
         deadline = time.monotonic() + 10
@@ -182,20 +199,21 @@ def run(options: argparse.Namespace, path: str, folder: str) -> int:
             time.sleep(0.5)
             report = recorder.ask("report")
             missing = wanted - told_of(report).keys()
-        used = cpu(pid) - before
         found = list(delays(engine.events, told_of(report)))
         gone = report["lost"] + idle.ask("report")["lost"]
         print(f"{len(ids)} containers in {took:.1f} s: {len(engine.events)} events of the engine")
         print(
             f"{len(report['told'])} messages to {options.clients + 1} clients; missing: {len(missing)}; cut off: {gone}"
         )
-        for state in ("engine", *TOLD.values(), "all"):
-            values = sorted(delay for name, delay in found if name == state or (state == "all" and name != "engine"))
-            p50, p95 = share(values, 0.5), share(values, 0.95)
-            print(f"{state:<11} p50 {p50:6.1f}  p95 {p95:6.1f}  max {share(values, 1):6.1f} ms")
-        print(f"gateway: {peak(pid):.0f} MiB at most, {used:.1f} s CPU ({used / took:.0%} of a core)")
-    recorder.end()
-    idle.end()
+        compare(found, peer.ask("report"))
+        print(
+            f"gateway: {peak(pid):.0f} MiB at most, {used:.1f} s CPU ({used / took:.0%} of a core), "
+            f"and {stood:.1f} s of waiting for one"
+        )
+        occupied = used_after - used_before
+        print(f"the machine: {occupied / (occupied + idle_after - idle_before):.0%} busy")
+    for part in (recorder, idle, peer):
+        part.end()
     return 1 if missing or gone else 0
 
 

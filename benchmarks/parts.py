@@ -62,6 +62,17 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def waited(pid: int) -> float:
+    """Seconds for which a process's main thread was ready to run while others had the processors (schedstat)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def busy() -> tuple[float, float]:
+    """Seconds that all processors of the machine together were used, and idle (proc(5))."""
+    user, nice, system, idle, disk, *others = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(others)) / TICK, (idle + disk) / TICK
+
+
 def peak(pid: int) -> float:
     """The most memory that a process ever had resident, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
