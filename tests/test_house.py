@@ -69,9 +69,10 @@ MAY_IMPORT: Final = {
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
     "cli": ("errors", "event", "gateway.users", "journal", "operators", "settings"),
     # The gateway is a Tutum of its own, on the other side of the wire.
-    "gateway": ("docker_details", "errors", "event", "listening", "status.systemd", "twistd"),
+    "gateway": ("docker_details", "errors", "event", "listening", "status.systemd", "steady", "twistd"),
     # What both doors want of twistd.
     "twistd": ("errors", "logs"),
+    "steady": (),
     "testing": ("gateway.platform",),
     # What puts it together.
     "destination_settings": (
@@ -105,7 +106,7 @@ MAY_IMPORT: Final = {
         "stream",
         "twistd",
     ),
-    "tap": ("assembly", "errors", "service", "settings", "twistd"),
+    "tap": ("assembly", "errors", "service", "settings", "steady", "twistd"),
 }
 """What of `tutumstream` each of its modules and packages may import, by dotted prefix."""
 

@@ -4,7 +4,6 @@ import random
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,21 +90,21 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
             board.destination_is,
             lambda *turn: intake.turned(*turn),
             reactor,
-            time.time,
+            reactor.seconds,
             random.random,
         )
 
     lanes = Lanes([lane(name, notifier) for name, notifier in notifiers.items()], journal, incidents, reactor)
-    office = Office(journal, time.time, lanes.offer, {name: each.messages for name, each in composers.items()})
+    office = Office(journal, reactor.seconds, lanes.offer, {name: each.messages for name, each in composers.items()})
     router = Router(routes, notifiers)
-    intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, time.time)
+    intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, reactor.seconds)
     resync = _resync(reactor, origin, intake, incidents, journal, api)
     stream = _stream(settings, reactor, origin, intake, resync, board, near, trust)
     return Parts(
         journal=journal,
         intake=intake,
         lanes=lanes,
-        housekeeping=Housekeeping(journal, settings.limits, reactor, time.time),
+        housekeeping=Housekeeping(journal, settings.limits, reactor, reactor.seconds),
         resync=resync,
         stream=stream,
         clock=reactor,
@@ -146,14 +145,14 @@ def _resync(
             collections(origin.stream_url),
             origin.credentials.authorization,
             reactor,
-            time.time,
+            reactor.seconds,
             random.random,
         ),
         journal=journal,
         take=intake.take,
         catch_up=intake.catch_up,
         clock=reactor,
-        now=time.time,
+        now=reactor.seconds,
     )
     incidents.blind_since = lambda: resync.blind_since
     return resync
@@ -180,7 +179,7 @@ def _stream(
         keep=intake.keep,
         together=intake.together,
         publish=board.stream_is,
-        now=time.time,
+        now=reactor.seconds,
         jitter=random.random,
         useragent=USER_AGENT,
         proxy=proxies.for_url(url),

@@ -16,6 +16,7 @@ from tutumstream import __version__
 from tutumstream.errors import SettingsError
 from tutumstream.service import Tutumstream
 from tutumstream.settings import Settings, read
+from tutumstream.steady import keep_steady
 from tutumstream.twistd import ends_with_1, obey_signals, observer, refuse
 
 _log = Logger("tutumstream")
@@ -72,6 +73,7 @@ def makeService(options: Options) -> IService:
 
     from tutumstream.assembly import assemble
 
+    keep_steady(reactor)
     settings = options.settings
     fatal = ends_with_1(reactor)
     obey_signals(reactor, _stay)

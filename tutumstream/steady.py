@@ -1,0 +1,36 @@
+"""A clock for everything that waits: seconds since 1970, and never back."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class SteadyClock:
+    """Shows the machine's time. Where that is set back, it goes on at half the speed until the two agree again.
+
+    Twisted's reactor takes the machine's time as it is. Every timer that was set before a step back by two hours would
+    stand still for two hours: no reconnect, no ping, no retry, and not a word about it. With this clock it is late by
+    no more than the time that it was to wait. A step forward is taken as it comes.
+
+    Args:
+        wall: seconds since 1970, as the machine thinks.
+        steady: seconds since any moment, which nobody sets.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._at = steady()
+        self._shown = wall()
+
+    def __call__(self) -> float:
+        """The time now."""
+        at = self._steady()
+        self._shown = max(self._wall(), self._shown + (at - self._at) / 2)
+        self._at = at
+        return self._shown
+
+
+def keep_steady(reactor: Any) -> None:
+    """Give the reactor such a clock. Only before anything waits: what does so already knows another one."""
+    reactor.seconds = SteadyClock()
