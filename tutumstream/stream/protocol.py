@@ -179,6 +179,12 @@ class StreamProtocol(WebSocketClientProtocol):
             self.problem = "it did not answer the upgrade in time"
         super().onOpenHandshakeTimeout()
 
+    def processHandshake(self) -> None:
+        try:
+            super().processHandshake()
+        except UnicodeDecodeError:
+            self.failHandshake("its answer is not HTTP")
+
     def failHandshake(self, reason: str) -> None:
         self.problem = escaped(reason, EXCERPT_LIMIT)
         super().failHandshake(reason)
