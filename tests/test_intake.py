@@ -124,6 +124,14 @@ class TheIntake(SynchronousTestCase):
             [row.delivery.incident and row.delivery.incident.action for row in rows], ["trigger", "resolve"]
         )
 
+    def test_tells_through_the_others_that_a_destination_fails_for_long(self) -> None:
+        failing = Failing(1.0, "500", told=True)
+        self.intake.turned("slack", Failing(1.0, "500"), failing)
+        self.intake.turned("slack", failing, Ok())
+        rows = self.successResultOf(self.journal.pending("pagerduty", 0, 10))
+        self.assertEqual([row.event.message for row in rows], ["slack is failing: 500", "slack works again"])
+        self.assertEqual([row.event.action for row in rows], ["failing", "recovered"])
+
     def test_tells_of_no_other_trouble(self) -> None:
         self.intake.turned("slack", Ok(), Failing(1.0, "500"))
         self.intake.turned("slack", Failing(1.0, "500"), Ok())

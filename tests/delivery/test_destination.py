@@ -167,10 +167,24 @@ class AState(SynchronousTestCase):
             Failing(2.0, "500"),
             Failing(2.0, "500", told=True),
         ):
-            self.assertEqual(state(standing(each)), each)
+            self.assertEqual(state(standing(each), 8.5e5), each)
 
     def test_of_an_older_journal_does_not_say_since_when_it_was_limited(self) -> None:
-        self.assertEqual(state(Standing("limited", until=9.0, reason="429")), Limited(9.0, "429", since=9.0))
+        self.assertEqual(state(Standing("limited", until=9.0, reason="429"), 1.0), Limited(9.0, "429", since=9.0))
+
+    def test_that_was_limited_for_more_than_a_day_is_asked_again_after_a_start(self) -> None:
+        day = 24 * 3600.0
+        for until, then in ((9.0 + day, 9.0 + day), (9.1 + day, 9.0), (1e12, 9.0)):
+            kept = standing(Limited(until, "429", since=1.0, told=True))
+            self.assertEqual(state(kept, 9.0), Limited(then, "429", since=1.0, told=True))
+
+    def test_that_fails_for_ten_minutes_is_told_to_others(self) -> None:
+        destination = Destination(Ok(), lambda: 0.0)
+        told = []
+        for now in (0.0, 599.0, 600.0, 601.0):
+            destination.judge([row(1)], [TryAgain("500")], now)
+            told.append(destination.state.told)
+        self.assertEqual(told, [False, False, True, True])
 
     def test_that_was_limited_goes_on_being_so(self) -> None:
         self.assertEqual(Destination(Limited(50.0, "429", since=1.0), lambda: 0.0).blocked_until, 50.0)

@@ -124,7 +124,7 @@ class Destination:
                 if suspect or isinstance(before, Held):
                     return before
                 since = before.since if isinstance(before, Failing) else now
-                return Failing(since, verdict.reason, before.told)
+                return Failing(since, verdict.reason, before.told or now - since >= LONG)
         # Others that were under way may still arrive; that does not lift a limit that was set meanwhile.
         return before if isinstance(before, Limited) and now < self.blocked_until else Ok()
 

@@ -104,7 +104,7 @@ class Lane:
         """Go on with what was not delivered, and with how the destination stood."""
         self._running = True
         self._began_at = self._now()
-        self._is = Destination(state(stood), self._jitter)
+        self._is = Destination(state(stood, self._began_at), self._jitter)
         self._shown = self._is.state
         self._publish(self.destination, self._shown)
         self._read(self._feed.start())
@@ -313,7 +313,7 @@ class Lane:
             return
         if isinstance(after, Ok):
             self.log.info("{destination} works again", destination=self.destination)
-        else:
+        elif type(after) is not type(before):
             self.log.warn("{destination} is {state}", destination=self.destination, state=after)
         self._turned(self.destination, before, after)
 

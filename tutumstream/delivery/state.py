@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
+from tutumstream.delivery.decision import GIVE_UP_AFTER
 from tutumstream.journal.interface import Standing
 
 LONG: Final = 600.0
-"""Seconds for which a destination may ask for nothing before others are told."""
+"""Seconds for which a destination may fail, or ask for nothing, before others are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,18 @@ def standing(state: DestinationState) -> Standing:
     return Standing("ok")
 
 
-def state(remembered: Standing) -> DestinationState:
-    """The state to go on from."""
+def state(remembered: Standing, now: float) -> DestinationState:
+    """The state to go on from, after a start.
+
+    Who asked for more than a day of silence is asked again: nothing that waits would live to be told, and the start may
+    be because the address was changed.
+    """
     match remembered.kind:
         case "limited":
             # Older journals do not say since when.
             since = remembered.since or remembered.until
-            return Limited(remembered.until, remembered.reason, since, remembered.told)
+            until = now if remembered.until - now > GIVE_UP_AFTER else remembered.until
+            return Limited(until, remembered.reason, since, remembered.told)
         case "held":
             return Held(remembered.since, remembered.reason)
         case "failing":

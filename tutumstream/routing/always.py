@@ -80,11 +80,11 @@ def gaps(chat: str) -> tuple[Route, ...]:
 
 
 def destinations(chat: str) -> tuple[Route, ...]:
-    """A destination that refuses us is told through the others."""
+    """A destination that takes nothing is told through the others."""
     return (
         Route(
             name="destination held",
-            when='event.type == "destination" && event.action in ["held", "limited"]',
+            when='event.type == "destination" && event.action in ["held", "limited", "failing"]',
             notify=(chat, "pagerduty"),
             text="{{ event.message }}",
             incident=IncidentRule("trigger", "tutumstream-{{ event.resource_uri }}"),
