@@ -1,7 +1,7 @@
 """The account of a run: what was asked for, what arrived, and everything that does not add up. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from tutumstream.delivery.pairs import FLAPPING, NOTHING_OPEN, OVER
@@ -28,11 +28,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Look:
-    """What a journal shows that was just opened: ids of events, of pending deliveries, and of dead letters."""
+    """What a journal shows that was just opened: ids of events, of pending deliveries, of dead letters; incidents."""
 
     events: frozenset[str]
     pending: frozenset[str]
     dead: frozenset[str]
+    open: frozenset[Key]
 
 
 class Newest:
@@ -106,6 +107,10 @@ class Ledger:
         self._promised.update(ids)
         self._known |= self._promised
 
+    def settle(self, ids: Iterable[str]) -> None:
+        """A lane says that they arrived."""
+        self._dropped.difference_update(ids)
+
     def settled(self, ids: Iterable[str]) -> None:
         """The journal says that it is on disk that they arrived."""
         self._settled.update(ids)
@@ -176,7 +181,7 @@ class Ledger:
         """Destinations were well for long enough."""
         self._balance(look)
         self.expect(not look.pending, f"still pending: {sorted(look.pending)}")
-        for key, is_open in self._as_they_should_be().items():
+        for key, is_open in self._as_they_should_be(but=frozenset()).items():
             self.expect(self._open.get(key, False) == is_open, f"incident {key} should be open: {is_open}")
 
     def _balance(self, look: Look) -> None:
@@ -194,13 +199,16 @@ class Ledger:
             # With the event its dead letters go.
             accounted |= self._died - on_disk
         self.expect(self._known <= accounted, f"lost: {sorted(self._known - accounted)}")
+        for key, is_open in self._as_they_should_be(but=look.pending | self._dropped).items():
+            self.expect((key in look.open) == is_open, f"the journal should know incident {key} as open: {is_open}")
         self.expect(look.pending | look.dead <= self._asked.keys(), "nobody asked for all of what is on disk")
 
-    def _as_they_should_be(self) -> dict[Key, bool]:
-        """Whether incidents are open, of keys of which nothing died."""
+    def _as_they_should_be(self, but: Set[str]) -> dict[Key, bool]:
+        """Whether incidents are open once all that is known arrived but for these, of keys of which nothing died."""
         found: dict[Key, bool] = {}
         spoilt = {self._asked[name].key for name in self._died}
-        for asked in self._asked.values():
-            if asked.delivery.incident is not None and asked.key not in spoilt:
+        known = self._known - but
+        for name, asked in self._asked.items():
+            if asked.delivery.incident is not None and asked.key not in spoilt and name in known:
                 found[asked.key] = not asked.delivery.incident.ends
         return found

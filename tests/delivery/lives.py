@@ -118,7 +118,8 @@ class Life:
         pending = [row.id for name in MANNERS for row in self._answer(self.journal.pending(name, 0, ALL))]
         dead = [letter.pending.id for letter in self._answer(self.journal.dead_letters(ALL))]
         events = [told.event.id for told in self._answer(self.journal.history(ALL))]
-        return Look(frozenset(events), frozenset(pending), frozenset(dead))
+        incidents = [(each.destination, each.key) for each in self._answer(self.journal.open_incidents())]
+        return Look(frozenset(events), frozenset(pending), frozenset(dead), frozenset(incidents))
 
     def _logged(self, event: LogEvent) -> None:
         """Failures that are logged are bugs."""
@@ -238,6 +239,8 @@ class Witness(proxyForInterface(IJournal, "journal")):  # type: ignore[misc]  # 
 
     def settle(self, rows: Sequence[Pending], at: float) -> Deferred[None]:
         """See `IJournal`."""
+        if self._life.alive:
+            self._life.ledger.settle([row.id for row in rows])
         return self._promised(self.journal.settle(rows, at), self._life.ledger.settled, rows)
 
     def bury(self, dead: Sequence[DeadLetter]) -> Deferred[None]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import Engine, event
 
 from tests.delivery.ledger import Ledger
@@ -41,6 +41,7 @@ ACTS = st.builds(
 )
 CAUSES = st.lists(TOLD | ACTS, max_size=3)
 
+SEVERAL = st.fixed_dictionaries(dict.fromkeys(MANNERS, st.sampled_from(MOODS)))
 TROUBLES: Final = st.one_of(
     # Between two pieces of work; between two statements, or amid a commit; while a destination takes a message.
     st.just(("die",)),
@@ -69,20 +70,27 @@ class ConservationMachine(RuleBasedStateMachine):
         """Hears of the statements of any life."""
         return lambda *_: self.life.moment(before)
 
-    @rule(causes=st.lists(CAUSES, min_size=1, max_size=3))
-    def come(self, causes: list[list[Delivery]]) -> None:
-        """Events come."""
+    @initialize(moods=SEVERAL)
+    def begin_in_moods(self, moods: dict[str, str]) -> None:
+        """Not all is well from the start."""
+        self.moods.update(moods)
+
+    @rule(causes=st.lists(CAUSES, min_size=1, max_size=3), at_once=st.booleans())
+    def come(self, causes: list[list[Delivery]], at_once: bool) -> None:
+        """Events come, and are told at once, or as it goes."""
         now = self.life.clock.seconds()
         happened = []
         for each in causes:
             self.events += 1
             happened.append((Event(id=f"e{self.events}", received_at=now, type="container", action="create"), each))
         self.life.record(happened)
+        if at_once:
+            self.life.flow(1.0)
 
     @rule(causes=CAUSES, more=CAUSES, times=st.integers(2, 8))
     def pour(self, causes: list[Delivery], more: list[Delivery], times: int) -> None:
         """More than lanes keep in memory."""
-        self.come([causes, more] * times)
+        self.come([causes, more] * times, at_once=False)
 
     @rule(pieces=st.integers(1, 4))
     def work(self, pieces: int) -> None:
@@ -102,7 +110,7 @@ class ConservationMachine(RuleBasedStateMachine):
         """Time passes, faster than the disk does anything."""
         self.life.clock.advance(seconds)
 
-    @rule(moods=st.fixed_dictionaries(dict.fromkeys(MANNERS, st.sampled_from(MOODS))))
+    @rule(moods=SEVERAL)
     def change_moods(self, moods: dict[str, str]) -> None:
         """From now on they answer so."""
         self.moods.update(moods)
