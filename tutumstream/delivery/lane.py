@@ -8,13 +8,12 @@ destination's. Only when others got through in the meantime, or it failed often,
 the others go on without it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tutumstream.backoff import Jitter
@@ -24,7 +23,7 @@ from tutumstream.delivery.destination import Destination
 from tutumstream.delivery.feed import Feed
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.manners import Manners
-from tutumstream.delivery.pairs import NOTHING_OPEN, is_resolve, unneeded
+from tutumstream.delivery.pairing import Pairing
 from tutumstream.delivery.rate import TokenBucket
 from tutumstream.delivery.state import DestinationState, Ok, standing, state
 from tutumstream.delivery.unwritten import Unwritten
@@ -85,7 +84,9 @@ class Lane:
         self._now = now
         self._jitter = jitter
         self._window = Window(incidents.held_until)
-        self._feed = Feed(destination, journal, self._window, self._tidy, max(manners.in_memory, 8 * notifier.batch))
+        self._pairing = Pairing(destination, self._window, incidents, journal, self._write, now)
+        size = max(manners.in_memory, 8 * notifier.batch)
+        self._feed = Feed(destination, journal, self._window, self._pairing.tidy, size)
         self._bucket = TokenBucket(manners.rate)
         self._unhurried = manners.rate is None and not notifier.linger
         self._is = Destination(Ok(), jitter)
@@ -96,15 +97,14 @@ class Lane:
         self._reading: Deferred[None] | None = None
         self._lingering_since: float | None = None
         self._running = False
-        self._began_at = 0.0
         self._stopped: Deferred[None] | None = None
         self._pumping = False
 
     def start(self, stood: Standing) -> None:
         """Go on with what was not delivered, and with how the destination stood."""
         self._running = True
-        self._began_at = self._now()
-        self._is = Destination(state(stood, self._began_at), self._jitter)
+        self._pairing.begin()
+        self._is = Destination(state(stood, self._now()), self._jitter)
         self._shown = self._is.state
         self._publish(self.destination, self._shown)
         self._read(self._feed.start())
@@ -238,7 +238,7 @@ class Lane:
         else:
             self._conclude(self._is.judge(rows, verdicts, now), now)
             self._observe()
-        self._tidy(rows)
+        self._pairing.tidy(rows)
         self._tries.discard(trying)
         self._pump()
 
@@ -274,32 +274,6 @@ class Lane:
                 reason=reason,
             )
         self._write(self._journal.bury(dead), len(dead))
-
-    def _tidy(self, rows: Sequence[Pending]) -> None:
-        """Drop triggers and resolves that need not be told any more, and hold a flapping incident open."""
-        for key in {row.delivery.ordering_key for row in rows if row.delivery.incident is not None}:
-            waiting = self._window.rows(key)
-            if not waiting:
-                continue
-            now = self._now()
-            open_until = self._incidents.held_open_until(self.destination, key, now)
-            notes = unneeded(waiting, self._incidents.is_open(self.destination, key), open_until > 0.0, self._began_at)
-            if notes:
-                self._drop([row for row in waiting if row.seq in notes], notes, now)
-            first = self._window.rows(key)[:1]
-            if open_until and first and is_resolve(first[0]) and first[0].due < open_until:
-                self._window.ended((), [replace(first[0], due=open_until)])
-
-    def _drop(self, rows: Sequence[Pending], notes: Mapping[int, str], now: float) -> None:
-        self._window.drop(rows)
-        for row in rows:
-            note = notes[row.seq]
-            # That nothing was open is how it should be.
-            level = LogLevel.debug if note == NOTHING_OPEN else LogLevel.info
-            self.log.emit(
-                level, "{destination}: {id} is not told: {note}", destination=self.destination, id=row.id, note=note
-            )
-            self._write(self._journal.drop([row], note, now))
 
     def _observe(self) -> None:
         """Tell once when the destination turns bad, and once when it recovers."""
