@@ -620,6 +620,24 @@ class AnIncident(LaneCase):
         self.clock.advance(2.0)
         self.assertEqual(self.notifier.told, ["t-1", "r-1"])
 
+    def test_is_closed_where_the_trigger_may_have_arrived_though_that_fails_at_first_too(self) -> None:
+        self.answers(TryAgain("no answer"), TryAgain("no answer"))
+        self.start()
+        self.trigger("t")
+        self.record("r", key="k", action="close")
+        self.clock.pump([2.0, 4.0])
+        self.assertEqual(self.notifier.told, ["t-1", "r-1", "r-1"])
+        self.assertEqual(self.left(), [])
+
+    def test_is_closed_where_the_trigger_may_have_arrived_before_a_restart(self) -> None:
+        self.answers(TryAgain("no answer"))
+        self.start()
+        self.trigger("t")
+        self.record("r", key="k", action="close")
+        self.restart()
+        self.assertEqual(self.notifier.told, ["t-1", "r-1"])
+        self.assertEqual(self.left(), [])
+
     def test_is_known_over_a_restart(self) -> None:
         self.start()
         self.trigger("t")

@@ -1,7 +1,18 @@
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.delivery.rows import row
-from tutumstream.delivery.pairs import FLAP_TIME, FLAPPING, FLAPS, NOTHING_OPEN, OVER, Opens, unneeded
+from tutumstream.delivery.pairs import (
+    FLAP_TIME,
+    FLAPPING,
+    FLAPS,
+    MAY_BE_OPEN,
+    NOTHING_OPEN,
+    OVER,
+    Opens,
+    owed,
+    unneeded,
+)
 
 
 class ATriggerAndItsResolve(SynchronousTestCase):
@@ -48,6 +59,15 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         rows = [row(1, action="trigger"), row(2, action="close"), row(3, action="close")]
         self.assertEqual(unneeded(rows, is_open=False, flapping=False), {1: OVER, 2: OVER, 3: NOTHING_OPEN})
         self.assertEqual(unneeded(rows, is_open=True, flapping=False), {1: OVER, 3: NOTHING_OPEN})
+
+    def test_that_may_have_arrived_leave_what_only_closes_however_often_one_looks(self) -> None:
+        rows = [row(1, action="trigger", attempts=1), row(2, action="close"), row(3, action="close")]
+        dropped = unneeded(rows, is_open=False, flapping=False)
+        self.assertEqual(dropped, {1: OVER, 3: NOTHING_OPEN})
+        self.assertEqual([each.seq for each in owed(rows, dropped)], [2])
+        marked = replace(rows[1], reason=MAY_BE_OPEN)
+        self.assertEqual(unneeded([marked, rows[2]], is_open=False, flapping=False), {3: NOTHING_OPEN})
+        self.assertEqual(owed([marked, rows[2]], {3: NOTHING_OPEN}), [])
 
     def test_beside_what_only_tells_are_left_alone(self) -> None:
         rows = [row(1, action="trigger"), row(2), row(3, action="resolve")]

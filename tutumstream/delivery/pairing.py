@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 
 from tutumstream.delivery.incidents import Incidents
-from tutumstream.delivery.pairs import NOTHING_OPEN, is_resolve, unneeded
+from tutumstream.delivery.pairs import MAY_BE_OPEN, NOTHING_OPEN, is_resolve, owed, unneeded
 from tutumstream.delivery.window import Window
-from tutumstream.journal.interface import IJournal, Pending
+from tutumstream.journal.interface import IJournal, Pending, Postponement
 
 
 class Pairing:
@@ -63,10 +63,20 @@ class Pairing:
             is_open = self._incidents.is_open(self._destination, key)
             notes = unneeded(waiting, is_open, open_until > 0.0, self._began_at)
             if notes:
+                # First, so that no kill can leave a resolve of which nobody knows what it is for.
+                self._remember(owed(waiting, notes))
                 self._drop([row for row in waiting if row.seq in notes], notes, now)
             first = self._window.rows(key)[:1]
             if open_until and first and is_resolve(first[0]) and first[0].due < open_until:
                 self._window.ended((), [replace(first[0], due=open_until)])
+
+    def _remember(self, owed: Sequence[Pending]) -> None:
+        """Write down of these that they must be told."""
+        if owed:
+            marked = [replace(row, reason=MAY_BE_OPEN) for row in owed]
+            self._window.ended((), marked)
+            tried = [Postponement(row.seq, row.attempts, row.due, row.reason, row.answer) for row in marked]
+            self._write(self._journal.postpone(tried))
 
     def _drop(self, rows: Sequence[Pending], notes: Mapping[int, str], now: float) -> None:
         self._window.drop(rows)

@@ -4,7 +4,7 @@ Nobody wants to be woken for what is over, nor by an incident that opens and clo
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tutumstream.journal.interface import Pending
@@ -17,6 +17,7 @@ FLAP_TIME: Final = 600.0
 OVER: Final = "it was over before it was told"
 FLAPPING: Final = "the incident opens and closes again and again; it is held open"
 NOTHING_OPEN: Final = "there is no open incident to close"
+MAY_BE_OPEN: Final = "the trigger before it was not told to the end, and may have arrived"
 
 
 def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: float = 0.0) -> dict[int, str]:
@@ -32,7 +33,8 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: floa
     kept: list[Pending] = []
     for row in rows:
         before = kept[-1] if kept else None
-        if _is(row, "close") and not _open_before(kept, is_open):
+        # One with a reason was tried, or is owed: nobody knows of an open incident, and there may be one.
+        if _is(row, "close") and not row.reason and not _open_before(kept, is_open):
             dropped[row.seq] = NOTHING_OPEN
         elif is_resolve(row) and before is not None and _is(before, "trigger"):
             dropped[kept.pop().seq] = OVER
@@ -49,6 +51,25 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: floa
         else:
             kept.append(row)
     return dropped
+
+
+def owed(rows: Sequence[Pending], dropped: Mapping[int, str]) -> list[Pending]:
+    """Those that close what may be open, though all that told of it are their triggers, which are dropped.
+
+    Args:
+        rows: as of `unneeded`.
+        dropped: its answer.
+    """
+    found: list[Pending] = []
+    over = False
+    for row in rows:
+        if row.seq in dropped:
+            over = over or _is(row, "trigger")
+            continue
+        if over and _is(row, "close") and not row.reason:
+            found.append(row)
+        over = False
+    return found
 
 
 class Opens:
