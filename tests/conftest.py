@@ -4,9 +4,11 @@ import gc
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from functools import cache
 from pathlib import Path
 from shutil import disk_usage
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import _pytest.unittest
@@ -44,21 +46,24 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trial makes a test's temporary files in the working folder: that must not be the checkout."""
-    before = Path.cwd()
-    os.chdir(tmp_path_factory.mktemp("trial"))
-    yield
-    os.chdir(before)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """Trial makes a test's temporary files in the working folder: that must not be the checkout.
+
+    No fixture does this, as each is asked for anew by every test.
+    """
+    with TemporaryDirectory(prefix="trial-") as folder, chdir(folder), _in_memory(session):
+        return (yield)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _in_memory(request: pytest.FixtureRequest) -> Iterator[None]:
+@contextmanager
+def _in_memory(session: pytest.Session) -> Iterator[None]:
     """Thousands of journals are synced to nothing; the acceptance tests use the real disk."""
     before, memory = tempfile.tempdir, Path("/dev/shm")
-    acceptance = any(item.get_closest_marker("acceptance") for item in request.session.items)
+    acceptance = any(item.get_closest_marker("acceptance") for item in session.items)
     if not acceptance and os.access(memory, os.W_OK) and disk_usage(memory).free > ROOM:
         tempfile.tempdir = str(memory)
-    yield
-    tempfile.tempdir = before
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
