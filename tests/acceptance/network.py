@@ -1,4 +1,4 @@
-"""What lies between: TLS in front of a plain server, and a proxy that knows CONNECT."""
+"""What lies between: TLS in front of a plain server, a proxy that knows CONNECT, and a cable that can be cut."""
 
 import asyncio
 import base64
@@ -65,6 +65,68 @@ def connect_proxy(user: str = "", password: str = "") -> Iterator[tuple[int, lis
 
     with listening(talk) as port:
         yield port, asked
+
+
+class Cable:
+    """A line to a port of this machine, which can be cut; `whole` at first.
+
+    `refusing`: connections are reset, and so is each new one. `silent`: what is sent arrives nowhere and nobody is told
+    so, even when the line is whole again, as behind a firewall that has forgotten them.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._state = "whole"
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cuts = 0
+
+    @contextmanager
+    def plugged(self) -> Iterator[int]:
+        """Gives the port at its near end."""
+        with listening(self._talk) as port:
+            yield port
+
+    def cut(self, state: str) -> None:
+        """From now on."""
+        self._state, self._cuts = state, self._cuts + 1
+        if state == "refusing" and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reset)
+
+    def mend(self) -> None:
+        """For what is connected from now on."""
+        self._state = "whole"
+
+    def _reset(self) -> None:
+        for end in self._ends:
+            end.transport.abort()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._state == "refusing":
+            writer.transport.abort()
+            return
+        if self._state == "silent":
+            await _for_ever()
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ends |= {writer, back}
+        await asyncio.gather(self._pass_on(reader, back, self._cuts), self._pass_on(there, writer, self._cuts))
+        self._ends -= {writer, back}
+
+    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, cuts: int) -> None:
+        with closing(target), suppress(OSError):
+            while True:
+                data = await source.read(65536)
+                if self._state == "silent" or (self._cuts > cuts and self._state != "refusing"):
+                    await _for_ever()
+                if not data:
+                    return
+                target.write(data)
+                await target.drain()
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
 
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
