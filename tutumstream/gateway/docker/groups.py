@@ -16,6 +16,10 @@ from tutumstream.gateway.docker.swarm.facts import Ordered
 from tutumstream.gateway.docker.swarm.folds import Count
 from tutumstream.gateway.platform import Change
 
+GATHERING: Final = 1.0
+"""Seconds after the order of a service in which more of its stack may follow: `docker stack deploy` orders one after
+the other, and the first may run before the last is ordered."""
+
 
 class Member(msgspec.Struct, frozen=True):
     """What a service needs to know of one of its containers.
@@ -146,6 +150,13 @@ class Groups:
         self.orders[service] = msgspec.structs.replace(self.orders[service], state=state)
         yield from self.settle(service, now)
 
+    def gathering(self, now: float) -> bool:
+        """Whether a stack has yet to be told to run, though all of it does: `settle` tells it, a little later."""
+        return any(
+            not stack.destroyed and stack.state != self._fold_stack(stack.uuid, now + GATHERING)
+            for stack in self.stacks.values()
+        )
+
     def remove(self, service: str, container: str) -> None:
         """The container belongs there no more; `settle` draws the conclusions."""
         self._members.get(service, {}).pop(container, None)
@@ -208,7 +219,7 @@ class Groups:
         stack = Stack(
             uuid=place.stack,
             name=place.stack_name,
-            state=self._fold_stack(place.stack),
+            state=self._fold_stack(place.stack, now),
             created=known.created if known else now,
         )
         self.stacks[place.stack] = stack
@@ -217,7 +228,7 @@ class Groups:
     def _settle_stack(self, uuid: str, now: float) -> Iterator[Change]:
         known = self.stacks[uuid]
         gone = not self._services_of[uuid]
-        state = folds.TERMINATED if gone else self._fold_stack(uuid)
+        state = folds.TERMINATED if gone else self._fold_stack(uuid, now)
         if gone:
             del self._services_of[uuid]
         if state != known.state or gone:
@@ -248,8 +259,15 @@ class Groups:
             [member.state for member in members if member.replaced],
         )
 
-    def _fold_stack(self, uuid: str) -> str:
-        return folds.stack_state([self.services[service].state for service in self._services_of[uuid]])
+    def _fold_stack(self, uuid: str, now: float) -> str:
+        services = self._services_of[uuid]
+        state = folds.stack_state([self.services[service].state for service in services])
+        known = self.stacks.get(uuid)
+        if state != folds.RUNNING or (known is not None and known.state == folds.RUNNING):
+            return state
+        orders = [self.orders[service].service for service in services if service in self.orders]
+        fresh = any(order and 0 <= now - order.created / 1e9 < GATHERING for order in orders)
+        return folds.STARTING if fresh else state
 
 
 _BEGUN: Final = frozenset({folds.RUNNING, folds.PARTLY_RUNNING, folds.NOT_RUNNING, folds.SCALING})

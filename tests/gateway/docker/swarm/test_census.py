@@ -9,6 +9,7 @@ from tests.gateway.docker.swarm.test_folds import task
 from tests.gateway.docker.test_registry import assert_no_repeats
 from tutumstream.docker_details import sentence
 from tutumstream.gateway.docker.facts import Engine
+from tutumstream.gateway.docker.groups import GATHERING
 from tutumstream.gateway.docker.nodes import DOUBT
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.swarm.census import SCALE_PATIENCE
@@ -125,11 +126,11 @@ class StoryTests(SynchronousTestCase):
         lines = self.told.lines("action", "service", "stack")
         scaled = lines.index("action create In progress Service Scale")
         self.assertEqual(
-            lines[scaled : scaled + 6],
+            lines[scaled : scaled + 5],
             [
                 "action create In progress Service Scale",
+                # The stack was not seen to run before: nobody was asked between the first second and this.
                 "service update Scaling shop_web",
-                "stack update Starting shop",
                 "service update Running shop_web",
                 "stack update Running shop",
                 "action update Success Service Scale",
@@ -294,6 +295,25 @@ class ServicesTests(CensusTests):
         lines = self.count(there(), services=(web(stack="shop"),))
         self.assertEqual(lines[:2], ["stack create Starting shop", "service create Starting web"])
         self.assertEqual(lines[-2:], ["service update Running web", "stack update Running shop"])
+
+    def test_a_stack_runs_once_nothing_more_of_it_is_ordered(self) -> None:
+        first, second = (
+            Ordered(id=name * 25, name=f"shop_{name}", replicas=1, stack="shop", created=int((START + at) * 1e9))
+            for name, at in (("a", 1.0), ("b", 1.4))
+        )
+        one, two = (there(slot, service=each.id) for slot, each in ((1, first), (2, second)))
+
+        def stack(*told: str) -> list[str]:
+            return [line for line in told if line.startswith("stack")]
+
+        self.assertEqual(stack(*self.count(one, services=(first,), at=1.3)), ["stack create Starting shop"])
+        self.assertTrue(self.told.census.busy)
+        self.assertEqual(stack(*self.count(one, two, services=(first, second), at=1.6)), [])
+        self.assertEqual(stack(*self.count(one, two, services=(first, second), at=1.4 + GATHERING - 0.1)), [])
+        self.assertTrue(self.told.census.busy)
+        running = self.count(one, two, services=(first, second), at=1.4 + GATHERING)
+        self.assertEqual(running, ["stack update Running shop"])
+        self.assertFalse(self.told.census.busy)
 
     def test_it_is_starting_until_all_of_it_runs(self) -> None:
         self.count(services=(web(2),))

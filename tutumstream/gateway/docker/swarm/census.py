@@ -28,7 +28,7 @@ class Census:
     """Takes one snapshot after the other.
 
     Attributes:
-        busy: a service is on its way to another state.
+        busy: a service is on its way to another state, or a stack.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -63,7 +63,8 @@ class Census:
             place = places[service.id].service
             yield from self._settle(place, states[service.id], before.get(place), service, now)
         yield from self._removed({place.service for place in places.values()}, asked, now)
-        self.busy = any(not at_rest(orders.state) for orders in self._registry.groups.orders.values())
+        groups = self._registry.groups
+        self.busy = any(not at_rest(orders.state) for orders in groups.orders.values()) or groups.gathering(now)
 
     def _containers(self, swarm: Swarm, now: float) -> Iterator[Change]:
         registry = self._registry
