@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.internet.base import ReactorBase
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.steady import SteadyClock, keep_steady
+from tutumstream.steady import keep_steady, steady_clock
 
 
 class World:
@@ -13,7 +13,7 @@ class World:
 
     def __init__(self) -> None:
         self.wall, self.steady = 1_000_000.0, 50.0
-        self.clock = SteadyClock(lambda: self.wall, lambda: self.steady)
+        self.clock = steady_clock(lambda: self.wall, lambda: self.steady)
 
     def pass_by(self, seconds: float) -> None:
         """Time goes on."""
@@ -63,7 +63,7 @@ class ASteadyClock(SynchronousTestCase):
 
         reactor = Reactor()
         keep_steady(reactor)
-        reactor.seconds = SteadyClock(lambda: self.world.wall, lambda: self.world.steady)  # type: ignore[method-assign]
+        reactor.seconds = steady_clock(lambda: self.world.wall, lambda: self.world.steady)  # type: ignore[method-assign]
         fired: list[str] = []
         reactor.callLater(10.0, fired.append, "late")
         self.world.wall -= 7200.0
