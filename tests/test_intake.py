@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.incidents import DUTY, Incidents
-from tutumstream.delivery.state import Failing, Held, Limited, Ok
+from tutumstream.delivery.state import Failing, Held, Limited, Ok, Refusing
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.intake import FULL, ROOM, Intake
@@ -131,6 +131,19 @@ class TheIntake(SynchronousTestCase):
         rows = self.successResultOf(self.journal.pending("pagerduty", 0, 10))
         self.assertEqual([row.event.message for row in rows], ["slack is failing: 500", "slack works again"])
         self.assertEqual([row.event.action for row in rows], ["failing", "recovered"])
+
+    def test_tells_through_the_others_that_a_destination_refuses_what_it_is_sent(self) -> None:
+        self.intake.turned("pagerduty", Ok(), Refusing(1.0, "400: invalid key"))
+        self.intake.turned("pagerduty", Refusing(1.0, "400: invalid key"), Ok())
+        rows = self.successResultOf(self.journal.pending("slack", 0, 10))
+        words = ["pagerduty is refusing what it is sent: 400: invalid key", "pagerduty works again"]
+        self.assertEqual([row.event.message for row in rows], words)
+        self.assertEqual([row.event.action for row in rows], ["refusing", "recovered"])
+
+    def test_tells_that_a_destination_is_held_though_it_was_told_that_it_fails(self) -> None:
+        self.intake.turned("slack", Failing(1.0, "500", told=True), Held(2.0, "404"))
+        rows = self.successResultOf(self.journal.pending("pagerduty", 0, 10))
+        self.assertEqual([row.event.message for row in rows], ["slack is held: 404"])
 
     def test_tells_of_no_other_trouble(self) -> None:
         self.intake.turned("slack", Ok(), Failing(1.0, "500"))

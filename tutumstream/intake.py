@@ -7,7 +7,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from tutumstream.delivery.incidents import Incidents
-from tutumstream.delivery.state import DestinationState, Held, Limited, Ok
+from tutumstream.delivery.state import DestinationState, Held, Ok, standing
 from tutumstream.event import Event, Malformed
 from tutumstream.ids import mint
 from tutumstream.journal.interface import IJournal, Pending
@@ -121,13 +121,10 @@ class Intake:
         self._own(self._journal.keep(malformed), 1, "keep a malformed message")
 
     def turned(self, destination: str, before: DestinationState, after: DestinationState) -> None:
-        """A destination's state changed its kind: that it is held, or failing or limited for long, is told like any
-        other event, and so is the end of that."""
-        if isinstance(after, Held) and not isinstance(before, Held):
-            self._tell_of(destination, "held", f"{destination} is {after}")
-        elif after.told and not before.told:
-            kind = "limited" if isinstance(after, Limited) else "failing"
-            self._tell_of(destination, kind, f"{destination} is {after}")
+        """A destination's state changed its kind: that it is held or refuses what it is sent, or is failing or limited
+        for long, is told like any other event, and so is the end of that."""
+        if after.told and (not before.told or (isinstance(after, Held) and not isinstance(before, Held))):
+            self._tell_of(destination, standing(after).kind, f"{destination} is {after}")
         elif before.told and isinstance(after, Ok):
             self._tell_of(destination, "recovered", f"{destination} works again")
 

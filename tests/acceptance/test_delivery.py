@@ -141,3 +141,15 @@ def test_every_trouble_of_slack_is_treated_for_what_it_is_and_delays_nobody_else
     told.forget()
     serve()
     assert told.wait_for(SLACK, 2) == [message(name, "delete") for name in ("held", "behind it")]
+
+
+def test_pages_that_pagerduty_refuses_for_good_are_told_in_slack(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    told.script(PAGERDUTY_V1, {"status": 400, "body": '{"status":"invalid event"}', "times": 1})
+    serve().wait_until_connected()
+    refused = told.wait_for(SLACK, 1)[0]["text"]
+    assert refused.startswith("pagerduty is refusing what it is sent: it answered 400")
+    tutum.drop()
+    assert [one["event_type"] for one in told.wait_for(PAGERDUTY_V1, 1)] == ["trigger"]
+    assert told.wait_for(SLACK, 2)[1]["text"] == "pagerduty works again"

@@ -3,8 +3,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.delivery.rows import row
 from tutumstream.delivery.decision import GIVE_UP_AFTER, PROBE_EVERY, Later
-from tutumstream.delivery.destination import SUSPECT_AFTER, Destination
-from tutumstream.delivery.state import LONG, Failing, Held, Limited, Ok, standing, state
+from tutumstream.delivery.destination import REFUSES_AFTER, SUSPECT_AFTER, Destination
+from tutumstream.delivery.state import LONG, Failing, Held, Limited, Ok, Refusing, standing, state
 from tutumstream.journal.interface import Pending, Standing
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
 
@@ -65,6 +65,40 @@ class ADestination(DestinationCase):
         self.judge(row(1), TryAgain("500"))
         self.judge(row(1), Rejected("400"))
         self.assertEqual(self.destination.state, Ok())
+
+    def test_refuses_altogether_when_one_message_after_the_other_is_refused(self) -> None:
+        for n in range(REFUSES_AFTER - 1):
+            self.judge(row(n), Rejected("400"))
+            self.assertEqual(self.destination.state, Ok())
+        self.judge(row(8), Rejected("400"))
+        self.judge(row(9), Rejected("422"))
+        self.assertEqual(self.destination.state, Refusing(100.0, "400"))
+        self.assertEqual(self.destination.width(50), 50)
+        self.judge(row(10), Delivered())
+        self.assertEqual(self.destination.state, Ok())
+
+    def test_refuses_nothing_altogether_while_it_takes_others(self) -> None:
+        for n in range(0, 4 * REFUSES_AFTER, 2):
+            self.judge(row(n), Rejected("400"))
+            self.judge(row(n + 1), Delivered())
+        self.assertEqual(self.destination.state, Ok())
+
+    def test_refuses_altogether_when_a_single_page_is_refused(self) -> None:
+        self.judge(row(1, action="trigger", urgent=True), Rejected("400"))
+        self.assertEqual(self.destination.state, Refusing(100.0, "400"))
+        self.now = 200.0
+        self.judge(row(2), Rejected("400"))
+        self.assertEqual(self.destination.state, Refusing(100.0, "400"))
+
+    def test_that_refuses_and_then_fails_goes_on_being_told(self) -> None:
+        self.judge(row(1, urgent=True), Rejected("400"))
+        self.judge(row(2), TryAgain("500"))
+        self.assertEqual(self.destination.state, Failing(100.0, "500", told=True))
+
+    def test_is_limited_until_its_time_whatever_it_refuses(self) -> None:
+        self.judge(row(1), TryAgain("429", after=60.0, limited=True))
+        self.judge(row(2, urgent=True), Rejected("400"))
+        self.assertEqual(self.destination.state, Limited(160.0, "429", since=100.0))
 
     def test_is_limited_until_its_time_even_if_something_under_way_still_arrives(self) -> None:
         self.judge(row(1), TryAgain("429", after=60.0, limited=True))
@@ -166,6 +200,7 @@ class AState(SynchronousTestCase):
             Held(1.0, "404"),
             Failing(2.0, "500"),
             Failing(2.0, "500", told=True),
+            Refusing(4.0, "400"),
         ):
             self.assertEqual(state(standing(each), 8.5e5), each)
 

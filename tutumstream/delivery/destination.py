@@ -5,12 +5,15 @@ from typing import Final
 
 from tutumstream.backoff import Jitter
 from tutumstream.delivery.decision import Decision, Later, Settled, decide, not_before
-from tutumstream.delivery.state import LONG, DestinationState, Failing, Held, Limited, Ok
+from tutumstream.delivery.state import LONG, DestinationState, Failing, Held, Limited, Ok, Refusing
 from tutumstream.journal.interface import Pending
 from tutumstream.notifiers.interface import Delivered, Hold, Rejected, TryAgain, Verdict
 
 SUSPECT_AFTER: Final = 5
 """Tries of one delivery, one after the other, before another one is tried in between."""
+
+REFUSES_AFTER: Final = 5
+"""Tries that were refused for what they are, one after the other, before the destination is the suspect."""
 
 
 class Destination:
@@ -29,13 +32,14 @@ class Destination:
         self.blocked_until = state.until if isinstance(state, Limited) else 0.0
         self._jitter = jitter
         self._streak = 0
+        self._refused = 0
         self._arrived = 0
         # What had arrived when a delivery failed last, by its seq.
         self._failed_at: dict[int, int] = {}
 
     def width(self, most: int) -> int:
         """How many tries may be under way: one while it is in trouble, to find out when it is over."""
-        return most if isinstance(self.state, Ok) else 1
+        return most if isinstance(self.state, Ok | Refusing) else 1
 
     def judge(self, rows: Sequence[Pending], verdicts: Sequence[Verdict], now: float) -> list[Decision]:
         """The next step of each delivery of one try; changes the destination's state."""
@@ -43,6 +47,9 @@ class Destination:
             return [Settled(row) for row in rows]
         if any(isinstance(verdict, Delivered) for verdict in verdicts):
             self._arrived += 1
+            self._refused = 0
+        elif all(isinstance(verdict, Rejected) for verdict in verdicts):
+            self._refused += 1
         suspect = self._is_suspect(rows[0])
         if all(isinstance(verdict, Delivered | Rejected) for verdict in verdicts):
             self._streak = 0
@@ -59,7 +66,7 @@ class Destination:
                 self._failed_at[row.seq] = self._arrived
             else:
                 self._failed_at.pop(row.seq, None)
-        self.state = self._next_state(verdicts, suspect, now)
+        self.state = self._next_state(rows, verdicts, suspect, now)
         return decisions
 
     def all_well(self, rows: Sequence[Pending], verdicts: Sequence[Verdict]) -> bool:
@@ -71,6 +78,7 @@ class Destination:
                 return False
         self._arrived += 1
         self._streak = 0
+        self._refused = 0
         self.blocked_until = 0.0
         if self._failed_at:
             for row in rows:
@@ -109,7 +117,9 @@ class Destination:
         if asked or not (suspect or experiment):
             self.blocked_until = max(self.blocked_until, *(untils[n] for n in failed))
 
-    def _next_state(self, verdicts: Sequence[Verdict], suspect: bool, now: float) -> DestinationState:
+    def _next_state(
+        self, rows: Sequence[Pending], verdicts: Sequence[Verdict], suspect: bool, now: float
+    ) -> DestinationState:
         """The worst of the verdicts counts."""
         before = self.state
         for verdict in verdicts:
@@ -125,8 +135,14 @@ class Destination:
                     return before
                 since = before.since if isinstance(before, Failing) else now
                 return Failing(since, verdict.reason, before.told or now - since >= LONG)
-        # Others that were under way may still arrive; that does not lift a limit that was set meanwhile.
-        return before if isinstance(before, Limited) and now < self.blocked_until else Ok()
+        if isinstance(before, Limited) and now < self.blocked_until:
+            # Others that were under way may still arrive; that does not lift a limit that was set meanwhile.
+            return before
+        for row, verdict in zip(rows, verdicts, strict=True):
+            # Who is on call must hear of the first page that is lost so.
+            if isinstance(verdict, Rejected) and (row.delivery.urgent or self._refused >= REFUSES_AFTER):
+                return before if isinstance(before, Refusing) else Refusing(now, verdict.reason)
+        return before if isinstance(before, Refusing) and self._refused else Ok()
 
     def _limited(self, reason: str, now: float, takes_some: bool) -> Limited:
         before = self.state

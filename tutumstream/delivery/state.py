@@ -61,7 +61,19 @@ class Failing:
         return f"failing: {self.reason}"
 
 
-DestinationState = Ok | Limited | Held | Failing
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """It answers, and refuses for good what it is sent: a page, or one message after the other."""
+
+    since: float
+    reason: str
+    told: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return f"refusing what it is sent: {self.reason}"
+
+
+DestinationState = Ok | Limited | Held | Failing | Refusing
 
 
 def standing(state: DestinationState) -> Standing:
@@ -73,6 +85,8 @@ def standing(state: DestinationState) -> Standing:
             return Standing("held", since=since, reason=reason, told=True)
         case Failing(since, reason, told):
             return Standing("failing", since=since, reason=reason, told=told)
+        case Refusing(since, reason):
+            return Standing("refusing", since=since, reason=reason, told=True)
     return Standing("ok")
 
 
@@ -92,6 +106,8 @@ def state(remembered: Standing, now: float) -> DestinationState:
             return Held(remembered.since, remembered.reason)
         case "failing":
             return Failing(remembered.since, remembered.reason, remembered.told)
+        case "refusing":
+            return Refusing(remembered.since, remembered.reason)
     return Ok()
 
 

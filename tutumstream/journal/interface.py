@@ -124,7 +124,7 @@ class Standing:
         told: others were told of the trouble, and are still to hear of its end.
     """
 
-    kind: Literal["ok", "limited", "held", "failing"]
+    kind: Literal["ok", "limited", "held", "failing", "refusing"]
     since: float = 0.0
     until: float = 0.0
     reason: str = ""

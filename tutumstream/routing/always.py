@@ -84,7 +84,7 @@ def destinations(chat: str) -> tuple[Route, ...]:
     return (
         Route(
             name="destination held",
-            when='event.type == "destination" && event.action in ["held", "limited", "failing"]',
+            when='event.type == "destination" && event.action in ["held", "limited", "failing", "refusing"]',
             notify=(chat, "pagerduty"),
             text="{{ event.message }}",
             incident=IncidentRule("trigger", "tutumstream-{{ event.resource_uri }}"),
