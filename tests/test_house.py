@@ -55,6 +55,7 @@ MAY_IMPORT: Final = {
         "docker_details",
         "errors",
         "event",
+        "ids",
         "journal.interface",
         "notifiers.interface",
         "outstanding",

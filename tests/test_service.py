@@ -77,6 +77,19 @@ class Lanes:
         return self.stopping
 
 
+class Alarm:
+    """Says when it starts and stops."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+
+    def start(self) -> None:
+        self.said.append("alarm starts")
+
+    def stop(self) -> None:
+        self.said.append("alarm stops")
+
+
 class Everything:
     """Journal, intake, housekeeping, board, systemd and a port, all in one."""
 
@@ -139,6 +152,7 @@ class TheService(SynchronousTestCase):
         self.stream: Any = Part("stream", self.said)
         self.resync: Any = Resync(self.said)
         self.lanes: Any = Lanes(self.said)
+        self.alarm: Any = Alarm(self.said)
         self.embedded: Any = Gateway("gateway", self.said)
         self.service = Tutumstream(
             Parts(
@@ -146,6 +160,7 @@ class TheService(SynchronousTestCase):
                 intake=self.all,
                 lanes=self.lanes,
                 housekeeping=self.all,
+                alarm=self.alarm,
                 resync=self.resync,
                 stream=self.stream,
                 clock=self.clock,
@@ -169,6 +184,7 @@ class TheService(SynchronousTestCase):
                 "resync starts",
                 "lanes starts",
                 "housekeeping starts",
+                "alarm starts",
                 "gateway starts",
                 "systemd ready",
                 "gateway is waited for",
@@ -199,6 +215,7 @@ class TheService(SynchronousTestCase):
             self.said,
             [
                 "systemd stopping",
+                "alarm stops",
                 "stream stops",
                 "resync stops",
                 "intake settles",

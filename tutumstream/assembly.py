@@ -4,7 +4,7 @@ import random
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 
 from tutumstream import outlets
+from tutumstream.delivery.alarm import JournalAlarm
 from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane
@@ -80,19 +81,9 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     composers = {name: Composer(routes, name, notifier, resources.fetch) for name, notifier in notifiers.items()}
 
     def lane(name: str, notifier: INotifier) -> Lane:
-        return Lane(
-            name,
-            notifier,
-            outlets.manners(settings, name),
-            journal,
-            composers[name],
-            incidents,
-            board.destination_is,
-            lambda *turn: intake.turned(*turn),
-            reactor,
-            reactor.seconds,
-            random.random,
-        )
+        ways = outlets.manners(settings, name), journal, composers[name], incidents
+        seen = board.destination_is, lambda *turn: intake.turned(*turn)
+        return Lane(name, notifier, *ways, *seen, reactor, reactor.seconds, random.random)
 
     lanes = Lanes([lane(name, notifier) for name, notifier in notifiers.items()], journal, incidents, reactor)
     office = Office(journal, reactor.seconds, lanes.offer, {name: each.messages for name, each in composers.items()})
@@ -105,6 +96,7 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         intake=intake,
         lanes=lanes,
         housekeeping=Housekeeping(journal, settings.limits, reactor, reactor.seconds),
+        alarm=_alarm(journal, notifiers, board, intake, reactor),
         resync=resync,
         stream=stream,
         clock=reactor,
@@ -114,6 +106,13 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         pages=_pages(settings, reactor, board, office),
         released=_release(kept, quick, release),
     )
+
+
+def _alarm(
+    journal: IJournal, notifiers: Mapping[str, INotifier], board: Board, intake: Intake, reactor: Any
+) -> JournalAlarm:
+    told = {name: notifiers[name] for name in ("pagerduty", "slack") if name in notifiers}
+    return JournalAlarm(journal, told, lambda: board.is_connected, intake.take, reactor, reactor.seconds)
 
 
 def _routes(settings: Settings, chat: str) -> tuple[Route, ...]:

@@ -17,6 +17,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
 from tutumstream import listening
+from tutumstream.delivery.alarm import JournalAlarm
 from tutumstream.delivery.service import Lanes
 from tutumstream.errors import ListenError
 from tutumstream.intake import Intake
@@ -58,6 +59,7 @@ class Parts:
     intake: Intake
     lanes: Lanes
     housekeeping: Housekeeping
+    alarm: JournalAlarm
     resync: Resync
     stream: StreamService
     clock: IReactorTime
@@ -117,6 +119,7 @@ class Tutumstream(Service):
         await parts.resync.start()
         await parts.lanes.start()
         parts.housekeeping.start()
+        parts.alarm.start()
         if parts.embedded is not None:
             parts.embedded.startService()
         parts.systemd.ready()
@@ -128,6 +131,7 @@ class Tutumstream(Service):
     async def _end(self) -> None:
         parts = self._parts
         parts.systemd.stopping()
+        parts.alarm.stop()
         if self._begun is not None:
             self._begun.cancel()
         if parts.stream.running:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from tests.acceptance.running_destinations import RunningDestinations
 from tests.acceptance.service import RunningService, Serve, listening
 from tests.running_tutum import RunningTutum
 
-BEGUN_EARLY = ("demo", "silence", "no_answer", "long_stop")
+BEGUN_EARLY = ("demo", "silence", "no_answer", "full_disk", "long_stop")
 """Fixtures that take their time by their nature: they begin before the first test, and are looked at last."""
 
 
@@ -31,7 +31,8 @@ UNHURRIED = {"SLACK_RATE": "none", "PAGERDUTY_RATE": "none"}
 def _begun_early(request: pytest.FixtureRequest) -> None:
     for name in BEGUN_EARLY:
         if any(_uses(item, name) for item in request.session.items):
-            request.getfixturevalue(name)
+            with suppress(pytest.skip.Exception):  # told by the test that uses it
+                request.getfixturevalue(name)
 
 
 def _uses(item: pytest.Item, name: str) -> bool:
@@ -125,6 +126,17 @@ def silence(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Troubled
 def no_answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Troubled]:
     """A service whose Tutum does not answer the upgrade until it was given up once."""
     with early.troubled(tmp_path_factory.mktemp("no_answer"), "hang", "can't be reached") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def full_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Troubled]:
+    """A service whose disk is full until PagerDuty hears of that."""
+    with ExitStack() as held:
+        try:
+            found = held.enter_context(early.full_disk(tmp_path_factory.mktemp("full_disk")))
+        except OSError as problem:
+            pytest.skip(str(problem))
         yield found
 
 

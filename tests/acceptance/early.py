@@ -1,15 +1,21 @@
 """What takes long by its nature, and goes on beside the other tests until somebody looks at it."""
 
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests.acceptance.running_destinations import SLACK, RunningDestinations
 from tests.acceptance.service import RunningService, container, listening, until
 from tests.running_tutum import RunningTutum
+
+WAITING: Final = 300
+"""Enough to outgrow what the journal has in hand."""
 
 Troubled = tuple[RunningService, RunningDestinations, RunningTutum]
 
@@ -73,6 +79,45 @@ def long_stop(folder: Path) -> Iterator[Stopping]:
 
             with _beside(stop) as found.wait:
                 yield found
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[Troubled]:
+    """A service whose disk is full until PagerDuty hears of that, with `WAITING` containers to tell of meanwhile.
+
+    Raises:
+        OSError: a small file system can't be mounted here.
+    """
+    state = folder / "state"
+    with _small_disk(state), RunningTutum() as tutum, RunningDestinations() as told:
+        environment = {**listening(tutum), **told.environment(), "SLACK_RATE": "none", "PAGERDUTY_RATE": "none"}
+        with RunningService(folder, environment) as service:
+
+            def fill() -> None:
+                service.wait_until_connected()
+                rest, free = state / "somebody-elses", os.statvfs(state)
+                rest.write_bytes(bytes(free.f_bavail * free.f_frsize))
+                for number in range(WAITING):
+                    tutum.send(container(number))
+                service.wait_for_line("pagerduty was told of the journal's trouble", 120)
+                service.wait_for_line("slack was told of the journal's trouble")
+                rest.unlink()
+
+            with _beside(fill):
+                yield service, told, tutum
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        raise OSError(f"a small file system can't be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.early import Troubled
+from tests.acceptance.early import WAITING, Troubled
 from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, RunningDestinations
 from tests.acceptance.service import RunningService, Serve, container, message, until
 from tests.running_tutum import RunningTutum
@@ -175,3 +175,18 @@ def test_a_peer_that_died_without_a_word_is_noticed_within_forty_seconds(
     assert len(entries) == 2
     assert pages(told, 3) == ["resolve", "trigger", "resolve"]
     assert tutum.state()["pings"] >= 1
+
+
+def test_a_full_disk_pages_though_nothing_can_be_written_and_afterwards_all_is_told(
+    full_disk: Troubled,
+) -> None:
+    service, told, _ = full_disk
+    service.wait_for_line("can be written again", 120)
+    assert pages(told, 3, 30) == ["resolve", "trigger", "resolve"]
+    trouble, over = told.accepted(PAGERDUTY_V1)[1:]
+    assert "the disk is full" in trouble["description"]
+    assert trouble["incident_key"] == over["incident_key"] == "tutum-stream"
+    said = told.wait_for(SLACK, WAITING + 2)
+    assert [one for one in said if "container" in one["text"]] == [message(n, "update") for n in range(WAITING)]
+    others = [one["text"] for one in said if "container" not in one["text"]]
+    assert others == [trouble["description"], over["description"]]

@@ -62,6 +62,15 @@ class TheTutorialsRoutes(SynchronousTestCase):
             (delivery,) = router.deliveries(Event(id="e1", received_at=1.0, type="stream", action=action))
             self.assertEqual((delivery.destination, delivery.incident), ("pagerduty", Incident(does, "tutum-stream")))
 
+    def test_say_that_the_journal_is_well_and_resolve_only_while_the_stream_is_open(self) -> None:
+        router = Router(tutorial(), ALL)
+        recovered = {"id": "e1", "received_at": 1.0, "type": "journal", "action": "recovered"}
+        (in_slack,) = router.deliveries(Event(**recovered))
+        self.assertEqual((in_slack.destination, in_slack.urgent), ("slack", True))
+        both = router.deliveries(Event(**recovered, state="Connected"))
+        self.assertEqual([each.destination for each in both], ["slack", "pagerduty"])
+        self.assertEqual(both[1].incident, Incident("resolve", "tutum-stream"))
+
     def test_say_how_a_gap_ended_in_the_log_and_in_slack_only_if_it_is_worth_it(self) -> None:
         both = [("log", "gap"), ("slack", "gap with changes")]
         for action, state, expected in (

@@ -99,6 +99,26 @@ def destinations(chat: str) -> tuple[Route, ...]:
     )
 
 
+def journal(chat: str) -> tuple[Route, ...]:
+    """That the journal is well again. The trouble itself was told without it, see `delivery.alarm`."""
+    return (
+        Route(
+            name="journal recovered",
+            when='event.type == "journal"',
+            notify=(chat,),
+            text="{{ event.message }}",
+            urgent=True,
+        ),
+        Route(
+            name="journal recovered, stream open",
+            when='event.type == "journal" && event.state == "Connected"',
+            notify=("pagerduty",),
+            text="{{ event.message }}",
+            incident=IncidentRule("resolve", STREAM_INCIDENT),
+        ),
+    )
+
+
 def deletions(types: Collection[str]) -> tuple[Route, ...]:
     """Types whose deletion pages."""
     if not types:

@@ -9,7 +9,7 @@ its beginning was.
 from collections.abc import Collection
 from typing import Final
 
-from tutumstream.routing.always import MACHINES, STREAM, deletions, destinations, gaps
+from tutumstream.routing.always import MACHINES, STREAM, deletions, destinations, gaps, journal
 from tutumstream.routing.route import IncidentRule, Route
 
 UNHEALTHY_FOR_LONG: Final = 300.0
@@ -65,6 +65,7 @@ def problems(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
         *deletions(page_on_delete),
         *destinations(chat),
         *gaps(chat),
+        *journal(chat),
         *MACHINES,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tutumstream.routing.always import LINE, MACHINES, MISSED, STREAM, deletions, destinations, gaps
+from tutumstream.routing.always import LINE, MACHINES, MISSED, STREAM, deletions, destinations, gaps, journal
 from tutumstream.routing.route import Route
 
 
@@ -33,9 +33,11 @@ def tutorial(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
         *deletions(page_on_delete),
         *destinations(chat),
         *gaps(chat),
+        *journal(chat),
         Route(
             name="everything else",
-            when='!(event.type in ["container", "stream", "destination", "user-notification", "user-notifications"])'
+            when='!(event.type in ["container", "stream", "destination", "journal"])'
+            ' && !(event.type in ["user-notification", "user-notifications"])'
             ' && !(event.type == "service" && event.parent.stack != "")',
             notify=("log",),
             text=LINE + MISSED + "{% if event.message %}:{{ event.message }}{% endif %}",

@@ -65,6 +65,11 @@ class Board:
         self._stream = connection
         self._changed(self.snapshot())
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the stream is open."""
+        return isinstance(self._stream, Connected)
+
     def journal_is_open(self) -> None:
         self._journal_open = True
         self._changed(self.snapshot())

@@ -1,0 +1,156 @@
+"""What is told without the journal, and what is told with it again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tutumstream.delivery.alarm import EVERY, PATIENCE, JournalAlarm
+from tutumstream.event import Event
+from tutumstream.journal.interface import Health
+from tutumstream.notifiers.interface import Delivered, Hold, Message, TryAgain, Verdict
+from tutumstream.routing.delivery import Incident
+
+FULL = "can't grow, the disk is full: free some space"
+
+LOOKS = int(PATIENCE // EVERY) + 1
+"""How often it looks, from the beginning of a trouble until that is told."""
+
+
+class Journal:
+    """In any health."""
+
+    health = Health()
+
+
+class Notifier:
+    """Answers what it is told to, at once or never."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.answers: list[Verdict | Deferred[list[Verdict]]] = []
+
+    def escape(self, text: str) -> str:
+        return text.replace("&", "&amp;")
+
+    def notify(self, messages: Sequence[Message]) -> Deferred[list[Verdict]]:
+        (message,) = messages
+        self.messages.append(message)
+        answer = self.answers.pop(0) if self.answers else Delivered()
+        return answer if isinstance(answer, Deferred) else succeed([answer])
+
+
+class AnAlarm(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.journal: Any = Journal()
+        self.pagerduty, self.slack = Notifier(), Notifier()
+        self.taken: list[Event] = []
+        self.connected = True
+        self.clock = Clock()
+        notifiers: Any = {"pagerduty": self.pagerduty, "slack": self.slack}
+        self.alarm = JournalAlarm(
+            self.journal, notifiers, lambda: self.connected, self.taken.append, self.clock, self.clock.seconds
+        )
+        self.alarm.start()
+        self.addCleanup(self.alarm.stop)
+
+    def looks(self, times: int) -> None:
+        self.clock.pump([EVERY] * times)
+
+    def told(self, notifier: Notifier) -> list[str]:
+        return [message.text for message in notifier.messages]
+
+    def test_is_silent_while_the_journal_is_well(self) -> None:
+        self.looks(100)
+        self.assertEqual((self.pagerduty.messages, self.slack.messages, self.taken), ([], [], []))
+
+    def test_tells_everybody_once_what_lasts_for_a_minute(self) -> None:
+        self.journal.health = Health(FULL, waiting=51)
+        self.looks(LOOKS - 1)
+        self.assertEqual(self.pagerduty.messages, [])
+        self.looks(20)
+        words = f"The journal {FULL}. 51 changes wait to be written, and nobody is told of them before."
+        self.assertEqual(self.told(self.pagerduty), [words])
+        self.assertEqual(self.told(self.slack), [words])
+        self.assertEqual(self.pagerduty.messages[0].incident, Incident("trigger", "tutum-stream"))
+
+    def test_does_not_tell_of_what_is_soon_over(self) -> None:
+        for _ in range(5):
+            self.journal.health = Health(FULL)
+            self.looks(LOOKS - 1)
+            self.journal.health = Health()
+            self.looks(1)
+        self.assertEqual((self.pagerduty.messages, self.taken), ([], []))
+
+    def test_tries_again_until_each_was_told_and_repeats_nothing(self) -> None:
+        self.pagerduty.answers = [TryAgain("500"), TryAgain("500")]
+        self.slack.answers = [Hold("404")]
+        self.journal.health = Health(FULL)
+        self.looks(LOOKS + 10)
+        self.assertEqual(len(self.pagerduty.messages), 3)
+        self.assertEqual(len({message.id for message in self.pagerduty.messages}), 1)
+        self.assertEqual(len(self.slack.messages), 1)
+
+    def test_goes_on_after_a_notifiers_bug(self) -> None:
+        self.pagerduty.answers = [Deferred()]
+        self.journal.health = Health(FULL)
+        asked: Any = self.pagerduty.answers[0]
+        self.looks(LOOKS)
+        asked.errback(ZeroDivisionError())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.slack.messages), 1)
+        self.looks(1)
+        self.assertEqual(len(self.pagerduty.messages), 2)
+
+    def test_makes_the_text_harmless(self) -> None:
+        self.journal.health = Health("is <&>")
+        self.looks(LOOKS)
+        self.assertEqual(self.told(self.slack), ["The journal is <&amp;>."])
+
+    def test_tells_by_the_journal_that_it_is_well_again(self) -> None:
+        self.journal.health = Health(FULL)
+        self.looks(LOOKS)
+        self.journal.health = Health()
+        self.looks(3)
+        (event,) = self.taken
+        self.assertEqual((event.type, event.action, event.state), ("journal", "recovered", "Connected"))
+        self.assertEqual(event.message, "The journal can be written again: what waited is told now.")
+
+    def test_says_so_where_the_stream_is_lost_meanwhile(self) -> None:
+        self.journal.health = Health(FULL)
+        self.looks(LOOKS)
+        self.connected = False
+        self.journal.health = Health()
+        self.looks(1)
+        self.assertEqual([event.state for event in self.taken], [""])
+
+    def test_tells_of_the_next_trouble_anew(self) -> None:
+        for _ in range(2):
+            self.journal.health = Health(FULL)
+            self.looks(LOOKS)
+            self.journal.health = Health()
+            self.looks(1)
+        self.assertEqual((len(self.pagerduty.messages), len(self.taken)), (2, 2))
+
+    def test_waits_for_the_end_of_what_is_being_told_before_it_tells_more(self) -> None:
+        answer: Deferred[list[Verdict]] = Deferred()
+        self.pagerduty.answers = [answer]
+        self.journal.health = Health(FULL)
+        self.looks(LOOKS)
+        self.journal.health = Health()
+        self.looks(5)
+        self.assertEqual(self.taken, [])
+        answer.callback([Delivered()])
+        self.looks(1)
+        self.assertEqual(len(self.taken), 1)
+
+    def test_lets_go_at_a_stop(self) -> None:
+        gone: list[str] = []
+        self.pagerduty.answers = [Deferred(lambda _: gone.append("cancelled"))]
+        self.journal.health = Health(FULL)
+        self.looks(LOOKS)
+        self.alarm.stop()
+        self.looks(5)
+        self.assertEqual((gone, self.slack.messages, self.clock.getDelayedCalls()), (["cancelled"], [], []))

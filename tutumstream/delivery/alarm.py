@@ -1,0 +1,137 @@
+"""The one thing that is told without being remembered: that nothing can be remembered.
+
+While the disk is full, nothing is read from the stream and nobody is told anything, not even that the stream is lost.
+Whoever is on call must hear of that by a way that needs no disk.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from tutumstream.event import Event
+from tutumstream.ids import mint
+from tutumstream.journal.interface import Health, IJournal
+from tutumstream.notifiers.interface import Delivered, INotifier, Message, TryAgain
+from tutumstream.routing.always import STREAM_INCIDENT
+from tutumstream.routing.delivery import Incident
+
+EVERY: Final = 15.0
+"""Seconds between two looks at the journal, and between two tries to tell."""
+
+PATIENCE: Final = 60.0
+"""Seconds that the journal may be in trouble before somebody is told."""
+
+
+class JournalAlarm:
+    """Tells some destinations that the journal is in trouble for a minute, and that it is well again.
+
+    The trouble is told past the journal, and opens the stream's own incident: nobody listens, whatever the stream does.
+    That it is over goes the way of every event. Where the service ended in between, the stream that opens after the
+    next start closes the incident.
+
+    Args:
+        journal: watched.
+        notifiers: who is told, by name, the most important first.
+        connected: whether the stream is open.
+        take: takes the event that it is over.
+        clock: for the interval.
+        now: seconds since 1970.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        journal: IJournal,
+        notifiers: Mapping[str, INotifier],
+        connected: Callable[[], bool],
+        take: Callable[[Event], None],
+        clock: IReactorTime,
+        now: Callable[[], float],
+    ) -> None:
+        self._journal = journal
+        self._notifiers = notifiers
+        self._connected = connected
+        self._take = take
+        self._now = now
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+        self._looking: Deferred[None] | None = None
+        self._since: float | None = None
+        self._event: Event | None = None
+        self._untold: list[str] = []
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._loop.start(EVERY, now=False)
+
+    def stop(self) -> None:
+        """Watch no longer; harmless when not begun."""
+        if self._loop.running:
+            self._loop.stop()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def _look(self) -> Deferred[None]:
+        # The next look waits for the end of this one, so what is told never overtakes.
+        self._looking = Deferred.fromCoroutine(self._check())
+        return self._looking.addErrback(lambda failure: failure.trap(CancelledError) and None)
+
+    async def _check(self) -> None:
+        health, now = self._journal.health, self._now()
+        if not health.problem:
+            self._end()
+            return
+        if self._since is None:
+            self._since = now
+        if now - self._since < PATIENCE:
+            return
+        if self._event is None:
+            self._event = self._about("trouble", f"The journal {_in_words(health)}")
+            self._untold = list(self._notifiers)
+        for name in tuple(self._untold):
+            await self._tell(name, self._event)
+
+    async def _tell(self, name: str, event: Event) -> None:
+        notifier = self._notifiers[name]
+        text = notifier.escape(event.message)
+        message = Message(f"{event.id}-{name}", event, text, "journal", Incident("trigger", STREAM_INCIDENT))
+        try:
+            (verdict,) = await notifier.notify([message])
+        except CancelledError:
+            raise
+        except Exception:
+            self.log.failure("a bug: {destination} could not be told of the journal's trouble", destination=name)
+            return
+        if isinstance(verdict, Delivered):
+            self.log.info("{destination} was told of the journal's trouble", destination=name)
+        else:
+            self.log.warn(
+                "{destination} could not be told of the journal's trouble: {reason}",
+                destination=name,
+                reason=verdict.reason,
+            )
+        if not isinstance(verdict, TryAgain):
+            self._untold.remove(name)
+
+    def _end(self) -> None:
+        self._since = None
+        told, self._event = self._event, None
+        if told is not None:
+            # Where the stream is lost, its own trigger stands behind in the queue: that incident must not be closed.
+            state = "Connected" if self._connected() else ""
+            self._take(self._about("recovered", "The journal can be written again: what waited is told now.", state))
+
+    def _about(self, action: str, words: str, state: str = "") -> Event:
+        return Event(id=mint(), received_at=self._now(), type="journal", action=action, state=state, message=words)
+
+
+def _in_words(health: Health) -> str:
+    waiting = (
+        f" {health.waiting} changes wait to be written, and nobody is told of them before." if health.waiting else ""
+    )
+    return f"{health.problem}.{waiting}"
