@@ -4,8 +4,11 @@ A gateway as a user starts it, by twistd, watches the Docker Engine that DOCKER_
 that only listen. Then `--containers` containers are created, started, killed and removed as fast as the engine can, by
 `--parallel` at once. Each has to be told whole: Starting, Running, Stopped, Terminated. The time from the engine's own
 event to the arrival at one more client is what counts, which is the one in the middle; both are times of the same
-clock. Beside it stands what a bare client takes that only reads the engine's stream, and asks for what started or died
-as the gateway must (engine_peer.py): what is left is the gateway's, and its waiting for a processor.
+clock. The others read only twenty times a second, as they stand for clients on other machines; with `--awake` they read
+at once, and cost the same processors.
+
+Beside it stands what two bare clients take (engine_peer.py): one that only reads the engine's stream, which is the
+floor, and one that also asks for what started or died. What is left is the gateway's, and its waiting for a processor.
 
 The engine needs an image `busybox`; its containers get no network.
 """
@@ -164,28 +167,37 @@ def show(name: str, values: list[float]) -> None:
     print(f"{name:<28} p50 {p50:6.1f}  p95 {p95:6.1f}  max {values[-1]:6.1f} ms")
 
 
-def compare(found: list[tuple[str, float]], rows: list[tuple[str, float, float | None, float]]) -> None:
-    """What the gateway's client saw, and what the bare one did: where the gateway asks, with its answers."""
+Rows = list[tuple[str, float, float | None, float]]
+
+
+def compare(found: list[tuple[str, float]], asking: Rows, mute: Rows) -> None:
+    """What the gateway's client saw, and what the bare ones did, where one asks with its answers."""
     for action, state in TOLD.items():
         show(state, [delay for name, delay in found if name == state])
-        show("  bare client", [whole for name, _, _, whole in rows if name == action])
+        show("  the stream itself", [whole for name, _, _, whole in mute if name == action])
+        show("  and asking", [whole for name, _, _, whole in asking if name == action])
     show("all", [delay for _, delay in found])
-    show("  bare client", [whole for name, _, _, whole in rows if name in TOLD])
-    show("  bare client, reading only", [read for name, read, _, _ in rows if name in TOLD])
-    show("  bare client, asking only", [asked for name, _, asked, _ in rows if asked is not None])
+    show("  the stream itself", [whole for name, _, _, whole in mute if name in TOLD])
+    show("  and asking", [whole for name, _, _, whole in asking if name in TOLD])
+    show("  asking only", [asked for name, _, asked, _ in asking if asked is not None])
 
 
 def run(options: argparse.Namespace, path: str, folder: str) -> int:
     engine = Engine(path)
-    recorder, idle, peer = Part("listeners.py"), Part("listeners.py"), Part("engine_peer.py", path)
+    recorder, idle = Part("listeners.py"), Part("listeners.py")
+    asking, mute = Part("engine_peer.py", path), Part("engine_peer.py", path, "mute")
     with gateway(options.host, folder) as (pid, port):
+        os.setpriority(os.PRIO_PROCESS, pid, options.nice)
         wait_until_synced(port)
         idle.ask("open", port, options.clients // 2)
         recorder.ask("open", port, 1)
         idle.ask("open", port, options.clients - options.clients // 2)
         print(f"gateway with {options.clients + 1} idle clients: {peak(pid):.0f} MiB at most")
         engine.listen()
-        peer.ask("listen")
+        for peer in (asking, mute):
+            peer.ask("listen")
+        if not options.awake:
+            idle.ask("doze")
         before, stood, (used_before, idle_before), begun = cpu(pid), waited(pid), busy(), time.monotonic()
         with ThreadPoolExecutor(options.parallel) as pool:
             names = [f"benchmark-{os.getpid()}-{number}" for number in range(options.containers)]
@@ -205,14 +217,14 @@ def run(options: argparse.Namespace, path: str, folder: str) -> int:
         print(
             f"{len(report['told'])} messages to {options.clients + 1} clients; missing: {len(missing)}; cut off: {gone}"
         )
-        compare(found, peer.ask("report"))
+        compare(found, asking.ask("report"), mute.ask("report"))
         print(
             f"gateway: {peak(pid):.0f} MiB at most, {used:.1f} s CPU ({used / took:.0%} of a core), "
             f"and {stood:.1f} s of waiting for one"
         )
         occupied = used_after - used_before
         print(f"the machine: {occupied / (occupied + idle_after - idle_before):.0%} busy")
-    for part in (recorder, idle, peer):
+    for part in (recorder, idle, asking, mute):
         part.end()
     return 1 if missing or gone else 0
 
@@ -223,6 +235,8 @@ def main() -> int:
     parser.add_argument("--containers", type=int, default=200)
     parser.add_argument("--parallel", type=int, default=4, help="that live at the same time")
     parser.add_argument("--clients", type=int, default=100, help="that only listen")
+    parser.add_argument("--nice", type=int, default=0, help="of the gateway; below 0 it goes before the engine")
+    parser.add_argument("--awake", action="store_true", help="they read at once what they are sent")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         return run(options, options.host.removeprefix("unix://"), folder)

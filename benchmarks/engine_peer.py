@@ -1,15 +1,16 @@
-"""A bare client of an engine, for comparison: `python benchmarks/engine_peer.py SOCKET`, commanded by docker.py.
+"""A bare client of an engine, for comparison: `python benchmarks/engine_peer.py SOCKET [mute]`, commanded by docker.py.
 
-It reads the engine's events and asks it for each container that started or died, and does nothing else. `listen`
-begins; `report` gives rows: the engine's word for the event, and milliseconds from the engine's own time of it to its
-arrival, from the question to the answer (None where nothing was asked), and from the engine's time to the answer.
+It reads the engine's events and asks it for each container that started or died, and does nothing else; where it is
+`mute`, it asks nothing, and what it finds is how late the stream itself is. `listen` begins; `report` gives rows: the
+engine's word for the event, and milliseconds from the engine's own time of it to its arrival, from the question to the
+answer (None where nothing was asked), and from the engine's time to the answer.
 """
 
 import asyncio
 import json
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from parts import obey
@@ -24,11 +25,16 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Peer:
-    """The client of the engine at a UNIX socket."""
+    """The client of the engine at a UNIX socket.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        asked: the events after which it asks.
+    """
+
+    def __init__(self, path: str, asked: Collection[str]) -> None:
         self.rows: list[Row] = []
         self._path = path
+        self._asked = asked
         self._idle: list[Connection] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -50,7 +56,7 @@ class Peer:
             for line in chunk.splitlines():
                 event = json.loads(line)
                 born = event["timeNano"] / 1e9
-                if event["Action"] in ASKED:
+                if event["Action"] in self._asked:
                     self._do(self._ask(event, born, at))
                 else:
                     self.rows.append((event["Action"], (at - born) * 1e3, None, (at - born) * 1e3))
@@ -81,8 +87,8 @@ async def _chunk(connection: Connection) -> bytes:
     return chunk
 
 
-async def main(path: str) -> None:
-    peer = Peer(path)
+async def main(path: str, mute: str = "") -> None:
+    peer = Peer(path, () if mute else ASKED)
 
     async def report() -> object:
         return peer.rows
@@ -91,4 +97,4 @@ async def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))
