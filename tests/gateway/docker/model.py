@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from tutumstream.docker_details import sentence
 from tutumstream.errors import DockerError
-from tutumstream.gateway.docker.facts import Container, Engine, Membership
+from tutumstream.gateway.docker.facts import Container, Engine, Membership, Options
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 from tutumstream.gateway.docker.reading import read_labels
 from tutumstream.gateway.docker.registry import Registry
@@ -73,7 +73,7 @@ class Truth:
         self.containers: dict[str, Container] = {}
         self.real_exit_codes: dict[str, int] = {}
         self.restarts: dict[str, int] = {}
-        """How often Docker starts a container of this name again."""
+        """How often Docker starts a container of this name again; from its creation, or an `update`."""
         self._short_of_memory: set[str] = set()
         self._killed: set[str] = set()
 
@@ -94,6 +94,7 @@ class Truth:
                 labels=read_labels(labels),
                 status="created",
                 created=at,
+                options=self._policy(attributes["name"]),
             )
         elif action in ("destroy", "remove"):
             self.containers.pop(own, None)
@@ -122,11 +123,16 @@ class Truth:
                 changes.update(status="restarting", restart_count=known.restart_count + 1)
         elif action == "stop" and known.status == "restarting":
             changes = {"status": "exited"}
+        elif action == "update":
+            changes = {"options": self._policy(known.name)}
         elif action == "rename":
             changes = {"name": attributes["name"]}
         elif action in ("pause", "unpause"):
             changes = {"status": "paused" if action == "pause" else "running"}
         self.containers[own] = msgspec.structs.replace(known, **changes)
+
+    def _policy(self, name: str) -> Options:
+        return Options(autorestart="ON_FAILURE" if name in self.restarts else "OFF")
 
     def _refuse(self, own: str) -> None:
         known = self.containers.get(own)

@@ -64,6 +64,21 @@ class InspectorTests(SynchronousTestCase):
         self.inspector.retry()
         self.assertEqual(len(self.asked), 2)
 
+    def test_what_is_forgotten_is_neither_asked_for_nor_taken_and_may_be_marked_anew(self) -> None:
+        for number in range(IN_FLIGHT + 2):
+            self.inspector.mark(container_id(number))
+        self.inspector.mark(container_id(0))
+        for number in (IN_FLIGHT, 0):
+            self.inspector.follow(container_id(number), look=False, final=True)
+        self.inspector.mark(container_id(0))
+        for _, answer in self.asked:
+            if not answer.called:
+                answer.callback(None)
+        asked = [own for own, _ in self.asked]
+        self.assertEqual((asked.count(container_id(0)), asked.count(container_id(IN_FLIGHT))), (2, 0))
+        self.assertEqual(self.seen.count(container_id(0)), 1)
+        self.assertEqual(len(self.seen), IN_FLIGHT + 1)
+
     def test_clearing_drops_what_is_asked_for(self) -> None:
         for number in range(IN_FLIGHT + 1):
             self.inspector.mark(container_id(number))

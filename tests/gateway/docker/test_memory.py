@@ -162,6 +162,7 @@ class RestartTests(SynchronousTestCase):
     def test_a_crash_loop_goes_on_and_is_not_told_as_a_new_one(self) -> None:
         before = first_looked(*ran(1, "web"))
         before.truth.restarts["web"] = 99
+        before.replay(iter([event("update", 1, START + 9.0)]))
         for again in range(3):
             before.replay(iter([event("die", 1, START + 10.0 + again, exitCode="1")]))
             before.replay(iter([event("start", 1, START + 10.5 + again)]))
@@ -186,9 +187,10 @@ class RestartTests(SynchronousTestCase):
 
     def test_an_engine_that_was_lost_is_told_when_it_is_back(self) -> None:
         before = first_looked(*ran(1, "web"))
-        before.registry.reach(folds.UNREACHABLE)
+        list(before.registry.nodes.reach(folds.UNREACHABLE))
         after = restarted(before)
-        self.assertEqual([f"{one.type} {one.state}" for one in after.registry.reach(folds.DEPLOYED)], ["node Deployed"])
+        back = after.registry.nodes.reach(folds.DEPLOYED)
+        self.assertEqual([f"{one.type} {one.state}" for one in back], ["node Deployed"])
 
     def test_every_capture_goes_on_in_the_middle_as_if_nothing_had_been(self) -> None:
         for path in sorted(CORPUS.glob("*.jsonl")):
@@ -320,9 +322,9 @@ class KeptTests(SynchronousTestCase):
     def test_a_ping_is_not_worth_a_write(self) -> None:
         own = memory(self.told)
         own.begun = True
-        self.told.registry.seen_alive(LATER)
+        self.told.registry.nodes.seen_alive(LATER)
         before = own.rows()
-        self.told.registry.seen_alive(LATER + 10)
+        self.told.registry.nodes.seen_alive(LATER + 10)
         self.assertEqual(own.rows(), before)
 
     def test_what_can_not_be_understood_is_refused(self) -> None:

@@ -6,7 +6,7 @@ from zope.interface.verify import verifyObject
 
 from tests.gateway.docker.model import CLUSTER, NODE, START, FakeEngine, compose, container, container_id, event
 from tutumstream.errors import DockerError
-from tutumstream.gateway.docker.facts import Membership
+from tutumstream.gateway.docker.facts import Container, Membership
 from tutumstream.gateway.docker.pausing import LONGEST_PAUSE, pause_before
 from tutumstream.gateway.docker.platform import DockerPlatform
 from tutumstream.gateway.docker.swarm.facts import Machine, Ordered, Swarm
@@ -328,6 +328,24 @@ class PlatformTests(SynchronousTestCase):
         asked = len(self.engine.asked)
         self.pass_time(5)
         self.assertEqual(len(self.engine.asked), asked)
+
+    def test_an_answer_from_before_the_end_is_dropped_when_it_comes_after_it(self) -> None:
+        running = self.engine.truth.containers[container_id(1)] = container()
+        self.start()
+        looks: list[Deferred[Container | None]] = []
+
+        def inspect(own: str) -> Deferred[Container | None]:
+            looks.append(Deferred())
+            return looks[-1]
+
+        self.platform._inspector._inspect = inspect  # to hold the answers back
+        self.engine.send(event("update", at=START + 3))
+        self.engine.send(event("die", at=START + 4, exitCode="3"))
+        self.clock.advance(0)
+        self.assertEqual(self.told(), ["container update Stopped", "service update Stopped"])
+        looks[0].callback(running)
+        looks[1].callback(self.engine.truth.containers[container_id(1)])
+        self.assertEqual((self.told(), len(looks)), ([], 2))
 
     def test_a_flood_of_hints_costs_few_looks(self) -> None:
         self.engine.truth.containers[container_id(1)] = container()

@@ -18,7 +18,7 @@ from tests.gateway.docker.model import (
 )
 from tests.searching import searching
 from tutumstream.gateway.docker.checks import CHECKS
-from tutumstream.gateway.docker.facts import Container, Engine
+from tutumstream.gateway.docker.facts import Container, Engine, Options
 from tutumstream.gateway.docker.folds import container_state
 from tutumstream.gateway.docker.registry import HEARSAY, TERMINATED_AGE, TERMINATED_LIMIT
 
@@ -336,6 +336,39 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.told.take(), [])
         self.assertEqual(self.told.registry.containers[own].container.exit_code, 3)
 
+    def test_an_end_that_docker_leaves_at_that_is_told_before_anybody_can_look(self) -> None:
+        own = self.there()
+        self.told.take()
+        line = event("die", at=START + 9, exitCode="3")
+        self.told.hear(line, look=False)
+        self.assertEqual(self.told.take("container"), ["container update Stopped web"])
+        self.assertEqual(self.told.registry.containers[own].container.exit_code, 3)
+        self.told.truth.apply(line)
+        self.told.look(own, START + 9.1)
+        self.assertEqual(self.told.take(), [])
+        self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
+
+    def test_an_end_of_which_the_stream_does_not_tell_all_waits_for_a_look(self) -> None:
+        again = Options(autorestart="ALWAYS")
+        facts: list[dict[str, Any]] = [{"options": again}, {"labels": {"exitCode": "0"}}, {"status": "created"}]
+        for number, fact in enumerate(facts, 1):
+            self.there(number=number, **fact)
+            self.told.take()
+            self.told.hear(event("die", number, START + 9, exitCode="3"), look=False)
+            self.assertEqual(self.told.take(), [], fact)
+
+    def test_an_old_end_says_nothing_about_the_new_run(self) -> None:
+        self.there(started=(START + 3) * SECOND)
+        self.told.take()
+        self.told.hear(event("die", at=START + 2, exitCode="3"), look=False)
+        self.assertEqual(self.told.take(), [])
+
+    def test_what_ended_before_is_gone_as_soon_as_the_stream_says_so(self) -> None:
+        self.there(status="exited", exit_code=0, finished=(START + 2) * SECOND)
+        self.told.take()
+        self.told.hear(event("destroy", at=START + 9), look=False)
+        self.assertEqual(self.told.take("container"), ["container delete Terminated web"])
+
     def test_an_answer_that_overtakes_the_stream_hides_no_end(self) -> None:
         self.told.hear(event("create", at=START + 1), look=False)
         self.told.hear(event("start", at=START + 1.1))
@@ -542,14 +575,14 @@ class RegistryTests(SynchronousTestCase):
 
     def test_the_node_is_told_only_when_it_changes(self) -> None:
         registry = self.told.registry
-        self.assertEqual(registry.reach("Deployed"), [])
-        (change,) = registry.reach("Unreachable")
+        self.assertEqual(list(registry.nodes.reach("Deployed")), [])
+        (change,) = list(registry.nodes.reach("Unreachable"))
         self.assertEqual(
             (change.type, change.action, change.state, change.parents), ("node", "update", "Unreachable", ())
         )
-        self.assertEqual(registry.reach("Unreachable"), [])
+        self.assertEqual(list(registry.nodes.reach("Unreachable")), [])
         registry.describe_engine(Engine(hostname="vm"), START)
-        registry.seen_alive(START + 50)
+        registry.nodes.seen_alive(START + 50)
         self.assertEqual((registry.node.engine.hostname, registry.node.last_seen), ("vm", START + 50))
 
     def test_an_intermediate_container_that_is_listed_is_nobodys(self) -> None:

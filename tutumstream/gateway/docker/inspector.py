@@ -45,6 +45,25 @@ class Inspector:
         self._waiting[container] = None
         self._pump()
 
+    def follow(self, container: str, *, look: bool, final: bool) -> None:
+        """Something was heard of it.
+
+        Args:
+            look: it is to be looked at.
+            final: whatever is asked about it, and was not answered yet, is of no use any more.
+        """
+        if final:
+            self._forget(container)
+        if look:
+            self.mark(container)
+
+    def _forget(self, container: str) -> None:
+        self._failed.pop(container, None)
+        self._waiting.pop(container, None)
+        looking = self._looking.get(container)
+        if looking is not None:
+            looking.cancel()
+
     def retry(self) -> None:
         """Look again at those that could not be looked at."""
         for container in list(self._failed):

@@ -73,7 +73,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     def hear(self, hint: Hint, now: float) -> "Known":
         """The same, after the stream spoke of it."""
-        return msgspec.structs.replace(self, heard=0.0 if hint.action == "destroy" else now)
+        known = msgspec.structs.replace(self, heard=0.0 if hint.action == "destroy" else now)
+        if hint.action == "die" and (known.death is None or known.death.at < hint.at):
+            return msgspec.structs.replace(known, death=Death.told(hint, known.container))
+        if hint.action == "stop" and hint.at > known.killed:
+            # Docker 29 and Podman say so before the death; others after it, but then `kill` came before.
+            return msgspec.structs.replace(known, killed=hint.at)
+        return known
 
     @property
     def runs(self) -> bool:
@@ -92,6 +98,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
             finished=death.at,
             exit_code=death.exit_code,
         )
+
+    def ended_for_good(self) -> Container | None:
+        """The same, where a look could tell no more about it: it was looked at while it ran, Docker won't start it
+        again, and the exit code is to be believed."""
+        container, death = self.container, self.death
+        if not container.started or container.options.autorestart != "OFF" or death is None or death.exit_code is None:
+            return None
+        return self.ended()
 
     @property
     def uri(self) -> str:

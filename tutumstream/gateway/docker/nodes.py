@@ -120,8 +120,12 @@ class Nodes:
         if cluster and self.cluster is None:
             yield from self._join(cluster, member.cluster_name, now)
 
+    def seen_alive(self, now: float) -> None:
+        """The engine answered."""
+        self.own = msgspec.structs.replace(self.own, last_seen=now)
+
     def reach(self, state: str) -> Iterator[Change]:
-        """The engine can be reached (`Deployed`) or can't (`Unreachable`)."""
+        """The engine can be reached (`Deployed`) or can't (`Unreachable`); no container changes by that."""
         if self.own.state != state:
             self.own = msgspec.structs.replace(self.own, state=state)
             yield self._change(self.own, "update")

@@ -183,7 +183,7 @@ class DockerPlatform:
         self.described(engine)
         self._drop_doubt()
         self.answered()
-        changes = self._registry.reach(folds.DEPLOYED)
+        changes = list(self._registry.nodes.reach(folds.DEPLOYED))
         if changes:
             self.log.info("Docker Engine {host} is back", host=self._client.host)
         self._tell(changes)
@@ -225,8 +225,7 @@ class DockerPlatform:
         elif hint is not None:
             heard = self._registry.hint(hint, self._clock.seconds())
             self._tell(heard.changes)
-            if heard.look:
-                self._inspector.mark(hint.container)
+            self._inspector.follow(hint.container, look=heard.look, final=heard.final)
             if self._registry.is_task(hint.container):
                 self._look_at_swarm()
 
@@ -235,7 +234,7 @@ class DockerPlatform:
             self._session.swarm.hint()
 
     def answered(self) -> None:
-        self._registry.seen_alive(self._clock.seconds())
+        self._registry.nodes.seen_alive(self._clock.seconds())
 
     def silent(self) -> None:
         self._unreachable("it does not answer any more")
@@ -319,7 +318,7 @@ class DockerPlatform:
 
     def _unreachable(self, why: str) -> None:
         self._drop_doubt()
-        changes = self._registry.reach(folds.UNREACHABLE)
+        changes = list(self._registry.nodes.reach(folds.UNREACHABLE))
         if changes:
             self.log.warn("Docker Engine {host} can't be reached: {why}", host=self._client.host, why=why)
         self._tell(changes)

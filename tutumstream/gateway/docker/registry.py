@@ -4,6 +4,9 @@ Docker's event stream can't be the truth: it repeats, reorders, and loses withou
 container to look at. A snapshot (the answer of inspect) is the truth, and a change is told only where a snapshot is
 not what was told before; whatever was missed, doubled or late then does no harm. Two things a snapshot can't say come
 from hints: that a container is being stopped, and how one ended that is gone before anybody could look.
+
+Ends are told from hints where no snapshot could say otherwise, as the engine answers nobody about a container until it
+has tidied up after its death. Starts are not: who is told of one asks for addresses and ports, which no hint knows.
 """
 
 from collections.abc import Iterator
@@ -18,7 +21,7 @@ from tutumstream.gateway.docker.checks import UNSETTLED, Checks
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
-from tutumstream.gateway.docker.known import Death, Known
+from tutumstream.gateway.docker.known import Known
 from tutumstream.gateway.docker.mishaps import Patience
 from tutumstream.gateway.docker.nodes import Node, Nodes
 from tutumstream.gateway.docker.runs import STOP_PATIENCE
@@ -39,10 +42,17 @@ _LOOK: Final = frozenset({"create", "start", "restart", "die", "stop", "rename",
 
 
 class Heard(NamedTuple):
-    """What follows from a hint: changes to tell at once, and whether to look at the container."""
+    """What follows from a hint.
+
+    Attributes:
+        changes: to be told at once.
+        look: whether to look at the container.
+        final: whoever was asked before can't know of this; what he answers would only be wrong.
+    """
 
     changes: list[Change]
     look: bool
+    final: bool = False
 
 
 class Registry:
@@ -88,8 +98,8 @@ class Registry:
 
     def hint(self, hint: Hint, now: float) -> Heard:
         """Take a line of the stream."""
-        changes, look = self._hint(hint, now)
-        return Heard(list(self.actions.follow(changes, now)), look)
+        heard = self._hint(hint, now)
+        return heard._replace(changes=list(self.actions.follow(heard.changes, now)))
 
     def _hint(self, hint: Hint, now: float) -> Heard:
         known = self.containers.get(hint.container)
@@ -106,13 +116,11 @@ class Registry:
                 self.containers[hint.container] = self.containers[hint.container].hear(hint, now)
             return Heard(changes, hint.action in _LOOK)
         known = self.containers[hint.container] = known.hear(hint, now)
-        if hint.action == "die" and (known.death is None or known.death.at < hint.at):
-            death = Death.told(hint, known.container)
-            self.containers[hint.container] = msgspec.structs.replace(known, death=death)
-        elif hint.action == "stop" and hint.at > known.killed:
-            # Docker 29 and Podman say so before the death; others after it, but then `kill` came before.
-            self.containers[hint.container] = msgspec.structs.replace(known, killed=hint.at)
-        elif hint.action == "oom":
+        if hint.action == "die" and (ended := known.ended_for_good()) is not None:
+            return Heard(list(self._update(known, ended, now)), look=True, final=True)
+        if hint.action == "destroy" and known.state in (folds.STOPPED, folds.TERMINATING):
+            return Heard(list(self._vanish(known, now)), look=False, final=True)
+        if hint.action == "oom":
             record = mishaps.short_of_memory(known.record, hint.at, now, self._patience)
             self._remember(msgspec.structs.replace(known, record=record))
         elif hint.action == "health_status":
@@ -181,14 +189,6 @@ class Registry:
         else:
             self.groups.recall_member(known.place.service, key, known.member)
             self._checks.resume(known, now)
-
-    def seen_alive(self, now: float) -> None:
-        """The engine answered."""
-        self.nodes.own = msgspec.structs.replace(self.node, last_seen=now)
-
-    def reach(self, state: str) -> list[Change]:
-        """The engine can be reached (`Deployed`) or can't (`Unreachable`); no container changes by that."""
-        return list(self.nodes.reach(state))
 
     def overdue(self, now: float) -> list[str]:
         """The containers that are to be looked at again without any hint."""

@@ -225,7 +225,7 @@ class NodesTests(CensusTests):
         self.assertEqual((cluster["state"], cluster["current_num_nodes"]), ("Deployed", 2))
 
     def test_an_engine_that_is_lost_takes_its_node_along_and_nothing_else(self) -> None:
-        self.told.changes += self.told.registry.reach("Unreachable")
+        self.told.changes += list(self.told.registry.nodes.reach("Unreachable"))
         self.assertEqual(
             self.told.take(), ["node update Unreachable test", "nodecluster update Partly deployed default"]
         )
