@@ -120,27 +120,45 @@ class Groups:
         )
         self.services[place.service] = service
         yield from self._raise_stack(place, now)
-        yield Change(
-            type="service",
-            action="create",
-            state=service.state,
-            resource_uri=service.uri,
-            parents=service.parents,
-            docker=self.about(service),
-        )
+        yield self._change(service, "create")
 
     def order(self, place: Place, orders: Orders, now: float) -> Iterator[Change]:
         """Take what a swarm's managers say about a service, but for its state: that is left to `decide`, once all of
         its containers are known. Tells of it, and of its stack, if they are new by that."""
         known = self.services.get(place.service)
-        new = known is None or bool(known.destroyed)
         # However fast it was, nothing runs at once.
         begun = folds.STARTING if orders.state in _BEGUN else orders.state
         state = begun if known is None or known.destroyed else known.state
         self._members.setdefault(place.service, {})
         self.orders[place.service] = msgspec.structs.replace(orders, state=state)
-        if new:
+        if known is None or known.destroyed:
             yield from self._raise(place, now)
+        elif known.stack != place.stack:
+            yield from self._move(known, place, now)
+
+    def _move(self, known: Service, place: Place, now: float) -> Iterator[Change]:
+        """To another stack, into one or out of it: what its managers say goes before the labels of its containers."""
+        if known.stack is not None:
+            del self._services_of[known.stack][known.uuid]
+        moved = self.services[known.uuid] = msgspec.structs.replace(known, stack=place.stack)
+        if place.stack is not None:
+            self._services_of.setdefault(place.stack, {})[known.uuid] = None
+        yield from self._raise_stack(place, now)
+        yield self._change(moved, "update")
+        for stack in (known.stack, place.stack):
+            if stack is not None:
+                yield from self._settle_stack(stack, now)
+
+    def unlist(self, services: Iterable[str], now: float) -> Iterator[Change]:
+        """A swarm's managers don't list these any more. A stack that goes with its services goes in one step."""
+        stacks: dict[str, None] = {}
+        for service in services:
+            self.orders[service] = Orders(state=folds.TERMINATING)
+            yield from self._settle_service(service, now)
+            if stack := self.services[service].stack:
+                stacks[stack] = None
+        for stack in stacks:
+            yield from self._settle_stack(stack, now)
 
     def decide(self, service: str, state: str, now: float) -> Iterator[Change]:
         """The state that its managers say it is in."""
@@ -166,6 +184,12 @@ class Groups:
         known = self.services[service]
         if known.destroyed:
             return
+        yield from self._settle_service(service, now)
+        if known.stack is not None:
+            yield from self._settle_stack(known.stack, now)
+
+    def _settle_service(self, service: str, now: float) -> Iterator[Change]:
+        known = self.services[service]
         orders = self.orders.get(service)
         gone = not self._members[service] and (orders is None or orders.service is None)
         state = folds.TERMINATED if gone else self._fold_service(service)
@@ -177,17 +201,7 @@ class Groups:
         if state != known.state or gone:
             known = msgspec.structs.replace(known, state=state, destroyed=now if gone else 0.0)
             self.services[service] = known
-            action = "delete" if gone else "update"
-            yield Change(
-                type="service",
-                action=action,
-                state=state,
-                resource_uri=known.uri,
-                parents=known.parents,
-                docker=self.about(known),
-            )
-        if known.stack is not None:
-            yield from self._settle_stack(known.stack, now)
+            yield self._change(known, "delete" if gone else "update")
 
     def recall(self, services: Iterable[Service], stacks: Iterable[Stack], orders: Mapping[str, Orders]) -> None:
         """Go on from what was told before a restart. Their containers come afterwards (`recall_member`)."""
@@ -235,6 +249,16 @@ class Groups:
             known = msgspec.structs.replace(known, state=state, destroyed=now if gone else 0.0)
             self.stacks[uuid] = known
             yield Change(type="stack", action="delete" if gone else "update", state=state, resource_uri=known.uri)
+
+    def _change(self, service: Service, action: str) -> Change:
+        return Change(
+            type="service",
+            action=action,
+            state=service.state,
+            resource_uri=service.uri,
+            parents=service.parents,
+            docker=self.about(service),
+        )
 
     def about(self, service: Service) -> DockerDetails:
         """Which service it is, as people call it, and what is wrong with it, in the words of its swarm."""

@@ -4,8 +4,9 @@ from typing import Any
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.gateway.docker.model import CLUSTER, NODE, START, Told
+from tests.gateway.docker.model import CLUSTER, NODE, START, Told, event
 from tests.gateway.docker.swarm.test_folds import task
+from tests.gateway.docker.test_memory import restarted
 from tests.gateway.docker.test_registry import assert_no_repeats
 from tutumstream.docker_details import sentence
 from tutumstream.gateway.docker.facts import Engine
@@ -330,6 +331,58 @@ class ServicesTests(CensusTests):
         self.assertEqual(self.count(there(desired="remove")), ["service update Terminating web"])
         self.assertEqual(self.count()[-1], "service delete Terminated web")
         self.assertEqual(self.count(), [])
+
+    def test_a_stack_that_went_in_a_gap_goes_through_no_state_that_it_never_had(self) -> None:
+        services = tuple(Ordered(id=name * 25, name=f"shop_{name}", replicas=1, stack="shop") for name in "abc")
+        tasks = [there(slot, service=each.id) for slot, each in enumerate(services[:2], 1)]
+        tasks.append(there(3, "rejected", error="no such image", container="", service=services[2].id))
+        self.count(*tasks, services=services)
+        self.told = restarted(self.told)
+        lines = self.count(at=100.0)
+        self.assertEqual([line for line in lines if line.startswith("stack")], ["stack delete Terminated shop"])
+        self.assertEqual(lines[-1], "stack delete Terminated shop")
+
+    def test_services_that_are_removed_together_are_told_before_what_that_means_for_their_stack(self) -> None:
+        services = tuple(Ordered(id=name * 25, name=f"shop_{name}", replicas=1, stack="shop") for name in "ab")
+        tasks = [there(slot, service=each.id) for slot, each in enumerate(services, 1)]
+        self.count(*tasks, services=services)
+        *told, last = self.count(*tasks)
+        self.assertEqual(sorted(told), [f"service update Terminating shop_{name}" for name in "ab"])
+        self.assertEqual(last, "stack update Terminating shop")
+
+    def test_a_service_whose_stack_is_known_only_to_the_managers_is_in_it(self) -> None:
+        labels = {"com.docker.swarm.service.id": SERVICE, "com.docker.swarm.service.name": "shop_web"}
+        own = {**labels, "com.docker.swarm.task.id": "k" * 25, "com.docker.swarm.node.id": NODE}
+        self.told.replay(iter([event("create", 1, name="shop_web.1.x", **own), event("start", 1, START + 2, **own)]))
+        self.assertEqual(self.told.take("stack"), [])
+        service = msgspec.structs.replace(web(stack="shop"), name="shop_web")
+        task = there(node=NODE)
+        self.assertEqual(
+            self.count(task, services=(service,), at=3.0),
+            ["stack create Running shop", "service update Running shop_web"],
+        )
+        (shown,) = list_resources(self.told.registry, "service")
+        (stack,) = list_resources(self.told.registry, "stack")
+        self.assertEqual((shown["stack"], stack["services"]), (stack["resource_uri"], [shown["resource_uri"]]))
+        self.assertEqual(self.count(task, services=(service,), at=4.0), [])
+        self.told.replay(iter([event("die", 1, START + 5, exitCode="1", **own)]))
+        (died,) = [change for change in self.told.changes if change.type == "container"]
+        self.assertIn(stack["resource_uri"], died.parents)
+        assert died.docker is not None
+        self.assertEqual((died.docker.name, died.docker.stack), ("web-1", "shop"))
+
+    def test_a_service_that_leaves_its_stack_or_goes_to_another_takes_its_containers_along(self) -> None:
+        self.count(there(), services=(web(stack="shop"),))
+        self.assertEqual(
+            self.count(there(), services=(web(stack="other"),), at=2.0),
+            ["stack create Running other", "service update Running web", "stack delete Terminated shop"],
+        )
+        self.assertEqual(
+            self.count(there(), services=(web(),), at=3.0),
+            ["service update Running web", "stack delete Terminated other"],
+        )
+        self.assertEqual(list_resources(self.told.registry, "service")[0]["stack"], None)
+        self.assertEqual({known.place.stack for known in self.told.registry.containers.values()}, {None})
 
     def test_a_container_of_a_service_that_is_not_listed_yet_waits_for_the_next_answer(self) -> None:
         self.told.count(Swarm(machines=(HERE, THERE), tasks=(there(),)), START + 1)

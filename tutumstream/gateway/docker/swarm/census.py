@@ -7,6 +7,8 @@ containers did is told before what that means for it.
 from collections.abc import Collection, Iterator
 from typing import Final
 
+import msgspec
+
 from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.actions import FAILED, REDEPLOY, ROLLBACK, SCALE, SUCCESS
 from tutumstream.gateway.docker.groups import Orders
@@ -58,6 +60,7 @@ class Census:
             orders = _orders(service, tasks.get(service.id, ()), down)
             states[service.id] = orders.state
             yield from self._registry.groups.order(places[service.id], orders, now)
+            self._take_along(places[service.id])
         yield from self._containers(swarm, now)
         for service in services:
             place = places[service.id].service
@@ -65,6 +68,13 @@ class Census:
         yield from self._removed({place.service for place in places.values()}, asked, now)
         groups = self._registry.groups
         self.busy = any(not at_rest(orders.state) for orders in groups.orders.values()) or groups.gathering(now)
+
+    def _take_along(self, place: Place) -> None:
+        """The containers of a service are where it is, whatever their labels say."""
+        containers = self._registry.containers
+        for key in self._registry.groups.containers_of(place.service):
+            if containers[key].place != place:
+                containers[key] = msgspec.structs.replace(containers[key], place=place)
 
     def _containers(self, swarm: Swarm, now: float) -> Iterator[Change]:
         registry = self._registry
@@ -128,11 +138,7 @@ class Census:
                 continue
             if registry.groups.services[uuid].created < asked:
                 unlisted.add(uuid)
-        for uuid in sorted(unlisted):
-            service = registry.groups.services[uuid]
-            place = Place(service=uuid, service_name=service.name, stack=service.stack)
-            yield from registry.groups.order(place, Orders(state=folds.TERMINATING), now)
-            yield from registry.actions.follow(registry.groups.decide(uuid, folds.TERMINATING, now), now)
+        yield from registry.actions.follow(registry.groups.unlist(sorted(unlisted), now), now)
 
 
 def _orders(service: Ordered, tasks: Collection[Task], down: Collection[str]) -> Orders:
