@@ -1,14 +1,17 @@
+import msgspec
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.gateway.docker.model import CLUSTER, START, FakeEngine, container, container_id
+from tests.gateway.docker.model import CLUSTER, START, FakeEngine, container, container_id, event
+from tests.gateway.docker.swarm.test_folds import task
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Membership
 from tutumstream.gateway.docker.platform import DockerPlatform
 from tutumstream.gateway.docker.several import PATIENCE, SeveralEngines
-from tutumstream.gateway.docker.swarm.facts import Machine, Swarm
-from tutumstream.gateway.platform import Change, IPlatform, Order, OrderError
+from tutumstream.gateway.docker.swarm.facts import Machine, Ordered, Swarm
+from tutumstream.gateway.platform import Change, IPlatform, Order, OrderError, Taken
 
 
 class TwoEngines(SynchronousTestCase):
@@ -106,6 +109,93 @@ class TwoEngines(SynchronousTestCase):
         self.assertIn("two: it manages the same swarm as one", str(problem))
         self.assertIn("name only one", str(problem))
         self.assertFalse(self.platform.synced)
+
+    def work(self, manager: FakeEngine, worker: FakeEngine) -> dict[str, str]:
+        """Make the one a manager, the other a worker of its swarm; the labels of a task there."""
+        self.manage(manager)
+        node, service = f"{worker.host:n<25}", "s" * 25
+        worker.membership = Membership(state="active", node=node)
+        manager.swarms = Swarm(
+            machines=(*manager.swarms.machines, Machine(id=node, hostname="far", state="ready")),
+            services=(Ordered(id=service, name="shop_api", replicas=1, stack="shop"),),
+        )
+        swarm = {"node.id": node, "service.id": service, "service.name": "shop_api", "task.id": "k" * 25}
+        labels = {f"com.docker.swarm.{name}": value for name, value in swarm.items()}
+        return {**labels, "com.docker.stack.namespace": "shop"}
+
+    def answer_with_task(self, manager: FakeEngine, worker: FakeEngine, state: str) -> None:
+        one = task(1, state, service="s" * 25, node=f"{worker.host:n<25}", container=container_id(7))
+        manager.swarms = msgspec.structs.replace(manager.swarms, tasks=(one,))
+
+    def told(self) -> list[str]:
+        lines = [f"{change.type} {change.action} {change.state}" for change in self.changes]
+        self.changes.clear()
+        return lines
+
+    def test_the_tasks_of_a_worker_are_told_by_its_manager_alone_and_all_else_there_by_itself(self) -> None:
+        self.assert_told_once(self.one, self.two)
+
+    def test_the_same_where_the_worker_is_named_first(self) -> None:
+        self.assert_told_once(self.two, self.one)
+
+    def assert_told_once(self, manager: FakeEngine, worker: FakeEngine) -> None:
+        labels = self.work(manager, worker)
+        self.successResultOf(self.platform.start())
+        worker.send(event("create", 7, START + 1, name="shop_api.1.k", **labels))
+        worker.send(event("start", 7, START + 2, name="shop_api.1.k", **labels))
+        self.pass_time(1)
+        self.assertEqual(self.told(), [])
+        self.answer_with_task(manager, worker, "running")
+        self.pass_time(10)
+        told = self.told()
+        self.assertEqual(sorted(told)[:2], ["container create Starting", "container update Running"])
+        self.assertEqual(len(told), len(set(told)))
+        worker.send(event("die", 7, START + 20, exitCode="3", **labels))
+        worker.send(event("destroy", 7, START + 21, **labels))
+        self.pass_time(10)
+        self.assertEqual(self.told(), [])
+        worker.send(event("create", 8, START + 30, name="own"))
+        self.pass_time(1)
+        self.assertEqual(self.told(), ["service create Starting", "container create Starting"])
+        for kind in ("container", "service", "stack", "node"):
+            shown = self.platform.list(kind)
+            self.assertEqual(len({one["uuid"] for one in shown}), len(shown), kind)
+            self.assertEqual([self.platform.get(kind, one["uuid"]) for one in shown], shown)
+
+    def test_a_worker_that_is_lost_is_a_trouble_and_as_a_node_it_is_what_its_manager_says(self) -> None:
+        self.work(self.one, self.two)
+        self.successResultOf(self.platform.start())
+        self.pass_time(10)
+        self.changes.clear()
+        self.two.down = "no such socket"
+        self.two.hang_up()
+        self.pass_time(20)
+        self.assertEqual((self.told(), self.platform.troubles()), ([], ["Docker Engine two: no such socket"]))
+
+    def test_an_order_for_a_task_goes_to_the_engine_where_it_runs_and_for_its_service_to_the_manager(self) -> None:
+        labels = self.work(self.one, self.two)
+        self.answer_with_task(self.one, self.two, "running")
+        self.two.truth.containers[container_id(7)] = container(7, "shop_api.1.k", labels=labels)
+        self.successResultOf(self.platform.start())
+        asked: list[str] = []
+        for engine, name in zip(self.platform._engines, ("one", "two"), strict=True):
+
+            def perform(order: Order, name: str = name) -> Deferred[Taken]:
+                asked.append(name)
+                return fail(OrderError(405, "not here"))
+
+            engine.perform = perform  # type: ignore[method-assign]  # to see who is asked
+        for kind in ("container", "service"):
+            (one,) = [one for one in self.platform.list(kind) if "shop_api" in one["name"]]
+            self.failureResultOf(self.platform.perform(Order(verb="stop", kind=kind, uuid=str(one["uuid"]))))
+        self.assertEqual(asked, ["two", "one"])
+
+    def test_a_worker_whose_manager_is_not_named_tells_its_tasks_itself(self) -> None:
+        labels = self.work(FakeEngine(), self.two)
+        self.successResultOf(self.platform.start())
+        self.two.send(event("create", 7, START + 1, name="shop_api.1.k", **labels))
+        self.pass_time(1)
+        self.assertIn("container create Starting", self.told())
 
     def test_a_manager_and_another_engine_are_none_of_it(self) -> None:
         self.manage(self.one)

@@ -57,6 +57,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     created: float
     destroyed: float = 0.0
+    by_swarm: bool = False
 
     @property
     def uri(self) -> str:
@@ -75,6 +76,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     created: float
     destroyed: float = 0.0
+    by_swarm: bool = False
 
     @property
     def uri(self) -> str:
@@ -117,6 +119,7 @@ class Groups:
             stack=place.stack,
             state=self._fold_service(place.service),
             created=known.created if known else now,
+            by_swarm=place.by_swarm,
         )
         self.services[place.service] = service
         yield from self._raise_stack(place, now)
@@ -235,6 +238,7 @@ class Groups:
             name=place.stack_name,
             state=self._fold_stack(place.stack, now),
             created=known.created if known else now,
+            by_swarm=place.by_swarm,
         )
         self.stacks[place.stack] = stack
         yield Change(type="stack", action="create", state=stack.state, resource_uri=stack.uri)

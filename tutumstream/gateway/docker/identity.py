@@ -50,12 +50,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         service_name: in words.
         stack: the uuid of the service's stack, None where it has none.
         stack_name: "" where it has none.
+        by_swarm: a swarm made it, with its service and its stack.
     """
 
     service: str
     service_name: str
     stack: str | None = None
     stack_name: str = ""
+    by_swarm: bool = False
 
 
 def derived(kind: str, *key: str) -> str:
@@ -84,6 +86,7 @@ def swarm_place(service: str, name: str, stack: str, cluster: str) -> Place:
         service_name=name,
         stack=derived("stack", "swarm", cluster, stack) if stack else None,
         stack_name=stack,
+        by_swarm=True,
     )
 
 

@@ -68,6 +68,7 @@ class DockerPlatform:
         host: the engine, for messages.
         tried: whether the first connection failed or is in use.
         memories: what lasts over a restart.
+        registry: what is known; for whoever shows this engine beside others.
     """
 
     log = Logger()
@@ -98,7 +99,7 @@ class DockerPlatform:
         self._clock = clock
         self._jitter = jitter
         self._pings = (ping_interval, ping_timeout)
-        self._registry = Registry(name, clock.seconds(), patience)
+        self.registry = self._registry = Registry(name, clock.seconds(), patience)
         self._memory = EngineMemory(name, client.host, self._registry, clock.seconds)
         self.memories = (self._memory,)
         self._census = Census(self._registry)
@@ -113,11 +114,6 @@ class DockerPlatform:
         self._running: Deferred[None] | None = None
         self._tick = LoopingCall(self._every_tick)
         self._tick.clock = clock
-
-    @property
-    def swarm(self) -> str:
-        """The id of the swarm that the engine is a manager of; "" for none, or where it has not said so yet."""
-        return self._registry.nodes.cluster.id if self.synced and self._registry.nodes.cluster else ""
 
     def start(self) -> Deferred[None]:
         """Connect. Fires when everything is known; fails with a `DockerError` where the first connection does."""

@@ -3,9 +3,12 @@
 Two managers of one swarm know the same objects, and would tell each change twice, at different times and in different
 words. So only one of them may be named: two at the start are a mistake; where it turns out later, because an engine was
 away or joined, the one that was named later is left out, and that is a trouble like an engine that is lost.
+
+A worker may be named beside its manager: what both know of its tasks is told and shown by the manager alone.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
@@ -16,6 +19,7 @@ from zope.interface import implementer
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.memory import EngineMemory
 from tutumstream.gateway.docker.platform import DockerPlatform
+from tutumstream.gateway.docker.worker import is_left
 from tutumstream.gateway.platform import (
     Change,
     ILogReader,
@@ -83,7 +87,7 @@ class SeveralEngines:
         return gatherResults([engine.stop() for engine in self._all]).addCallback(lambda _: None)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        ends = [engine.subscribe(listener) for engine in self._engines]
+        ends = [engine.subscribe(partial(self._pass_on, engine, listener)) for engine in self._engines]
 
         def unsubscribe() -> None:
             for end in ends:
@@ -92,11 +96,16 @@ class SeveralEngines:
         return unsubscribe
 
     def list(self, kind: str) -> Sequence[Resource]:
-        return [resource for engine in self._engines for resource in engine.list(kind)]
+        return [
+            resource
+            for engine in self._engines
+            for resource in engine.list(kind)
+            if not self._is_left(engine, kind, resource["uuid"])
+        ]
 
     def get(self, kind: str, uuid: str) -> Resource | None:
-        found = (engine.get(kind, uuid) for engine in self._engines)
-        return next((resource for resource in found if resource is not None), None)
+        engines = (engine for engine in self._engines if not self._is_left(engine, kind, uuid))
+        return next((resource for engine in engines if (resource := engine.get(kind, uuid)) is not None), None)
 
     def perform(self, order: Order) -> Deferred[Taken]:
         engine = self._of(order.kind, order.uuid)
@@ -109,7 +118,18 @@ class SeveralEngines:
         return engine.logs(kind, uuid, tail, follow, reader) if engine is not None else None
 
     def _of(self, kind: str, uuid: str) -> DockerPlatform | None:
-        return next((engine for engine in self._engines if engine.get(kind, uuid) is not None), None)
+        """Who can do something with it: for a container the engine that runs it, whoever tells of it."""
+        knowing = [engine for engine in self._engines if engine.get(kind, uuid) is not None]
+        best = [engine for engine in knowing if self._is_left(engine, kind, uuid) == (kind == "container")]
+        return next(iter(best or knowing), None)
+
+    def _is_left(self, engine: DockerPlatform, kind: str, uuid: str) -> bool:
+        others = [other.registry for other in self._engines if other is not engine]
+        return is_left(engine.registry, others, kind, uuid)
+
+    def _pass_on(self, engine: DockerPlatform, listener: Listener, change: Change) -> None:
+        if not self._is_left(engine, change.type, change.resource_uri.split("/")[-2]):
+            listener(change)
 
     def _heard(self, change: Change) -> None:
         if change.type == "nodecluster" and self.synced:
@@ -126,10 +146,11 @@ class SeveralEngines:
     def _rivals(self) -> Sequence[tuple[DockerPlatform, DockerPlatform]]:
         """Each engine that manages the same swarm as one that was named before it, behind that one."""
         first: dict[str, DockerPlatform] = {}
+        managers = [(engine, cluster) for engine in self._engines if (cluster := engine.registry.nodes.cluster)]
         return [
-            (first[engine.swarm], engine)
-            for engine in self._engines
-            if engine.swarm and first.setdefault(engine.swarm, engine) is not engine
+            (first[cluster.id], engine)
+            for engine, cluster in managers
+            if engine.synced and first.setdefault(cluster.id, engine) is not engine
         ]
 
     def _leave_out_rivals(self) -> None:
