@@ -1,11 +1,10 @@
 """What takes long by its nature, and goes on beside the other tests until somebody looks at it."""
 
-import os
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -95,8 +94,10 @@ def full_disk(folder: Path) -> Iterator[Troubled]:
 
             def fill() -> None:
                 service.wait_until_connected()
-                rest, free = state / "somebody-elses", os.statvfs(state)
-                rest.write_bytes(bytes(free.f_bavail * free.f_frsize))
+                rest = state / "somebody-elses"
+                with suppress(OSError), rest.open("wb", buffering=0) as file:
+                    while file.write(bytes(4096)):
+                        """On until there is no room."""
                 for number in range(WAITING):
                     tutum.send(container(number))
                 service.wait_for_line("pagerduty was told of the journal's trouble", 120)

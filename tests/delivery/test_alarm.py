@@ -15,9 +15,6 @@ from tutumstream.routing.delivery import Incident
 
 FULL = "can't grow, the disk is full: free some space"
 
-LOOKS = int(PATIENCE // EVERY) + 1
-"""How often it looks, from the beginning of a trouble until that is told."""
-
 
 class Journal:
     """In any health."""
@@ -68,7 +65,7 @@ class AnAlarm(SynchronousTestCase):
 
     def test_tells_everybody_once_what_lasts_for_a_minute(self) -> None:
         self.journal.health = Health(FULL, waiting=51)
-        self.looks(LOOKS - 1)
+        self.looks(PATIENCE - 1)
         self.assertEqual(self.pagerduty.messages, [])
         self.looks(20)
         words = f"The journal {FULL}. 51 changes wait to be written, and nobody is told of them before."
@@ -79,7 +76,7 @@ class AnAlarm(SynchronousTestCase):
     def test_does_not_tell_of_what_is_soon_over(self) -> None:
         for _ in range(5):
             self.journal.health = Health(FULL)
-            self.looks(LOOKS - 1)
+            self.looks(PATIENCE - 1)
             self.journal.health = Health()
             self.looks(1)
         self.assertEqual((self.pagerduty.messages, self.taken), ([], []))
@@ -88,7 +85,7 @@ class AnAlarm(SynchronousTestCase):
         self.pagerduty.answers = [TryAgain("500"), TryAgain("500")]
         self.slack.answers = [Hold("404")]
         self.journal.health = Health(FULL)
-        self.looks(LOOKS + 10)
+        self.looks(PATIENCE + 10)
         self.assertEqual(len(self.pagerduty.messages), 3)
         self.assertEqual(len({message.id for message in self.pagerduty.messages}), 1)
         self.assertEqual(len(self.slack.messages), 1)
@@ -97,7 +94,7 @@ class AnAlarm(SynchronousTestCase):
         self.pagerduty.answers = [Deferred()]
         self.journal.health = Health(FULL)
         asked: Any = self.pagerduty.answers[0]
-        self.looks(LOOKS)
+        self.looks(PATIENCE)
         asked.errback(ZeroDivisionError())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.slack.messages), 1)
@@ -106,12 +103,12 @@ class AnAlarm(SynchronousTestCase):
 
     def test_makes_the_text_harmless(self) -> None:
         self.journal.health = Health("is <&>")
-        self.looks(LOOKS)
+        self.looks(PATIENCE)
         self.assertEqual(self.told(self.slack), ["The journal is <&amp;>."])
 
     def test_tells_by_the_journal_that_it_is_well_again(self) -> None:
         self.journal.health = Health(FULL)
-        self.looks(LOOKS)
+        self.looks(PATIENCE)
         self.journal.health = Health()
         self.looks(3)
         (event,) = self.taken
@@ -120,7 +117,7 @@ class AnAlarm(SynchronousTestCase):
 
     def test_says_so_where_the_stream_is_lost_meanwhile(self) -> None:
         self.journal.health = Health(FULL)
-        self.looks(LOOKS)
+        self.looks(PATIENCE)
         self.connected = False
         self.journal.health = Health()
         self.looks(1)
@@ -129,7 +126,7 @@ class AnAlarm(SynchronousTestCase):
     def test_tells_of_the_next_trouble_anew(self) -> None:
         for _ in range(2):
             self.journal.health = Health(FULL)
-            self.looks(LOOKS)
+            self.looks(PATIENCE)
             self.journal.health = Health()
             self.looks(1)
         self.assertEqual((len(self.pagerduty.messages), len(self.taken)), (2, 2))
@@ -138,7 +135,7 @@ class AnAlarm(SynchronousTestCase):
         answer: Deferred[list[Verdict]] = Deferred()
         self.pagerduty.answers = [answer]
         self.journal.health = Health(FULL)
-        self.looks(LOOKS)
+        self.looks(PATIENCE)
         self.journal.health = Health()
         self.looks(5)
         self.assertEqual(self.taken, [])
@@ -150,7 +147,7 @@ class AnAlarm(SynchronousTestCase):
         gone: list[str] = []
         self.pagerduty.answers = [Deferred(lambda _: gone.append("cancelled"))]
         self.journal.health = Health(FULL)
-        self.looks(LOOKS)
+        self.looks(PATIENCE)
         self.alarm.stop()
         self.looks(5)
         self.assertEqual((gone, self.slack.messages, self.clock.getDelayedCalls()), (["cancelled"], [], []))

@@ -22,8 +22,8 @@ from tutumstream.routing.delivery import Incident
 EVERY: Final = 15.0
 """Seconds between two looks at the journal, and between two tries to tell."""
 
-PATIENCE: Final = 60.0
-"""Seconds that the journal may be in trouble before somebody is told."""
+PATIENCE: Final = 5
+"""Looks, one after the other, that find it in trouble before somebody is told: at least a minute."""
 
 
 class JournalAlarm:
@@ -61,7 +61,7 @@ class JournalAlarm:
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._looking: Deferred[None] | None = None
-        self._since: float | None = None
+        self._seen = 0
         self._event: Event | None = None
         self._untold: list[str] = []
 
@@ -82,13 +82,12 @@ class JournalAlarm:
         return self._looking.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
     async def _check(self) -> None:
-        health, now = self._journal.health, self._now()
+        health = self._journal.health
         if not health.problem:
             self._end()
             return
-        if self._since is None:
-            self._since = now
-        if now - self._since < PATIENCE:
+        self._seen += 1
+        if self._seen < PATIENCE:
             return
         if self._event is None:
             self._event = self._about("trouble", f"The journal {_in_words(health)}")
@@ -119,7 +118,7 @@ class JournalAlarm:
             self._untold.remove(name)
 
     def _end(self) -> None:
-        self._since = None
+        self._seen = 0
         told, self._event = self._event, None
         if told is not None:
             # Where the stream is lost, its own trigger stands behind in the queue: that incident must not be closed.
