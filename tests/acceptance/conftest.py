@@ -17,9 +17,16 @@ BEGUN_EARLY = ("demo", "silence", "no_answer", "full_disk", "long_stop")
 """Fixtures that take their time by their nature: they begin before the first test, and are looked at last."""
 
 
-@pytest.hookimpl(trylast=True)
+ENGINES = ("engine", "own_engine")
+"""Fixtures that are a Docker Engine."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What was begun early has had its time at the end."""
+    """Mark what needs an engine; what was begun early has had its time at the end."""
+    for item in items:
+        if any(_uses(item, name) for name in ENGINES):
+            item.add_marker("engine")
     items.sort(key=lambda item: any(_uses(item, name) for name in BEGUN_EARLY))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.running_destinations import SLACK, RunningDestinations
+from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, RunningDestinations
 from tests.acceptance.service import RunningService, container, listening, until
 from tests.running_tutum import RunningTutum
 
@@ -93,7 +93,7 @@ def full_disk(folder: Path) -> Iterator[Troubled]:
         with RunningService(folder, environment) as service:
 
             def fill() -> None:
-                service.wait_until_connected()
+                told.wait_for(PAGERDUTY_V1, 1)
                 rest = state / "somebody-elses"
                 with suppress(OSError), rest.open("wb", buffering=0) as file:
                     while file.write(bytes(4096)):
