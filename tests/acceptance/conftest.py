@@ -9,6 +9,7 @@ import pytest
 
 from tests.acceptance import early
 from tests.acceptance.docker_engine import DockerEngine, EngineUnavailableError, OwnEngine
+from tests.acceptance.own_image import built
 from tests.acceptance.running_destinations import RunningDestinations
 from tests.acceptance.service import RunningService, Serve, listening
 from tests.running_tutum import RunningTutum
@@ -113,6 +114,17 @@ def engine(request: pytest.FixtureRequest) -> DockerEngine:
     given = DockerEngine(host)
     given.load_image()
     return given
+
+
+@pytest.fixture(scope="session")
+def image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of an image of tutumstream, as it is now."""
+    try:
+        name = built(engine, tmp_path_factory.mktemp("context"))
+    except EngineUnavailableError as problem:
+        pytest.skip(str(problem))
+    yield name
+    engine.docker("rmi", "--force", name)
 
 
 @pytest.fixture(scope="session")

@@ -1,94 +1,20 @@
-"""The image, really built and run. Its build asks no index: pip, as it is set up here, gets the wheels before."""
+"""The image, really built and run."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.base_image import stand_in
-from tests.acceptance.docker_engine import DockerEngine, EngineUnavailableError
+from tests.acceptance.docker_engine import DockerEngine
 from tests.acceptance.service import until
 
 pytestmark = pytest.mark.acceptance
 
-CHECKOUT = Path(__file__).parents[2]
-CONTEXT = (
-    "Dockerfile",
-    ".dockerignore",
-    "LICENSE",
-    "README.md",
-    "pyproject.toml",
-    "setup.py",
-    "tutumstream",
-    "twisted",
-)
 LOCKED = ("--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 """How the tests run it; without a bridge there is still the loopback, and the demo needs no more."""
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `docker build` gets: the checkout, and all wheels in `wheels/`."""
-    folder = tmp_path_factory.mktemp("context")
-    for name in CONTEXT:
-        source = CHECKOUT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name)
-        else:
-            shutil.copy(source, folder / name)
-    # Wheels, not what they are made of: a Python of the base image need not be able to build any but ours.
-    pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", folder / "wheels"]
-    done = subprocess.run(
-        [*pip, "setuptools>=77", folder], capture_output=True, text=True, timeout=600, check=False, cwd=folder
-    )
-    if done.returncode:
-        pytest.skip(f"pip can't get the wheels for the image: {done.stderr.strip().splitlines()[-1]}")
-    for ours in (folder / "wheels").glob("tutumstream-*"):
-        ours.unlink()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def image(engine: DockerEngine, context: Path) -> Iterator[str]:
-    """The image's name."""
-    try:
-        base = stand_in(engine)
-    except EngineUnavailableError as problem:
-        pytest.skip(str(problem))
-    name = f"tutumstream-tests/image:{uuid.uuid4().hex[:12]}"
-    settings = {"BASE": base, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/src/wheels"}
-    arguments = [part for key, value in settings.items() for part in ("--build-arg", f"{key}={value}")]
-    done = subprocess.run(
-        [
-            "docker",
-            "--host",
-            engine.host,
-            "build",
-            "--force-rm",
-            "--network",
-            "none",
-            "--tag",
-            name,
-            *arguments,
-            context,
-        ],
-        # Debian's client has the classic builder only.
-        env={**os.environ, "DOCKER_BUILDKIT": "0"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
-    yield name
-    engine.docker("rmi", "--force", name)
 
 
 class Containers:
