@@ -2,8 +2,10 @@
 
 import json
 import signal
+import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.acceptance.docker_engine import EngineUnavailableError, OwnEngine
 from tests.acceptance.service import until
 from tests.acceptance.test_docker_platform import Watch
+from tests.acceptance.test_gateway_restart import QUIET, Listener, RunningGateway
 from tests.acceptance.test_old_clients import tutumgateway
 
 pytestmark = pytest.mark.acceptance
@@ -190,6 +193,69 @@ def test_a_node_that_is_lost_comes_back(manager: OwnEngine, worker: OwnEngine) -
         manager.docker("service", "rm", "far")
         watch.expect("service", "delete", "Terminated", "far", seconds=40)
         assert_shown_as_told(watch)
+
+
+def lives(client: Listener) -> dict[str, list[str]]:
+    """What each object was told as, one after the other, by type and identity."""
+    found: dict[str, list[str]] = {}
+    for event in client.events:
+        kind, uuid = event["resource_uri"].split("/")[3:5]
+        found.setdefault(f"{kind} {uuid}", []).append(f"{event['action']} {event['state']}")
+    return found
+
+
+def test_of_a_service_that_is_scaled_while_its_gateway_is_killed_each_task_is_told_once(
+    manager: OwnEngine, worker: OwnEngine, tmp_path: Path
+) -> None:
+    gateway = RunningGateway(tmp_path, manager=manager.host, worker=worker.host)
+    gateway.start()
+    client = Listener(gateway.port)
+
+    def told(kind: str) -> list[list[str]]:
+        return [states for name, states in lives(client).items() if name.startswith(f"{kind} ")]
+
+    def killed_at(*command: str, left: int) -> None:
+        """Kill the gateway just after the command, which may still be told, and start it when the swarm is done."""
+        joined = client.joined
+        # Until that is kept, too: what was told last.
+        time.sleep(0.5)
+        manager.docker(*command)
+        gateway.kill()
+        until(lambda: len(tasks()) == left, f"{left} containers", 30)
+        gateway.start()
+        until(lambda: client.joined > joined, "client")
+
+    def tasks() -> list[str]:
+        """Containers that run, or run no more and are still there."""
+        there = ("ps", "-q", "-f", "name=many", "-f", "status=running", "-f", "status=exited")
+        return [own for one in (manager, worker) for own in one.docker(*there).split()]
+
+    try:
+        until(lambda: client.joined, "client")
+        create = ("service", "create", "--detach", "--no-resolve-image", "--network", "host", "--name", "many")
+        manager.docker(*create, "--stop-grace-period", "1s", "busybox:latest", "sleep", "1000")
+        until(lambda: ["create Starting", "update Running"] in told("service"), "service", 30)
+
+        killed_at("service", "scale", "--detach", "many=3", left=3)
+        until(lambda: told("container") == [["create Starting", "update Running"]] * 3, "three tasks")
+        until(lambda: told("action") == [["create In progress", "update Success"]], "outcome")
+
+        killed_at("service", "scale", "--detach", "many=1", left=1)
+        until(lambda: [states[-1] for states in told("container")].count("delete Terminated") == 2, "two ends")
+        until(lambda: told("action") == [["create In progress", "update Success"]] * 2, "outcomes")
+
+        killed_at("service", "rm", "many", left=0)
+        until(lambda: told("service")[0][-1] == "delete Terminated", "end of the service")
+        time.sleep(QUIET)
+        for states in (*told("container"), *told("service")):
+            assert states.count("create Starting") == states.count("delete Terminated") == 1
+            assert [one for one, other in pairwise(states) if one == other] == []
+        assert len(told("container")) == 3
+        assert (len(told("service")), len(told("action")), told("node")) == (1, 2, [])
+    finally:
+        client.end()
+        gateway.kill()
+        manager.docker("service", "rm", "many", check=False)
 
 
 COUNTING = "n=0; while sleep 0.2; do echo $((n+=1)); done"

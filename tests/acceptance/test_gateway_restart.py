@@ -31,15 +31,20 @@ QUIET = 3.0
 
 
 class RunningGateway:
-    """`twistd -n tutumgateway`, which may be killed and begun anew at the same place."""
+    """`twistd -n tutumgateway`, which may be killed and begun anew at the same place.
 
-    def __init__(self, folder: Path, host: str) -> None:
+    Args:
+        hosts: the engines, by their names.
+    """
+
+    def __init__(self, folder: Path, **hosts: str) -> None:
         self.port = free_port()
         self.log = folder / "gateway.log"
         self.state_dir = folder / "gateway-state"
         self._command = [
             *(str(TWISTD), "-n", "--pidfile=", "tutumgateway", "--state-dir", str(self.state_dir)),
-            *("--listen", f"tcp:{self.port}:interface=127.0.0.1", "--engine", f"one={host}"),
+            *("--listen", f"tcp:{self.port}:interface=127.0.0.1"),
+            *(part for name, host in hosts.items() for part in ("--engine", f"{name}={host}")),
         ]
         own = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         self._environment = {**own, "HOME": str(folder), "TUTUM_USERNAME": USER, "TUTUM_TOKEN": TOKEN}
@@ -109,7 +114,7 @@ class Listener:
 
 @pytest.fixture
 def gateway(engine: DockerEngine, tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path, engine.host)
+    running = RunningGateway(tmp_path, one=engine.host)
     yield running
     running.kill()
 
