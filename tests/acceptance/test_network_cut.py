@@ -86,7 +86,7 @@ class Crowd:
 
 @pytest.fixture
 def gateway(engine: DockerEngine, tmp_path: Path) -> Iterator[RunningGateway]:
-    running = RunningGateway(tmp_path, engine.host)
+    running = RunningGateway(tmp_path, one=engine.host)
     yield running
     running.kill()
 
