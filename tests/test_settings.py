@@ -185,12 +185,26 @@ class Mistakes(SettingsCase):
         for part in ("TUTUM_USERNAME", "TUTUM_TOKEN", "TUTUM_AUTH", "--demo", "--docker"):
             self.assertIn(part, line)
 
+    def test_with_half_of_the_credentials_name_the_other_half(self) -> None:
+        self.assertEqual(
+            self.mistakes({"TUTUM_USERNAME": "alice"}),
+            ("TUTUM_USERNAME: there is no TUTUM_TOKEN (or TUTUM_APIKEY) to go with it",),
+        )
+
+    def test_of_a_pagerduty_key_that_is_none(self) -> None:
+        for key in ("abc def", "schlüssel"):
+            (line,) = self.mistakes({**WHO, "PAGERDUTY_KEY": key})
+            self.assertEqual(line, "PAGERDUTY_KEY: a key is one word of ASCII characters, without spaces")
+
     def test_of_things_that_do_not_fit_together(self) -> None:
         self.assertEqual(
-            self.mistakes({**WHO, "WEBHOOK_SECRET": "s", "PAGERDUTY_ON_DELETE": "node"}),
+            self.mistakes(
+                {**WHO, "WEBHOOK_SECRET": "s", "PAGERDUTY_ON_DELETE": "node", "PAGERDUTY_URL": "https://pd.example/"}
+            ),
             (
                 "WEBHOOK_SECRET: there is no WEBHOOK_URL to sign for",
                 "PAGERDUTY_ON_DELETE: there is no PAGERDUTY_KEY to page with",
+                "PAGERDUTY_URL: there is no PAGERDUTY_KEY to page with",
             ),
         )
         self.assertEqual(

@@ -56,6 +56,11 @@ def _fit_for(take: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _one_word(value: str) -> None:
+    if not value.isascii() or len(value.split()) > 1:
+        raise ValueError("a key is one word of ASCII characters, without spaces")
+
+
 SecretUrl = Annotated[SecretStr, _fit_for(Address.parse)]
 
 
@@ -63,7 +68,7 @@ class DestinationVariables(BaseModel):
     """The variables, typed. Only those that are set are checked."""
 
     SLACK_URL: SecretUrl | None = None
-    PAGERDUTY_KEY: SecretStr | None = None
+    PAGERDUTY_KEY: Annotated[SecretStr, _fit_for(_one_word)] | None = None
     PAGERDUTY_API: Annotated[Literal["v1", "v2"], BeforeValidator(_lower)] = "v1"
     PAGERDUTY_URL: Annotated[str, _fit_for(Address.parse)] = ""
     PAGERDUTY_ON_DELETE: Annotated[tuple[str, ...], BeforeValidator(_list)] = ()
@@ -104,6 +109,7 @@ def misfits(known: Mapping[str, str]) -> list[str]:
     needs = {
         "WEBHOOK_SECRET": ("WEBHOOK_URL", "to sign for"),
         "PAGERDUTY_ON_DELETE": ("PAGERDUTY_KEY", "to page with"),
+        "PAGERDUTY_URL": ("PAGERDUTY_KEY", "to page with"),
         "ELASTICSEARCH_API_KEY": ("ELASTICSEARCH_URL", "to use it at"),
         "ELASTICSEARCH_INDEX": ("ELASTICSEARCH_URL", "to store at"),
     }

@@ -272,7 +272,8 @@ def _credentials(known: Mapping[str, str], read_text: ReadText, mistakes: list[s
         mistakes.append(str(problem))
         return None
     if found is None:
-        mistakes.append(f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker")
+        missing = f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker"
+        mistakes.append(credentials.half(known) or missing)
     return found
 
 

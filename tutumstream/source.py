@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tutumstream.settings import Settings
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     # Where the Tutum is somebody else's, nothing of the gateway needs to be in memory.
     from tutumstream.gateway.gate import Gate
     from tutumstream.gateway.service import GatewayService
+
+_log = Logger("tutumstream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,12 @@ def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -
     """
     if settings.credentials is not None:
         found = settings.credentials
+        if found.passed_over:
+            _log.info(
+                "credentials: {source} is used; {others} counts for nothing beside it",
+                source=found.source,
+                others=", ".join(found.passed_over),
+            )
         return Source(settings.stream_url, settings.api_url, found, f"{found.account} at {settings.api_url}")
     from tutumstream.gateway.access import Access
     from tutumstream.gateway.access import Credentials as Account

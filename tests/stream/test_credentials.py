@@ -2,7 +2,7 @@ import base64
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.stream.credentials import Credentials, find
+from tutumstream.stream.credentials import Credentials, find, half
 
 BASIC = "Basic " + base64.b64encode(b"alice:k3y:x").decode()
 FILE = f'[auth]\nbasic_auth = "{BASIC.split()[1]}"\n'
@@ -42,6 +42,23 @@ class Finding(SynchronousTestCase):
                 find(environment, text)
             self.assertTrue(str(caught.exception).startswith(f"{source}: "), caught.exception)
             self.assertNotIn("Evil", str(caught.exception))
+
+    def test_say_where_they_are_from_and_what_counts_for_nothing(self) -> None:
+        known = {"TUTUM_USER": "a", "TUTUM_APIKEY": "k", "TUTUM_PASS": "p"}
+        found = find(known)
+        assert found is not None
+        self.assertEqual((found.source, found.passed_over), ("TUTUM_USER and TUTUM_APIKEY", ("TUTUM_PASS",)))
+        found = find({**known, "TUTUM_AUTH": "Basic YTpr"})
+        assert found is not None
+        self.assertEqual((found.source, found.passed_over), ("TUTUM_AUTH", tuple(known)))
+        found = find({"TUTUM_USER": "a"}, "[auth]\nbasic_auth = YTpr\n")
+        assert found is not None
+        self.assertEqual((found.source, found.passed_over), ("~/.tutum", ("TUTUM_USER",)))
+
+    def test_of_which_half_is_missing_name_that_half(self) -> None:
+        self.assertIn("TUTUM_USER: there is no TUTUM_TOKEN", half({"TUTUM_USER": "a", "TUTUM_TOKEN": ""}))
+        self.assertIn("TUTUM_APIKEY: there is no TUTUM_USERNAME", half({"TUTUM_APIKEY": "k"}))
+        self.assertEqual((half({}), half({"TUTUM_USER": "a", "TUTUM_PASS": "p"})), ("", ""))
 
     def test_reads_the_file_of_tutum_login_last(self) -> None:
         self.assertEqual(headers({}, FILE), BASIC)

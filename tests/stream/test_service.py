@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tutumstream.event import Event, Malformed
 from tutumstream.net.proxy import Proxy
 from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
+from tutumstream.stream.factory import CONNECT_TIMEOUT
 from tutumstream.stream.service import StreamService
 
 CONTAINER = {
@@ -521,6 +522,13 @@ class AServerThatIsAway(ListeningCase):
         self.assertEqual(rig.events[0].message, "ws://tutum.example: the server answered 503")
         self.assertEqual(rig.waits, 1.0)
 
+    def test_that_is_no_stream_at_all_is_told_with_where_to_look(self) -> None:
+        rig = self.start()
+        rig.server_factory.refuse_with = 404
+        rig.accept()
+        words = "ws://tutum.example: the server answered 404: check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"
+        self.assertEqual(rig.events[0].message, words)
+
     def test_whose_certificate_is_refused_before_the_upgrade_is_dialled_again(self) -> None:
         rig = self.start()
         rig.accept_silently()
@@ -816,7 +824,28 @@ class AProxy(SynchronousTestCase):
         rig.accept_silently()
         rig.client.dataReceived(b"HTTP/1.1 407 Who are you\r\n\r\n")
         rig.break_off(ConnectionAborted())
-        self.assertIn("ws://tutum.example: the proxy answered 407: it wants credentials", rig.events[0].message)
+        self.assertIn(
+            "ws://tutum.example: the proxy proxy.example:3128: it answered 407: it wants credentials",
+            rig.events[0].message,
+        )
+
+    def test_that_hangs_up_or_talks_nonsense_is_named(self) -> None:
+        for said, words in ((b"", "the connection was cut"), (b"SSH-2.0-x\r\n\r\n", "it did not answer in HTTP")):
+            rig = Rig(proxy=Proxy("proxy.example", 3128))
+            rig.service.startService()
+            rig.accept_silently()
+            if said:
+                rig.client.dataReceived(said)
+            rig.break_off(ConnectionLost())
+            self.assertEqual(rig.events[0].message, f"ws://tutum.example: the proxy proxy.example:3128: {words}")
+
+    def test_that_never_answers_is_named(self) -> None:
+        rig = Rig(proxy=Proxy("proxy.example", 3128))
+        rig.service.startService()
+        rig.accept_silently()
+        rig.reactor.advance(CONNECT_TIMEOUT)
+        rig.break_off(ConnectionAborted())
+        self.assertIn("the proxy proxy.example:3128: it did not answer the CONNECT in time", rig.events[0].message)
 
     def test_that_can_not_be_reached_is_named(self) -> None:
         rig = Rig(proxy=Proxy("proxy.example", 3128, "Basic cHJveHk="))

@@ -4,13 +4,16 @@ import base64
 import configparser
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 T = TypeVar("T")
 
 _UNSENDABLE: Final = re.compile(r"[^\x20-\x7e]")
+
+_USERS: Final = ("TUTUM_USERNAME", "TUTUM_USER")
+_KEYS: Final = ("TUTUM_TOKEN", "TUTUM_APIKEY", "TUTUM_PASS")
 
 VARIABLES: Final = "TUTUM_USERNAME and TUTUM_TOKEN (or TUTUM_USER and TUTUM_APIKEY), or TUTUM_AUTH"
 
@@ -22,10 +25,14 @@ class Credentials:
     Attributes:
         authorization: the whole value of an `Authorization` header.
         query: the same for a server that only knows the tutorial's way: `user=…&token=…` or `auth=…`.
+        source: the variables, or the file, that they are from.
+        passed_over: other variables that are set and count for nothing beside these.
     """
 
     authorization: str
     query: str
+    source: str = field(default="", compare=False)
+    passed_over: tuple[str, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
         return "Credentials(…)"
@@ -74,12 +81,33 @@ def find(environment: Mapping[str, str], tutum_file: str = "") -> Credentials | 
         ValueError: the first of them can't be sent; the text names it.
     """
     if header := environment.get("TUTUM_AUTH", "").strip().strip('"'):
-        return _named("TUTUM_AUTH", of_header, header)
-    user = environment.get("TUTUM_USERNAME") or environment.get("TUTUM_USER")
-    for name in ("TUTUM_TOKEN", "TUTUM_APIKEY", "TUTUM_PASS"):
-        if user and (key := environment.get(name)):
-            return _named(name, of_user, user, key)
-    return _named("~/.tutum", _of_file, tutum_file)
+        return _chosen(_named("TUTUM_AUTH", of_header, header), environment, "TUTUM_AUTH")
+    users, keys = _given(environment)
+    if users and keys:
+        made = _named(keys[0], of_user, environment[users[0]], environment[keys[0]])
+        return _chosen(made, environment, users[0], keys[0])
+    of_file = _named("~/.tutum", _of_file, tutum_file)
+    return None if of_file is None else _chosen(of_file, environment)
+
+
+def half(environment: Mapping[str, str]) -> str:
+    """What is missing where only a part of one form is set, "" where none is."""
+    users, keys = _given(environment)
+    if users and not keys:
+        return f"{users[0]}: there is no TUTUM_TOKEN (or TUTUM_APIKEY) to go with it"
+    if keys and not users:
+        return f"{keys[0]}: there is no TUTUM_USERNAME (or TUTUM_USER) to go with it"
+    return ""
+
+
+def _given(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    users, keys = ([name for name in names if environment.get(name)] for names in (_USERS, _KEYS))
+    return users, keys
+
+
+def _chosen(found: Credentials, environment: Mapping[str, str], *used: str) -> Credentials:
+    others = tuple(name for name in (*_USERS, *_KEYS) if environment.get(name) and name not in used)
+    return replace(found, source=" and ".join(used) or "~/.tutum", passed_over=others)
 
 
 def _named(source: str, make: Callable[..., T], *values: str) -> T:

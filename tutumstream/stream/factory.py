@@ -26,6 +26,8 @@ from tutumstream.stream.protocol import Handlers, StreamProtocol
 MESSAGE_LIMIT: Final = 1024 * 1024
 """Bytes of one message, after inflation too; a longer one ends the connection with 1009."""
 
+ADDRESS: Final = "TUTUM_STREAM_URL or TUTUM_STREAM_HOST"
+
 CONNECT_TIMEOUT: Final = 15.0
 """Seconds until a connection must stand; the upgrade has as long again."""
 
@@ -143,7 +145,8 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
             self.handlers.closed(code, reason if code != 1006 else lost or reason)
         else:
             status = _status(protocol)
-            self._failed(f"the server answered {status}" if status else lost or reason, status)
+            by = f"the proxy {self.proxy['host']}:{self.proxy['port']}: " if protocol.by_proxy else ""
+            self._failed(_answered(status) if status else by + (lost or reason), status)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         proxy = self.proxy
@@ -166,6 +169,12 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
 
 def _accept_compression(response: Any) -> Any:
     return PerMessageDeflateResponseAccept(response) if isinstance(response, PerMessageDeflateResponse) else None
+
+
+def _answered(status: int) -> str:
+    """What the server said to the upgrade, and where to look if that is no Stream API."""
+    elsewhere = 300 <= status < 500 and status not in (401, 403, 408, 425, 429)
+    return f"the server answered {status}" + (f": check {ADDRESS}" if elsewhere else "")
 
 
 def _status(protocol: StreamProtocol) -> int:

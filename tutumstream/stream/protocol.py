@@ -64,6 +64,9 @@ class StreamProtocol(WebSocketClientProtocol):
     """One connection. An exception in a callback would cost the connection, so the handlers must not raise."""
 
     was_open = False
+    by_proxy = False
+    """Whether a proxy is still asked for the way to the server."""
+
     held = False
     lost: Failure | None = None
     problem = ""
@@ -174,9 +177,13 @@ class StreamProtocol(WebSocketClientProtocol):
         factory: Any = self.factory
         self.autoPingTimeoutCall = factory._batched_timer.call_later(factory.autoPingTimeout, self.onAutoPingTimeout)
 
+    def startHandshake(self) -> None:
+        self.by_proxy = False
+        super().startHandshake()
+
     def onOpenHandshakeTimeout(self) -> None:
         if not self.was_open:
-            self.problem = "it did not answer the upgrade in time"
+            self.problem = f"it did not answer the {'CONNECT' if self.by_proxy else 'upgrade'} in time"
         super().onOpenHandshakeTimeout()
 
     def processHandshake(self) -> None:
@@ -192,7 +199,7 @@ class StreamProtocol(WebSocketClientProtocol):
     def failProxyConnect(self, reason: str) -> None:
         # Autobahn gives the status as a part of its sentence only.
         status = re.search(r"\((\d{3})\)", reason)
-        self.problem = f"the proxy {refusal(int(status[1])) if status else 'did not answer in HTTP'}"
+        self.problem = f"it {refusal(int(status[1])) if status else 'did not answer in HTTP'}"
         super().failProxyConnect(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N803, ARG002
@@ -203,6 +210,7 @@ class StreamProtocol(WebSocketClientProtocol):
 
     def startProxyConnect(self) -> None:
         """Autobahn's own request has no place for the proxy's credentials (RFC 9110, section 9.3.6)."""
+        self.by_proxy = True
         target = f"{self.factory.host}:{self.factory.port}"
         lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
         if self.factory.proxy_authorization:
