@@ -113,9 +113,7 @@ class Tutumstream(Service):
         await parts.journal.open()
         parts.board.journal_is_open()
         for destination, waiting in sorted((await parts.journal.destinations()).items()):
-            self.log.info(
-                "{waiting} deliveries to {destination} were not done yet", waiting=waiting, destination=destination
-            )
+            self.log.info("{destination}: {waiting} still to be delivered", waiting=waiting, destination=destination)
         await parts.resync.start()
         await parts.lanes.start()
         parts.housekeeping.start()

@@ -82,13 +82,13 @@ def test_while_the_service_runs_it_is_asked(serve: Serve, tutum: RunningTutum, t
         assert part in shown
     assert "  " + message(1)["text"].replace("\n", "\n  ") in shown
 
-    assert "1 dead letter on the way again" in operator.do("retry", second)
+    assert "1 dead letter taken up again" in operator.do("retry", second)
     assert told.wait_for(SLACK, 1) == [message(1)]
     assert operator.do("drop", first) == "1 dead letter dropped.\n"
     assert operator.ids() == [third]
     assert f"there is no dead letter {first}, {second}" in operator.fails("retry", first, second)
-    assert operator.do("retry", "--all", "--cause", "expired") == "0 dead letters on the way again.\n"
-    assert operator.do("retry", "--all", "--reason", "rejected") == "1 dead letter on the way again.\n"
+    assert operator.do("retry", "--all", "--cause", "expired") == "0 dead letters taken up again.\n"
+    assert operator.do("retry", "--all", "--reason", "rejected") == "1 dead letter taken up again.\n"
     assert told.wait_for(SLACK, 2) == [message(1), message(2)]
     assert operator.run("list").stderr == "There are none.\n"
     # Only where they failed: nobody else heard of them again.
@@ -136,7 +136,7 @@ def test_a_service_is_asked_over_a_unix_socket(
     service = refused(serve, tutum, told, "--listen", listen)
     operator = Operator(service, listen)
     first, *_ = operator.ids()
-    assert operator.do("retry", first) == "1 dead letter on the way again.\n"
+    assert operator.do("retry", first) == "1 dead letter taken up again.\n"
     assert told.wait_for(SLACK, 1) == [message(0)]
     assert service.terminate() == 0
     assert "nothing listens at unix:" in operator.run("list").stderr
@@ -160,7 +160,7 @@ def test_more_than_a_lane_keeps_in_memory_are_all_sent_in_order(
     told.forget()
     told.script(WEBHOOK, {"status": 503, "times": -1})
     operator = Operator(service)
-    assert operator.do("retry", "--all") == f"{many:,} dead letters on the way again.\n"
+    assert operator.do("retry", "--all") == f"{many:,} dead letters taken up again.\n"
     told.forget()
     until(lambda: len(told.requests(WEBHOOK)) >= many, "retried message", 20)
     bodies = [body["data"] for body in told.accepted(WEBHOOK)]

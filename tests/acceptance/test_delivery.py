@@ -45,7 +45,7 @@ def test_what_waits_for_a_failing_slack_survives_a_kill_and_arrives_in_order(
     assert told.accepted(SLACK) == []
     told.forget()
     again = serve()
-    assert f"{MANY} deliveries to slack" in again.wait_for_line("deliveries to slack were not done yet")
+    assert f"slack: {MANY} still" in again.wait_for_line("still to be delivered")
     told.wait_for(SLACK, MANY, 60)
     assert again.terminate() == 0
     assert told.accepted(SLACK) == [message(number) for number in range(MANY)]

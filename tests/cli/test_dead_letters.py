@@ -183,11 +183,11 @@ class Commands:
 
 
 class ThroughTheService(Commands, SynchronousTestCase):
-    when = "on the way again"
+    when = "taken up again"
     text = "B"
 
     def way(self) -> DeadLetters:
-        office = Office(self.journal, lambda: NOW, self.offered.extend, {"slack": upper})
+        office = Office(self.journal, lambda: NOW, self.offered.extend, {"log": upper, "slack": upper})
         client = StubTreq(Pages(lambda: self.fail("no probe"), OperatorsResource(office)).app.resource())
 
         def ask(method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
@@ -197,6 +197,13 @@ class ThroughTheService(Commands, SynchronousTestCase):
             return answer.code, self.successResultOf(answer.content())
 
         return AskedOfService("http://127.0.0.1:8788", ask)
+
+    def test_knows_no_destination_with_a_slip_in_its_name(self) -> None:
+        for command in ("list",), ("retry", "--all"), ("drop", "--all", "--yes"):
+            said = self.fails(*command, "--destination", "slakc")
+            self.assertIn("there is no destination slakc: there are log, slack", said)
+        bury(self.journal, "d", destination="fax")
+        self.assertEqual(self.listed("--destination", "fax"), ["d-1"])
 
     def test_says_which_destinations_nobody_serves(self) -> None:
         bury(self.journal, "d", destination="fax")

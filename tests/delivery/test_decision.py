@@ -87,10 +87,10 @@ class ADelivery(SynchronousTestCase):
         assert isinstance(held, Later)
         self.assertEqual(held.stays, pending())
 
-    def test_that_is_refused_is_given_up_with_the_answer(self) -> None:
+    def test_that_is_refused_is_given_up_with_the_answer_after_one_more_try(self) -> None:
         self.assertEqual(
-            after(Rejected("400 invalid_payload", "invalid_payload")),
-            DeadLetter(pending(), "rejected", "400 invalid_payload", "invalid_payload", NOW),
+            after(Rejected("400 invalid_payload", "invalid_payload"), attempts=2),
+            DeadLetter(pending(attempts=3), "rejected", "400 invalid_payload", "invalid_payload", NOW),
         )
 
     def test_that_fails_a_day_after_its_event_is_given_up_whatever_fails(self) -> None:

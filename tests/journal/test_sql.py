@@ -4,6 +4,7 @@ import resource
 import sqlite3
 from pathlib import Path
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -77,6 +78,13 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         told = self.journal.history(10)
         worker.release_all()
         self.assertEqual([each.event.id for each in self.done(told)], ["d", "b", "a"])
+
+    def test_whoever_waits_no_longer_hears_of_no_trouble(self) -> None:
+        worker = self.held()
+        for asked in (self.journal.standings(), self.journal.pending("slack", 0, 10)):
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+        worker.release_all()
 
     def test_an_event_that_cannot_be_stored_is_refused_at_once(self) -> None:
         refused = self.failureResultOf(

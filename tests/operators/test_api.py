@@ -49,7 +49,10 @@ class TheApi(SynchronousTestCase):
         self.assertEqual(msgspec.convert(body, Page).letters[0].event.type, "container")
 
     def test_finds(self) -> None:
-        self.assertEqual(self.ask("GET", "find/?cause=rejected&before=3"), (200, {"seqs": [2, 1], "next": None}))
+        self.assertEqual(
+            self.ask("GET", "find/?cause=rejected&before=3"),
+            (200, {"seqs": [2, 1], "next": None, "destinations": ["slack"]}),
+        )
 
     def test_shows_with_or_without_the_last_slash(self) -> None:
         for path in ("b-1/", "b-1", "b-1//"):

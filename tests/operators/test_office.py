@@ -65,14 +65,16 @@ class TheOffice(SynchronousTestCase):
         for number in range(SCAN):
             bury(journal, str(number))
         office = self.over(journal)
-        self.assertEqual(self.successResultOf(office.find(Filter(destination="webhook"))), Found(seqs=[], next=2))
+        self.assertEqual(self.successResultOf(office.find(Filter(destination="webhook"))), Found([], 2, ["slack"]))
         self.assertEqual(
-            self.successResultOf(office.find(Filter(destination="webhook", before=2))), Found(seqs=[1], next=None)
+            self.successResultOf(office.find(Filter(destination="webhook", before=2))), Found([1], None, ["slack"])
         )
 
     def test_finds_the_seqs_of_all_that_are_meant(self) -> None:
         bury(self.journal, "d", destination="webhook")
-        self.assertEqual(self.successResultOf(self.office.find(Filter(destination="slack"))), Found([3, 2, 1], None))
+        self.assertEqual(
+            self.successResultOf(self.office.find(Filter(destination="slack"))), Found([3, 2, 1], None, ["slack"])
+        )
 
     def test_a_retry_revives_what_is_chosen_and_gives_it_to_the_lanes_in_order(self) -> None:
         step = self.successResultOf(self.office.retry(Chosen(seqs=(3, 1))))

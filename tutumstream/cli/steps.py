@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+import click
 import msgspec
 
 from tutumstream.cli import printing
@@ -32,7 +33,11 @@ class Outcome:
 
 
 def pages(letters: DeadLetters, wanted: Filter, limit: int) -> list[Letter]:
-    """The newest that the filter takes, at most `limit`."""
+    """The newest that the filter takes, at most `limit`.
+
+    Raises:
+        click.ClickException: there is none, and no such destination.
+    """
     found: list[Letter] = []
     before: int | None = None
     while len(found) < limit:
@@ -48,11 +53,17 @@ def pages(letters: DeadLetters, wanted: Filter, limit: int) -> list[Letter]:
         before = page.next
         if before is None:
             break
+    if not found:
+        _check(wanted, page.destinations)
     return found
 
 
 def find(letters: DeadLetters, wanted: Filter) -> list[int]:
-    """The seqs of all that the filter takes, in the order of their deliveries."""
+    """The seqs of all that the filter takes, in the order of their deliveries.
+
+    Raises:
+        click.ClickException: there is none, and no such destination.
+    """
     seqs: list[int] = []
     before: int | None = None
     while True:
@@ -60,7 +71,16 @@ def find(letters: DeadLetters, wanted: Filter) -> list[int]:
         seqs += found.seqs
         before = found.next
         if before is None:
-            return sorted(seqs)
+            break
+    if not seqs:
+        _check(wanted, found.destinations)
+    return sorted(seqs)
+
+
+def _check(wanted: Filter, known: Sequence[str]) -> None:
+    """Nothing was found: a name with a slip in it must not look like good news."""
+    if wanted.destination and known and wanted.destination not in known:
+        raise click.ClickException(f"there is no destination {wanted.destination}: there are {', '.join(known)}")
 
 
 def change_ids(one_step: Change, ids: Sequence[str], doing: str) -> Outcome:

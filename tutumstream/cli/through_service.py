@@ -26,7 +26,7 @@ class AskedOfService:
         ask: the way there.
     """
 
-    when = "on the way again"
+    when = "taken up again"
 
     def __init__(self, place: str, ask: Ask) -> None:
         self._place = place

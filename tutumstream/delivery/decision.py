@@ -81,14 +81,18 @@ def decide(pending: Pending, verdict: Verdict, until: float, now: float) -> Deci
     if isinstance(verdict, Delivered):
         return Settled(pending)
     if isinstance(verdict, Rejected):
-        return DeadLetter(pending, "rejected", verdict.reason, verdict.answer, now)
+        return DeadLetter(_tried_again(pending), "rejected", verdict.reason, verdict.answer, now)
     if is_too_old(pending, now):
-        return expired(pending, verdict.reason, verdict.answer, now)
+        return expired(_tried_again(pending), verdict.reason, verdict.answer, now)
     if isinstance(verdict, Hold):
         # Not written to the row: who mends the address and restarts must not wait for the next probe.
         return Later(pending, until, None)
     attempts = pending.attempts + (0 if verdict.limited else 1)
     return Later(pending, until, Postponement(pending.seq, attempts, until, verdict.reason, verdict.answer))
+
+
+def _tried_again(pending: Pending) -> Pending:
+    return replace(pending, attempts=pending.attempts + 1)
 
 
 def is_too_old(pending: Pending, now: float) -> bool:

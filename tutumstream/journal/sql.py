@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -242,6 +242,8 @@ class SqlJournal:
         connection = self._session.file.connection
         try:
             return await self._worker.run(partial(work, connection))
+        except CancelledError:
+            raise
         except Exception as problem:
             raise JournalError(self._place, in_words(problem)) from problem
 

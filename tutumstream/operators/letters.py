@@ -115,10 +115,12 @@ class Page(msgspec.Struct, frozen=True):
 
     Attributes:
         next: ask again with this as `before`; null at the end. There may be fewer letters than asked for before it.
+        destinations: those that the service has; none where no service runs.
     """
 
     letters: list[Letter]
     next: int | None
+    destinations: list[str] = []
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -127,11 +129,12 @@ class Found(msgspec.Struct, frozen=True):
     Change the lowest first: what is for one incident or resource then arrives in its order.
 
     Attributes:
-        next: as in `Page`.
+        next, destinations: as in `Page`.
     """
 
     seqs: list[int]
     next: int | None
+    destinations: list[str] = []
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -75,11 +75,11 @@ class Office:
 
     async def _page(self, listing: Listing) -> Page:
         found, more = await self._look(listing, listing.limit)
-        return Page([letter(each) for each in found], more)
+        return Page([letter(each) for each in found], more, sorted(self._composers or ()))
 
     async def _find(self, wanted: Filter) -> Found:
         found, more = await self._look(wanted, SCAN)
-        return Found([each.pending.seq for each in found], more)
+        return Found([each.pending.seq for each in found], more, sorted(self._composers or ()))
 
     async def _show(self, letter_id: str) -> Shown | None:
         found = await self._journal.dead_letters_named([letter_id])
