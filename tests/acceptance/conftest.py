@@ -73,6 +73,8 @@ def prepare(tmp_path: Path, tutum: RunningTutum, told: RunningDestinations) -> S
 
     def make(*options: str, name: str = "service", **environment: str) -> RunningService:
         wanted = {**listening(tutum), **told.environment(), **UNHURRIED, **environment}
+        if not wanted["PAGERDUTY_KEY"]:
+            del wanted["PAGERDUTY_URL"]
         return RunningService(tmp_path / name, {key: text for key, text in wanted.items() if text}, *options)
 
     return make
