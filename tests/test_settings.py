@@ -191,6 +191,10 @@ class Mistakes(SettingsCase):
             ("TUTUM_USERNAME: there is no TUTUM_TOKEN (or TUTUM_APIKEY) to go with it",),
         )
 
+    def test_blame_the_file_of_a_key_and_not_what_goes_with_the_key(self) -> None:
+        found = self.mistakes({**WHO, "PAGERDUTY_KEY_FILE": "/run/nowhere", "PAGERDUTY_ON_DELETE": "node"})
+        self.assertEqual([line.split(":")[0] for line in found], ["PAGERDUTY_KEY_FILE"])
+
     def test_of_a_pagerduty_key_that_is_none(self) -> None:
         for key in ("abc def", "schlüssel"):
             (line,) = self.mistakes({**WHO, "PAGERDUTY_KEY": key})

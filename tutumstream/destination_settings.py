@@ -116,7 +116,8 @@ def misfits(known: Mapping[str, str]) -> list[str]:
     found = [
         f"{name}: there is no {other} {purpose}"
         for name, (other, purpose) in needs.items()
-        if name in known and other not in known
+        # What is wrong with the other's file is told on its own.
+        if name in known and other not in known and f"{other}_FILE" not in known
     ]
     if "ELASTICSEARCH_API_KEY" in known and _has_password(known.get("ELASTICSEARCH_URL", "")):
         found.append("ELASTICSEARCH_API_KEY: ELASTICSEARCH_URL holds user and password; set only one of them")
