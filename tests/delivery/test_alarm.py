@@ -101,6 +101,14 @@ class AnAlarm(SynchronousTestCase):
         self.looks(1)
         self.assertEqual(len(self.pagerduty.messages), 2)
 
+    def test_goes_on_after_a_bug_of_its_own(self) -> None:
+        self.journal.health = None
+        self.looks(1)
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+        self.journal.health = Health(FULL)
+        self.looks(PATIENCE)
+        self.assertEqual(len(self.pagerduty.messages), 1)
+
     def test_makes_the_text_harmless(self) -> None:
         self.journal.health = Health("is <&>")
         self.looks(PATIENCE)

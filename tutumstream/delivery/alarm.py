@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tutumstream.event import Event
 from tutumstream.ids import mint
@@ -79,7 +80,12 @@ class JournalAlarm:
     def _look(self) -> Deferred[None]:
         # The next look waits for the end of this one, so what is told never overtakes.
         self._looking = Deferred.fromCoroutine(self._check())
-        return self._looking.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        return self._looking.addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        """The next look is another chance."""
+        if not failure.check(CancelledError):
+            self.log.failure("a bug: the journal's alarm failed", failure)
 
     async def _check(self) -> None:
         health = self._journal.health
