@@ -68,7 +68,7 @@ class AnAlarm(SynchronousTestCase):
         self.looks(PATIENCE - 1)
         self.assertEqual(self.pagerduty.messages, [])
         self.looks(20)
-        words = f"The journal {FULL}. 51 changes wait to be written, and nobody is told of them before."
+        words = f"The journal {FULL}. Changes that wait to be written: 51; nobody is told of them before."
         self.assertEqual(self.told(self.pagerduty), [words])
         self.assertEqual(self.told(self.slack), [words])
         self.assertEqual(self.pagerduty.messages[0].incident, Incident("trigger", "tutum-stream"))

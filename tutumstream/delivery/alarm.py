@@ -136,7 +136,6 @@ class JournalAlarm:
 
 
 def _in_words(health: Health) -> str:
-    waiting = (
-        f" {health.waiting} changes wait to be written, and nobody is told of them before." if health.waiting else ""
-    )
-    return f"{health.problem}.{waiting}"
+    if not health.waiting:
+        return f"{health.problem}."
+    return f"{health.problem}. Changes that wait to be written: {health.waiting}; nobody is told of them before."
