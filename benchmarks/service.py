@@ -10,6 +10,7 @@ posts each to a sink; both are processes of their own. After it, in the same rou
 * `--unwanted`: a storm of events that no route wants, up to the POST of a last one that is wanted.
 * `--elasticsearch`: a storm that is indexed, up to the last document; the sink answers as fast as it can that each was
   created. The REST API can't be reached, so that documents come without their resource.
+* `--both`: a storm that is posted and indexed, each to a sink of its own, up to the last of both.
 
 The best of `--rounds` counts, as whatever else runs on the machine only slows things down. `--peer COMMAND` names
 another peer; it gets the environment variables STREAM and SINK. `--profile FILE` runs the service once, under cProfile:
@@ -49,6 +50,7 @@ class Runner:
     name: str
     command: list[str]
     environment: dict[str, str]
+    sinks: int = 1
 
 
 @dataclass
@@ -56,24 +58,25 @@ class World:
     """A runner at work."""
 
     source: Part
-    sink: Part
+    sinks: list[Part]
     pid: int
 
 
 @contextmanager
 def world(runner: Runner, folder: str | None) -> Iterator[World]:
-    """Source, sink and runner, connected."""
-    source, sink = Part("source.py"), Part("sink.py")
-    with TemporaryDirectory(dir=folder) as state, running(runner, state, source, sink) as process:
+    """Source, sinks and runner, connected."""
+    source, sinks = Part("source.py"), [Part("sink.py") for _ in range(runner.sinks)]
+    with TemporaryDirectory(dir=folder) as state, running(runner, state, source, sinks) as process:
         source.ask("connected")
         time.sleep(SETTLE)
-        yield World(source, sink, process.pid)
+        yield World(source, sinks, process.pid)
 
 
 @contextmanager
-def running(runner: Runner, state: str, source: Part, sink: Part) -> Iterator[subprocess.Popen[bytes]]:
-    """The runner between these two, which end with it."""
-    places = {"stream": f"ws://127.0.0.1:{source.port}", "sink": f"http://127.0.0.1:{sink.port}/hook"}
+def running(runner: Runner, state: str, source: Part, sinks: list[Part]) -> Iterator[subprocess.Popen[bytes]]:
+    """The runner between these, which end with it."""
+    urls = [f"http://127.0.0.1:{sink.port}/hook" for sink in sinks]
+    places = {"stream": f"ws://127.0.0.1:{source.port}", "sink": urls[0], "other": urls[-1]}
     ours = {name: value.format(state=state, **places) for name, value in runner.environment.items()}
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "NODE_PATH") if name in os.environ}
     process = subprocess.Popen(runner.command, env={**inherited, **ours}, stdout=subprocess.DEVNULL)
@@ -85,12 +88,12 @@ def running(runner: Runner, state: str, source: Part, sink: Part) -> Iterator[su
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
-        source.end()
-        sink.end()
+        for part in (source, *sinks):
+            part.end()
 
 
-def service(*options: str, destination: str = "WEBHOOK_URL") -> Runner:
-    """Ours, with the defaults, and one destination."""
+def service(*options: str, destination: str = "WEBHOOK_URL", other: str = "") -> Runner:
+    """Ours, with the defaults, and one destination or two."""
     environment = {
         "TUTUM_USERNAME": "benchmark",
         "TUTUM_TOKEN": "benchmark",
@@ -99,9 +102,11 @@ def service(*options: str, destination: str = "WEBHOOK_URL") -> Runner:
         destination: "{sink}",
         "TUTUMSTREAM_STATE_DIR": "{state}",
         "TUTUMSTREAM_LISTEN": "none",
+        **({other: "{other}"} if other else {}),
     }
     twistd = str(Path(sys.executable).with_name("twistd"))
-    return Runner("tutumstream", [twistd, "-n", "--pidfile=", *options, "tutumstream"], environment)
+    command = [twistd, "-n", "--pidfile=", *options, "tutumstream"]
+    return Runner("tutumstream", command, environment, sinks=2 if other else 1)
 
 
 def peer(command: str) -> Runner:
@@ -115,12 +120,13 @@ def storm(runner: Runner, given: argparse.Namespace, order: str = "storm") -> tu
     with world(runner, given.folder) as at:
         before = cpu(at.pid)
         begun = at.source.ask(order, given.events)
-        seen = at.sink.ask("wait", wanted, PATIENCE)
+        seen = [sink.ask("wait", wanted, PATIENCE) for sink in at.sinks]
         used, most = cpu(at.pid) - before, peak(at.pid)
-        again = at.sink.ask("again")
-    if seen["came"] != wanted or again:
-        raise SystemExit(f"{runner.name}: {seen['came']} of {wanted} came, and {again} of them more than once")
-    return given.events / (seen["last"] - begun), used / given.events * 1e6, most
+        again = sum(sink.ask("again") for sink in at.sinks)
+    came = min(one["came"] for one in seen)
+    if came != wanted or again:
+        raise SystemExit(f"{runner.name}: {came} of {wanted} came, and {again} more than once")
+    return given.events / (max(one["last"] for one in seen) - begun), used / given.events * 1e6, most
 
 
 def latency(runner: Runner, given: argparse.Namespace) -> tuple[float, float, float]:
@@ -128,9 +134,10 @@ def latency(runner: Runner, given: argparse.Namespace) -> tuple[float, float, fl
     events = int(given.rate * given.seconds)
     with world(runner, given.folder) as at:
         sent = at.source.ask("steady", given.rate, events)
-        seen = at.sink.ask("wait", events, 10)
-        again = at.sink.ask("again")
-        took = sorted((came - sent[number]) * 1e3 for number, came in at.sink.ask("times"))
+        (sink,) = at.sinks
+        seen = sink.ask("wait", events, 10)
+        again = sink.ask("again")
+        took = sorted((came - sent[number]) * 1e3 for number, came in sink.ask("times"))
     print(f"  {runner.name}: lost {events - seen['came']}, twice {again}")
     return took[len(took) // 2], took[int(len(took) * 0.99)], took[-1]
 
@@ -176,6 +183,7 @@ def main() -> None:
     mode.add_argument("--idle", action="store_true")
     mode.add_argument("--unwanted", action="store_true")
     mode.add_argument("--elasticsearch", action="store_true")
+    mode.add_argument("--both", action="store_true")
     mode.add_argument("--profile", metavar="FILE")
     asked.add_argument("--events", type=int, default=20_000)
     asked.add_argument("--rounds", type=int, default=3)
@@ -195,6 +203,10 @@ def main() -> None:
     elif given.elasticsearch:
         rate, used, most = max(storm(service(destination="ELASTICSEARCH_URL"), given) for _ in range(given.rounds))
         print(f"elasticsearch: {rate:,.0f} documents/s, {used:.0f} µs CPU a document, {most:.0f} MiB at most")
+    elif given.both:
+        runner = service(other="ELASTICSEARCH_URL")
+        rate, used, most = max(storm(runner, given) for _ in range(given.rounds))
+        print(f"both: {rate:,.0f} events/s, {used:.0f} µs CPU an event, {most:.0f} MiB at most")
     elif given.profile:
         storm(service("--profile", given.profile, "--profiler", "cprofile", "--savestats"), given)
     else:
