@@ -50,6 +50,17 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         self.assertEqual(unneeded(rows, is_open=True, flapping=False), {})
         self.assertEqual(unneeded(rows, is_open=True, flapping=True), {1: FLAPPING, 2: FLAPPING})
 
+    def test_of_a_flapping_incident_are_dropped_with_everything_that_would_close_it(self) -> None:
+        rows = [row(1, action="resolve"), row(2), row(3, action="resolve"), row(4, action="trigger")]
+        self.assertEqual(unneeded(rows, is_open=True, flapping=True), dict.fromkeys((3, 1, 4), FLAPPING))
+
+    def test_of_a_flapping_incident_are_told_where_the_resolve_may_have_arrived(self) -> None:
+        for maybe in (row(1, action="resolve", attempts=1), row(1, action="resolve", received_at=5.0)):
+            rows = [maybe, row(2, action="resolve", received_at=9.0), row(3, action="trigger", received_at=9.0)]
+            self.assertEqual(unneeded(rows, is_open=True, flapping=True, since=7.0), {})
+            more = [*rows, row(4, action="resolve", received_at=9.0), row(5, action="trigger", received_at=9.0)]
+            self.assertEqual(unneeded(more, is_open=True, flapping=True, since=7.0), {3: OVER})
+
     def test_of_what_is_not_open_needs_no_closing(self) -> None:
         close = row(9, action="close")
         self.assertEqual(unneeded([close], is_open=False, flapping=False), {9: NOTHING_OPEN})

@@ -39,15 +39,14 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: floa
         elif is_resolve(row) and before is not None and _is(before, "trigger"):
             dropped[kept.pop().seq] = OVER
             # A try that failed may have arrived all the same, and then the incident is open.
-            tried = before.attempts > 0 or max(before.event.received_at, before.due) < since
-            known = is_open or tried or any(_is(each, "trigger") for each in kept)
+            known = is_open or _may_have_arrived(before, since) or any(_is(each, "trigger") for each in kept)
             if known:
                 kept.append(row)
             else:
                 dropped[row.seq] = OVER
-        elif flapping and is_open and _is(row, "trigger") and before is not None and is_resolve(before):
-            dropped[kept.pop().seq] = FLAPPING
-            dropped[row.seq] = FLAPPING
+        elif flapping and is_open and _is(row, "trigger") and (closing := _closing(kept, since)):
+            kept = [each for each in kept if each not in closing]
+            dropped |= dict.fromkeys((each.seq for each in (*closing, row)), FLAPPING)
         else:
             kept.append(row)
     return dropped
@@ -92,6 +91,21 @@ class Opens:
 
 def is_resolve(row: Pending) -> bool:
     return row.delivery.incident is not None and row.delivery.incident.ends
+
+
+def _closing(rows: Sequence[Pending], since: float) -> list[Pending]:
+    """What would close the incident before it opens again: none where one of them may have done so already."""
+    found: list[Pending] = []
+    for row in reversed(rows):
+        if _is(row, "trigger"):
+            break
+        if is_resolve(row):
+            found.append(row)
+    return [] if any(_may_have_arrived(row, since) for row in found) else found
+
+
+def _may_have_arrived(row: Pending, since: float) -> bool:
+    return row.attempts > 0 or max(row.event.received_at, row.due) < since
 
 
 def _open_before(rows: Sequence[Pending], is_open: bool) -> bool:
