@@ -53,7 +53,7 @@ def source(settings: Settings, reactor: Any, fatal: Callable[[Failure], None]) -
         found = settings.credentials
         if found.passed_over:
             _log.info(
-                "credentials: {source} is used; {others} counts for nothing beside it",
+                "credentials: {source} is used, and not {others}",
                 source=found.source,
                 others=", ".join(found.passed_over),
             )

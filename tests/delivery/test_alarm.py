@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tutumstream.delivery.alarm import EVERY, PATIENCE, JournalAlarm
 from tutumstream.event import Event
 from tutumstream.journal.interface import Health
-from tutumstream.notifiers.interface import Delivered, Hold, Message, TryAgain, Verdict
+from tutumstream.notifiers.interface import Delivered, Hold, Message, Rejected, TryAgain, Verdict
 from tutumstream.routing.delivery import Incident
 
 FULL = "can't grow, the disk is full: free some space"
@@ -82,11 +82,10 @@ class AnAlarm(SynchronousTestCase):
         self.assertEqual((self.pagerduty.messages, self.taken), ([], []))
 
     def test_tries_again_until_each_was_told_and_repeats_nothing(self) -> None:
-        self.pagerduty.answers = [TryAgain("500"), TryAgain("500")]
-        self.slack.answers = [Hold("404")]
+        self.pagerduty.answers = [TryAgain("500"), Rejected("400"), Hold("401")]
         self.journal.health = Health(FULL)
         self.looks(PATIENCE + 10)
-        self.assertEqual(len(self.pagerduty.messages), 3)
+        self.assertEqual(len(self.pagerduty.messages), 4)
         self.assertEqual(len({message.id for message in self.pagerduty.messages}), 1)
         self.assertEqual(len(self.slack.messages), 1)
 

@@ -59,6 +59,7 @@ class Finding(SynchronousTestCase):
         self.assertIn("TUTUM_USER: there is no TUTUM_TOKEN", half({"TUTUM_USER": "a", "TUTUM_TOKEN": ""}))
         self.assertIn("TUTUM_APIKEY: there is no TUTUM_USERNAME", half({"TUTUM_APIKEY": "k"}))
         self.assertEqual((half({}), half({"TUTUM_USER": "a", "TUTUM_PASS": "p"})), ("", ""))
+        self.assertEqual(half({"TUTUM_USER": "a", "TUTUM_TOKEN_FILE": "/nowhere"}), "")
 
     def test_reads_the_file_of_tutum_login_last(self) -> None:
         self.assertEqual(headers({}, FILE), BASIC)

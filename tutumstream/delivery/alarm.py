@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from tutumstream.event import Event
 from tutumstream.ids import mint
 from tutumstream.journal.interface import Health, IJournal
-from tutumstream.notifiers.interface import Delivered, INotifier, Message, TryAgain
+from tutumstream.notifiers.interface import Delivered, INotifier, Message
 from tutumstream.routing.always import STREAM_INCIDENT
 from tutumstream.routing.delivery import Incident
 
@@ -114,14 +114,13 @@ class JournalAlarm:
             return
         if isinstance(verdict, Delivered):
             self.log.info("{destination} was told of the journal's trouble", destination=name)
+            self._untold.remove(name)
         else:
             self.log.warn(
                 "{destination} could not be told of the journal's trouble: {reason}",
                 destination=name,
                 reason=verdict.reason,
             )
-        if not isinstance(verdict, TryAgain):
-            self._untold.remove(name)
 
     def _end(self) -> None:
         self._seen = 0

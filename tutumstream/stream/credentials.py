@@ -93,7 +93,8 @@ def find(environment: Mapping[str, str], tutum_file: str = "") -> Credentials | 
 def half(environment: Mapping[str, str]) -> str:
     """What is missing where only a part of one form is set, "" where none is."""
     users, keys = _given(environment)
-    if users and not keys:
+    # What is wrong with a key's file is told on its own.
+    if users and not keys and not any(environment.get(f"{name}_FILE") for name in _KEYS):
         return f"{users[0]}: there is no TUTUM_TOKEN (or TUTUM_APIKEY) to go with it"
     if keys and not users:
         return f"{keys[0]}: there is no TUTUM_USERNAME (or TUTUM_USER) to go with it"
