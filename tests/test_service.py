@@ -78,16 +78,18 @@ class Lanes:
 
 
 class Alarm:
-    """Says when it starts and stops."""
+    """Says when it starts and stops; a stop may be held up."""
 
     def __init__(self, said: list[str]) -> None:
         self.said = said
+        self.stopping: Deferred[None] = succeed(None)
 
     def start(self) -> None:
         self.said.append("alarm starts")
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         self.said.append("alarm stops")
+        return self.stopping
 
 
 class Everything:
@@ -236,6 +238,15 @@ class TheService(SynchronousTestCase):
         self.lanes.stopping.callback(None)
         self.successResultOf(stopped)
         self.assertIn("journal closes", self.said)
+
+    def test_lets_the_alarm_end_what_it_is_telling(self) -> None:
+        self.alarm.stopping = Deferred()
+        self.service.startService()
+        stopped = self.service.stopService()
+        self.assertIn("lanes stops", self.said)
+        self.assertNotIn("journal closes", self.said)
+        self.alarm.stopping.callback(None)
+        self.successResultOf(stopped)
 
     def test_does_not_wait_for_a_disk_that_refuses(self) -> None:
         self.service.startService()

@@ -129,7 +129,7 @@ class Tutumstream(Service):
     async def _end(self) -> None:
         parts = self._parts
         parts.systemd.stopping()
-        parts.alarm.stop()
+        alarm_stopped = parts.alarm.stop()
         if self._begun is not None:
             self._begun.cancel()
         if parts.stream.running:
@@ -139,6 +139,7 @@ class Tutumstream(Service):
         parts.housekeeping.stop()
         if parts.lanes.running:
             await parts.lanes.stop()
+        await alarm_stopped
         if parts.embedded is not None and parts.embedded.running:
             await parts.embedded.stopService()
         await parts.journal.close()

@@ -150,11 +150,18 @@ class AnAlarm(SynchronousTestCase):
         self.looks(1)
         self.assertEqual(len(self.taken), 1)
 
-    def test_lets_go_at_a_stop(self) -> None:
-        gone: list[str] = []
-        self.pagerduty.answers = [Deferred(lambda _: gone.append("cancelled"))]
+    def test_lets_what_is_in_flight_finish_at_a_stop_and_begins_nothing_more(self) -> None:
+        answer: Deferred[list[Verdict]] = Deferred()
+        self.pagerduty.answers = [answer]
         self.journal.health = Health(FULL)
         self.looks(PATIENCE)
-        self.alarm.stop()
+        stopped = self.alarm.stop()
+        self.assertNoResult(stopped)
+        answer.callback([Delivered()])
+        self.successResultOf(stopped)
         self.looks(5)
-        self.assertEqual((gone, self.slack.messages, self.clock.getDelayedCalls()), (["cancelled"], [], []))
+        self.assertEqual((self.slack.messages, self.clock.getDelayedCalls()), ([], []))
+
+    def test_has_nothing_to_wait_for_at_a_stop_while_it_tells_nobody(self) -> None:
+        self.successResultOf(self.alarm.stop())
+        self.successResultOf(self.alarm.stop())

@@ -7,7 +7,7 @@ Whoever is on call must hear of that by a way that needs no disk.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -61,7 +61,7 @@ class JournalAlarm:
         self._now = now
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
-        self._looking: Deferred[None] | None = None
+        self._looking: Deferred[None] = succeed(None)
         self._seen = 0
         self._event: Event | None = None
         self._untold: list[str] = []
@@ -70,22 +70,22 @@ class JournalAlarm:
         """Begin to watch."""
         self._loop.start(EVERY, now=False)
 
-    def stop(self) -> None:
-        """Watch no longer; harmless when not begun."""
+    def stop(self) -> Deferred[None]:
+        """Watch no longer; harmless when not begun. Fires when nobody is being told any more."""
         if self._loop.running:
             self._loop.stop()
-        if self._looking is not None:
-            self._looking.cancel()
+        stopped: Deferred[None] = Deferred()
+        self._looking.addCallback(stopped.callback)
+        return stopped
 
     def _look(self) -> Deferred[None]:
         # The next look waits for the end of this one, so what is told never overtakes.
-        self._looking = Deferred.fromCoroutine(self._check())
-        return self._looking.addErrback(self._failed)
+        self._looking = Deferred.fromCoroutine(self._check()).addErrback(self._failed)
+        return self._looking
 
     def _failed(self, failure: Failure) -> None:
         """The next look is another chance."""
-        if not failure.check(CancelledError):
-            self.log.failure("a bug: the journal's alarm failed", failure)
+        self.log.failure("a bug: the journal's alarm failed", failure)
 
     async def _check(self) -> None:
         health = self._journal.health
@@ -99,7 +99,8 @@ class JournalAlarm:
             self._event = self._about("trouble", f"The journal {_in_words(health)}")
             self._untold = list(self._notifiers)
         for name in tuple(self._untold):
-            await self._tell(name, self._event)
+            if self._loop.running:
+                await self._tell(name, self._event)
 
     async def _tell(self, name: str, event: Event) -> None:
         notifier = self._notifiers[name]
@@ -107,8 +108,6 @@ class JournalAlarm:
         message = Message(f"{event.id}-{name}", event, text, "journal", Incident("trigger", STREAM_INCIDENT))
         try:
             (verdict,) = await notifier.notify([message])
-        except CancelledError:
-            raise
         except Exception:
             self.log.failure("a bug: {destination} could not be told of the journal's trouble", destination=name)
             return
