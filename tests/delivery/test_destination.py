@@ -95,6 +95,19 @@ class ADestination(DestinationCase):
         self.judge(row(2), TryAgain("500"))
         self.assertEqual(self.destination.state, Failing(100.0, "500", told=True))
 
+    def test_that_was_told_to_be_in_trouble_is_not_well_again_by_a_refusal(self) -> None:
+        for told in (Held(1.0, "404"), Failing(1.0, "500", told=True), Limited(2.0, "429", since=1.0, told=True)):
+            self.destination = Destination(told, lambda: 1.0)
+            self.judge(row(1), Rejected("400"))
+            self.assertEqual(self.destination.state, Refusing(100.0, "400"))
+            self.judge(row(2), Delivered())
+            self.assertEqual(self.destination.state, Ok())
+
+    def test_that_takes_one_and_refuses_another_is_well_again(self) -> None:
+        self.destination = Destination(Refusing(1.0, "400"), lambda: 1.0)
+        self.destination.judge([row(1), row(2)], [Delivered(), Rejected("400")], self.now)
+        self.assertEqual(self.destination.state, Ok())
+
     def test_is_limited_until_its_time_whatever_it_refuses(self) -> None:
         self.judge(row(1), TryAgain("429", after=60.0, limited=True))
         self.judge(row(2, urgent=True), Rejected("400"))

@@ -138,11 +138,13 @@ class Destination:
         if isinstance(before, Limited) and now < self.blocked_until:
             # Others that were under way may still arrive; that does not lift a limit that was set meanwhile.
             return before
+        # Who was told of a trouble hears of its end when something arrives, and not when it is refused.
+        refuses = self._refused >= REFUSES_AFTER or (self._refused > 0 and before.told)
         for row, verdict in zip(rows, verdicts, strict=True):
             # Who is on call must hear of the first page that is lost so.
-            if isinstance(verdict, Rejected) and (row.delivery.urgent or self._refused >= REFUSES_AFTER):
+            if isinstance(verdict, Rejected) and (row.delivery.urgent or refuses):
                 return before if isinstance(before, Refusing) else Refusing(now, verdict.reason)
-        return before if isinstance(before, Refusing) and self._refused else Ok()
+        return Ok()
 
     def _limited(self, reason: str, now: float, takes_some: bool) -> Limited:
         before = self.state
