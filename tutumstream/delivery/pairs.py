@@ -45,8 +45,8 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: floa
             else:
                 dropped[row.seq] = OVER
         elif flapping and is_open and _is(row, "trigger") and (closing := _closing(kept, since)):
-            kept = [each for each in kept if each not in closing]
             dropped |= dict.fromkeys((each.seq for each in (*closing, row)), FLAPPING)
+            kept = [each for each in kept if each.seq not in dropped]
         else:
             kept.append(row)
     return dropped
