@@ -21,6 +21,7 @@ from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane
 from tutumstream.delivery.service import Lanes
+from tutumstream.delivery.state import DestinationState
 from tutumstream.errors import SettingsError
 from tutumstream.intake import Intake
 from tutumstream.journal.housekeeping import Housekeeping
@@ -80,12 +81,10 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
     incidents = Incidents()
     composers = {name: Composer(routes, name, notifier, resources.fetch) for name, notifier in notifiers.items()}
 
-    def lane(name: str, notifier: INotifier) -> Lane:
-        ways = outlets.manners(settings, name), journal, composers[name], incidents
-        seen = board.destination_is, lambda *turn: intake.turned(*turn)
-        return Lane(name, notifier, *ways, *seen, reactor, reactor.seconds, random.random)
+    def turned(name: str, before: DestinationState, after: DestinationState) -> None:
+        intake.turned(name, before, after)
 
-    lanes = Lanes([lane(name, notifier) for name, notifier in notifiers.items()], journal, incidents, reactor)
+    lanes = _lanes(settings, reactor, notifiers, composers, journal, incidents, board, turned)
     office = Office(journal, reactor.seconds, lanes.offer, {name: each.messages for name, each in composers.items()})
     router = Router(routes, notifiers)
     intake = Intake(router, incidents, journal, lanes.offer, resources.forget, board, reactor.seconds)
@@ -106,6 +105,34 @@ def assemble(settings: Settings, reactor: Any, fatal: Callable[[Failure], None])
         pages=_pages(settings, reactor, board, office),
         released=_release(kept, quick, release),
     )
+
+
+def _lanes(
+    settings: Settings,
+    reactor: Any,
+    notifiers: Mapping[str, INotifier],
+    composers: Mapping[str, Composer],
+    journal: IJournal,
+    incidents: Incidents,
+    board: Board,
+    turned: Callable[[str, DestinationState, DestinationState], None],
+) -> Lanes:
+    def lane(name: str, notifier: INotifier) -> Lane:
+        return Lane(
+            name,
+            notifier,
+            outlets.manners(settings, name),
+            journal,
+            composers[name],
+            incidents,
+            board.destination_is,
+            turned,
+            reactor,
+            reactor.seconds,
+            random.random,
+        )
+
+    return Lanes([lane(name, notifier) for name, notifier in notifiers.items()], journal, incidents, reactor)
 
 
 def _alarm(
