@@ -99,10 +99,10 @@ class DockerPlatform:
         self._clock = clock
         self._jitter = jitter
         self._pings = (ping_interval, ping_timeout)
-        self.registry = self._registry = Registry(name, clock.seconds(), patience)
-        self._memory = EngineMemory(name, client.host, self._registry, clock.seconds)
+        self.registry = Registry(name, clock.seconds(), patience)
+        self._memory = EngineMemory(name, client.host, self.registry, clock.seconds)
         self.memories = (self._memory,)
-        self._census = Census(self._registry)
+        self._census = Census(self.registry)
         self._inspector = Inspector(client.inspect, self._observe, in_flight)
         self._log_client = log_client
         self._control = self._controlling(writer) if writer is not None else None
@@ -143,10 +143,10 @@ class DockerPlatform:
     def get(self, kind: str, uuid: str) -> Resource | None:
         if kind == "action" and self._control is not None and uuid in self._control.actions:
             return self._control.actions[uuid].resource()
-        return get_resource(self._registry, kind, uuid)
+        return get_resource(self.registry, kind, uuid)
 
     def list(self, kind: str) -> Sequence[Resource]:
-        found = list_resources(self._registry, kind)
+        found = list_resources(self.registry, kind)
         if kind == "action" and self._control is not None:
             found += [action.resource() for action in self._control.actions.values()]
         return found
@@ -157,14 +157,14 @@ class DockerPlatform:
         return self._control.perform(order)
 
     def logs(self, kind: str, uuid: str, tail: int, follow: bool, reader: ILogReader) -> ILogs | None:
-        speaking = (self._registry, self._log_client, self._control)
+        speaking = (self.registry, self._log_client, self._control)
         return read_logs(*speaking, self.subscribe, kind, uuid, tail, follow, reader)
 
     def _controlling(self, writer: Writer) -> Control:
         return Control(
             writer,
-            lambda kind, uuid: subject_of(self._registry, kind, uuid),
-            lambda kind, uuid: get_resource(self._registry, kind, uuid),
+            lambda kind, uuid: subject_of(self.registry, kind, uuid),
+            lambda kind, uuid: get_resource(self.registry, kind, uuid),
             self._tell,
             self._clock.seconds,
         )
@@ -179,13 +179,13 @@ class DockerPlatform:
         self.described(engine)
         self._drop_doubt()
         self.answered()
-        changes = list(self._registry.nodes.reach(folds.DEPLOYED))
+        changes = list(self.registry.nodes.reach(folds.DEPLOYED))
         if changes:
             self.log.info("Docker Engine {host} is back", host=self._client.host)
         self._tell(changes)
 
     def described(self, engine: Engine) -> None:
-        self._news(self._registry.describe_engine(engine, self._clock.seconds()))
+        self._news(self.registry.describe_engine(engine, self._clock.seconds()))
 
     def counted(self, swarm: Swarm, asked: float) -> bool:
         changes = self._census.take(swarm, asked, self._clock.seconds())
@@ -196,13 +196,13 @@ class DockerPlatform:
         return self._census.busy
 
     def expected(self) -> Iterable[str]:
-        return self._registry.alive()
+        return self.registry.alive()
 
     def looked(self) -> None:
         if self._good_since is None:
             self._good_since = self._clock.seconds()
         if not self._memory.begun:
-            self._registry.take_stock(self._clock.seconds())
+            self.registry.take_stock(self._clock.seconds())
         self._memory.begun = self.synced = self.tried = True
         # Not before: what changed meanwhile is told by now, to those who were sent away.
         self._see("")
@@ -219,10 +219,10 @@ class DockerPlatform:
         if isinstance(hint, SwarmHint):
             self._look_at_swarm()
         elif hint is not None:
-            heard = self._registry.hint(hint, self._clock.seconds())
+            heard = self.registry.hint(hint, self._clock.seconds())
             self._tell(heard.changes)
             self._inspector.follow(hint.container, look=heard.look, final=heard.final)
-            if self._registry.is_task(hint.container):
+            if self.registry.is_task(hint.container):
                 self._look_at_swarm()
 
     def _look_at_swarm(self) -> None:
@@ -230,7 +230,7 @@ class DockerPlatform:
             self._session.swarm.hint()
 
     def answered(self) -> None:
-        self._registry.nodes.seen_alive(self._clock.seconds())
+        self.registry.nodes.seen_alive(self._clock.seconds())
 
     def silent(self) -> None:
         self._unreachable("it does not answer any more")
@@ -247,7 +247,7 @@ class DockerPlatform:
             good = self._good_since is not None
             if not good:
                 self._unreachable(problem.problem)
-            elif self._registry.node.state == folds.DEPLOYED and self._doubt is None:
+            elif self.registry.node.state == folds.DEPLOYED and self._doubt is None:
                 # A proxy may cut a stream that is silent; that alone means nothing.
                 self._doubt = self._clock.callLater(self._pings[1], self._unreachable, problem.problem)
             lasted = self._clock.seconds() - (self._good_since or self._clock.seconds())
@@ -296,8 +296,8 @@ class DockerPlatform:
 
     def _every_tick(self) -> None:
         now = self._clock.seconds()
-        due = self._registry.overdue(now)
-        self._registry.purge(now)
+        due = self.registry.overdue(now)
+        self.registry.purge(now)
         if self._session is not None and self.synced:
             for container in due:
                 self._inspector.mark(container)
@@ -305,7 +305,7 @@ class DockerPlatform:
             self._session.mend()
 
     def _observe(self, container: str, seen: Container | None) -> None:
-        self._news(self._registry.observe(container, seen, self._clock.seconds()))
+        self._news(self.registry.observe(container, seen, self._clock.seconds()))
 
     def _news(self, changes: Sequence[Change]) -> None:
         # What is there at the first start is none.
@@ -314,7 +314,7 @@ class DockerPlatform:
 
     def _unreachable(self, why: str) -> None:
         self._drop_doubt()
-        changes = list(self._registry.nodes.reach(folds.UNREACHABLE))
+        changes = list(self.registry.nodes.reach(folds.UNREACHABLE))
         if changes:
             self.log.warn("Docker Engine {host} can't be reached: {why}", host=self._client.host, why=why)
         self._tell(changes)
