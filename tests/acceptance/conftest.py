@@ -19,12 +19,12 @@ BEGUN_EARLY = ("demo", "silence", "no_answer", "full_disk", "long_stop")
 
 
 ENGINES = ("engine", "own_engine")
-"""Fixtures that are a Docker Engine."""
+"""Fixtures that are the Docker Engine that tests share."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs an engine; what was begun early has had its time at the end."""
+    """Mark what uses the shared engine; what was begun early has had its time at the end."""
     for item in items:
         if any(_uses(item, name) for name in ENGINES):
             item.add_marker("engine")

@@ -1,5 +1,6 @@
 """What takes long by its nature, and goes on beside the other tests until somebody looks at it."""
 
+import shutil
 import subprocess
 import threading
 import time
@@ -95,9 +96,8 @@ def full_disk(folder: Path) -> Iterator[Troubled]:
             def fill() -> None:
                 told.wait_for(PAGERDUTY_V1, 1)
                 rest = state / "somebody-elses"
-                with suppress(OSError), rest.open("wb", buffering=0) as file:
-                    while file.write(bytes(4096)):
-                        """On until there is no room."""
+                with suppress(OSError), open("/dev/zero", "rb") as zeros, rest.open("wb", buffering=0) as file:
+                    shutil.copyfileobj(zeros, file, 4096)
                 for number in range(WAITING):
                     tutum.send(container(number))
                 service.wait_for_line("pagerduty was told of the journal's trouble", 120)
