@@ -21,9 +21,9 @@ RESOURCE_URI = re.compile(r"/api/v1/[a-z]+/[A-Za-z0-9._/-]+/")
 CONSOLE_LINE = re.compile(r"\d\d:\d\d:\d\d (?:debug|info|warn|error|critical) ")
 
 MESSAGE_LIMIT = 1024 * 1024
-ROUNDS, WARM = 20, 5
+ROUNDS, WARM, LOOKS = 20, 5, 5
 LEAK = 4 * 1024
-"""KiB that the rounds after the warm ones may cost for good: a third of what they send."""
+"""KiB that the rounds between the first looks and the last may cost for good: half of what they send."""
 
 
 def hostile() -> list[tuple[str, bool, bytes]]:
@@ -138,4 +138,6 @@ def test_hostile_messages_leave_no_memory_behind(serve: Serve, tutum: RunningTut
         sizes.append(service.resident())
         told.forget()
     assert tutum.state()["connections"] == 1
-    assert sizes[-1] - sizes[WARM - 1] < LEAK, sizes
+    # What an allocator holds at one moment is chance; the least of a few looks is not.
+    before, after = min(sizes[WARM : WARM + LOOKS]), min(sizes[-LOOKS:])
+    assert after - before < LEAK, sizes

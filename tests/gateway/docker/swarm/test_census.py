@@ -14,7 +14,7 @@ from tutumstream.gateway.docker.groups import GATHERING
 from tutumstream.gateway.docker.nodes import DOUBT
 from tutumstream.gateway.docker.resources import get_resource, list_resources
 from tutumstream.gateway.docker.swarm.census import SCALE_PATIENCE
-from tutumstream.gateway.docker.swarm.facts import Machine, Ordered, Swarm, Task, Update
+from tutumstream.gateway.docker.swarm.facts import GLOBAL, Machine, Ordered, Swarm, Task, Update
 
 HERE = Machine(id=NODE, hostname="vm", state="ready")
 THERE = Machine(id="t" * 25, hostname="there", address="10.0.0.2", state="ready", labels={"zone": "a"})
@@ -321,6 +321,12 @@ class ServicesTests(CensusTests):
         tasks = there(), there(2, "starting", container="")
         self.assertNotIn("service", " ".join(self.count(*tasks, services=(web(2),))).replace("web.", ""))
         self.assertEqual(self.count(there(), there(2), services=(web(2),))[-1], "service update Running web")
+
+    def test_a_global_service_is_starting_before_its_first_task_is_made(self) -> None:
+        service = Ordered(id=SERVICE, name="web", mode=GLOBAL, created=int((START + 1) * 1e9))
+        self.assertEqual(self.count(services=(service,), at=1.1), ["service create Starting web"])
+        self.assertTrue(self.told.census.busy)
+        self.assertEqual(self.count(there(0), services=(service,), at=1.6)[-1], "service update Running web")
 
     def test_the_same_answer_is_no_news(self) -> None:
         self.count(there(), services=(web(update=self.update("completed")),))

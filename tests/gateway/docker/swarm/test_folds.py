@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.gateway.docker.model import CORPUS, SECOND, START
 from tutumstream.gateway.docker.swarm.facts import GLOBAL, Machine, Ordered, Swarm, Task, Update
 from tutumstream.gateway.docker.swarm.folds import (
+    PLANNING,
     Count,
     count,
     elsewhere,
@@ -111,6 +112,15 @@ class ServiceStateTests(SynchronousTestCase):
         service = Ordered(id="s", name="web", mode=GLOBAL)
         self.assertEqual(service_state(service, [task(0, desired="shutdown")]), "Stopping")
         self.assertEqual(service_state(service, [task(0, "shutdown", "shutdown")]), "Stopped")
+
+    def test_what_was_ordered_just_now_is_starting_though_its_tasks_are_not_made_yet(self) -> None:
+        for fields in ({"mode": GLOBAL}, {"mode": "replicated-job", "replicas": 2}, {"mode": "global-job"}):
+            service = Ordered(id="s", name="web", created=int(START * SECOND), **fields)  # type: ignore[arg-type]
+            self.assertEqual(service_state(service, [], now=START + 1), "Starting")
+            self.assertEqual(service_state(service, [], now=START + PLANNING), "Stopped")
+            self.assertEqual(service_state(service, [task(0, "shutdown", "shutdown")], now=START + 1), "Stopped")
+        nothing = Ordered(id="s", name="web", replicas=0, created=int(START * SECOND))
+        self.assertEqual(service_state(nothing, [], now=START + 1), "Stopped")
 
     def test_a_job_that_is_done_is_stopped(self) -> None:
         job = Ordered(id="s", name="job", mode="replicated-job", replicas=2)

@@ -57,7 +57,7 @@ class Census:
         down = [node.id for node in self._registry.nodes.all() if node.id and node.state == folds.UNREACHABLE]
         states = {}
         for service in services:
-            orders = _orders(service, tasks.get(service.id, ()), down)
+            orders = _orders(service, tasks.get(service.id, ()), down, now)
             states[service.id] = orders.state
             yield from self._registry.groups.order(places[service.id], orders, now)
             self._take_along(places[service.id])
@@ -141,10 +141,10 @@ class Census:
         yield from registry.actions.follow(registry.groups.unlist(sorted(unlisted), now), now)
 
 
-def _orders(service: Ordered, tasks: Collection[Task], down: Collection[str]) -> Orders:
+def _orders(service: Ordered, tasks: Collection[Task], down: Collection[str], now: float) -> Orders:
     wrong = trouble(tasks, down)
     return Orders(
-        state=service_state(service, tasks, down),
+        state=service_state(service, tasks, down, now),
         service=service,
         count=count(service, tasks, down),
         problem=wrong.error if wrong is not None else "",

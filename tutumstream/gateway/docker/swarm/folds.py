@@ -22,6 +22,10 @@ AFTERMATH: Final = 60_000_000_000
 differ. What comes later has nothing to do with it."""
 
 
+PLANNING: Final = 10.0
+"""Seconds after its order in which a global service, or a job, may still be without any task."""
+
+
 class Count(NamedTuple):
     """Places of a service where something runs, and how many there should be."""
 
@@ -47,11 +51,18 @@ def count(service: Ordered, tasks: Collection[Task], down: Collection[str] = ())
     return Count(there if there < desired else there + superfluous, desired)
 
 
-def service_state(service: Ordered, tasks: Collection[Task], down: Collection[str] = ()) -> str:
-    """The state of a service that is listed."""
+def service_state(service: Ordered, tasks: Collection[Task], down: Collection[str] = (), now: float = 0.0) -> str:
+    """The state of a service that is listed.
+
+    Args:
+        now: seconds since 1970.
+    """
     running, desired = count(service, tasks, down)
     if service.update is not None and service.update.state in REDEPLOYING:
         return folds.REDEPLOYING
+    if desired == 0 and not tasks and service.replicas != 0 and 0 <= now - service.created / 1e9 < PLANNING:
+        # Something was asked for; its tasks are made a moment later.
+        return folds.STARTING
     if desired == 0:
         return folds.STOPPING if running else folds.STOPPED
     if running == desired:
