@@ -1,10 +1,11 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.searching import searching
 from tutumstream.docker_details import ABSENT, DockerDetails, duration, ordinal, read_details, sentence
 
 
@@ -52,7 +53,7 @@ class ReadDetailsTests(SynchronousTestCase):
         for raw in (b"null", b"7", b'"x"', b"[1]", b"{", b"\xff", b"[" * 100_000):
             self.assertIsNone(read_details(raw))
 
-    @settings(max_examples=50)
+    @searching(20)
     @given(VALUES, st.lists(st.sampled_from(sorted(ABSENT)), max_size=4))
     def test_whatever_comes_has_values_that_conditions_can_take(self, value: Any, names: list[str]) -> None:
         found = read_details(json.dumps(dict.fromkeys(names, value)).encode())

@@ -45,6 +45,10 @@ NOT_NULL = {
 }
 
 
+ROUND = 150
+"""Seconds that a round of the story takes, at most."""
+
+
 class Watcher:
     """Follows a scenario on a fake clock."""
 
@@ -64,6 +68,15 @@ class Watcher:
         self.clock.advance(end - self.clock.seconds())
 
 
+@cache
+def an_hour() -> Watcher:
+    """What was seen of it, for tests that only look."""
+    watcher = Watcher()
+    watcher.platform.start()
+    watcher.run(3600)
+    return watcher
+
+
 def key(uri: str) -> tuple[str, str]:
     kind, uuid = uri.strip("/").split("/")[-2:]
     return kind, uuid
@@ -74,13 +87,13 @@ class TestPace(SynchronousTestCase):
         for seed in range(3):
             watcher = Watcher(seed)
             watcher.platform.start()
-            watcher.run(1800)
+            watcher.run(4 * ROUND)
             times = [0.0, *(when for when, _ in watcher.told)]
             self.assertLessEqual(times[1], 2.0)
             self.assertLessEqual(max(after - before for before, after in pairwise(times)), 9.0)
 
     def test_the_first_minute_has_every_kind_of_event_and_one_interruption(self) -> None:
-        for seed in range(10):
+        for seed in range(5):
             watcher = Watcher(seed)
             watcher.platform.start()
             watcher.run(60)
@@ -91,17 +104,13 @@ class TestPace(SynchronousTestCase):
             self.assertEqual(len(watcher.interruptions), 1)
 
     def test_a_client_that_is_back_5_seconds_after_an_interruption_misses_nothing(self) -> None:
-        watcher = Watcher()
-        watcher.platform.start()
-        watcher.run(3600)
+        watcher = an_hour()
         self.assertGreater(len(watcher.interruptions), 2)
         for lost in watcher.interruptions:
             self.assertEqual([when for when, _ in watcher.told if lost < when < lost + 4.9], [])
 
     def test_every_incident_of_the_day_happens(self) -> None:
-        watcher = Watcher()
-        watcher.platform.start()
-        watcher.run(1800)
+        watcher = an_hour()
         states = {(change.type, change.state) for _, change in watcher.told}
         self.assertLessEqual(
             {
@@ -144,8 +153,7 @@ class TestAgreement(SynchronousTestCase):
 
         platform.subscribe(check)
         platform.start()
-        # Two rounds of the story.
-        for _ in range(240):
+        for _ in range(4 * ROUND // 5):
             watcher.run(5)
             self.assert_folds_hold(platform)
             for kind in KINDS:
@@ -155,11 +163,11 @@ class TestAgreement(SynchronousTestCase):
     def test_nothing_piles_up_however_long_it_runs(self) -> None:
         watcher = Watcher()
         watcher.platform.start()
-        # An hour is some ten rounds of the story; what grows shows in less.
+        # What grows shows in a few rounds.
         for _ in range(2):
             watcher.told.clear()
-            watcher.run(1800)
-            self.assertGreater(len(watcher.told), 1800 / 9)
+            watcher.run(4 * ROUND)
+            self.assertGreater(len(watcher.told), 4 * ROUND / 9)
             self.assertLessEqual(sum(len(watcher.platform.list(kind)) for kind in KINDS), 60)
             self.assertEqual(len(watcher.clock.getDelayedCalls()), 1)
             self.assert_folds_hold(watcher.platform)
@@ -304,7 +312,7 @@ class TestShapes(SynchronousTestCase):
         watcher = Watcher()
         watcher.platform.start()
         seen: dict[tuple[str, str, str], Any] = {}
-        for _ in range(180):
+        for _ in range(90):
             watcher.run(7)
             for kind in KINDS:
                 for one in watcher.platform.list(kind):
