@@ -78,18 +78,25 @@ class Lanes:
 
 
 class Alarm:
-    """Says when it starts and stops; a stop may be held up."""
+    """Says what it is asked to do; its words may take a while."""
 
     def __init__(self, said: list[str]) -> None:
         self.said = said
-        self.stopping: Deferred[None] = succeed(None)
+        self.telling: Deferred[None] = succeed(None)
 
     def start(self) -> None:
         self.said.append("alarm starts")
 
-    def stop(self) -> Deferred[None]:
+    def stop(self) -> None:
         self.said.append("alarm stops")
-        return self.stopping
+
+    def last_words(self) -> Deferred[None]:
+        self.said.append("alarm has the last word")
+        return self.telling
+
+    def cannot_begin(self, problem: JournalError) -> Deferred[None]:
+        self.said.append(f"alarm: {problem}")
+        return self.telling
 
 
 class Everything:
@@ -222,6 +229,7 @@ class TheService(SynchronousTestCase):
                 "resync stops",
                 "intake settles",
                 "housekeeping stops",
+                "alarm has the last word",
                 "lanes stops",
                 "gateway stops",
                 "journal closes",
@@ -240,12 +248,12 @@ class TheService(SynchronousTestCase):
         self.assertIn("journal closes", self.said)
 
     def test_lets_the_alarm_end_what_it_is_telling(self) -> None:
-        self.alarm.stopping = Deferred()
+        self.alarm.telling = Deferred()
         self.service.startService()
         stopped = self.service.stopService()
         self.assertIn("lanes stops", self.said)
         self.assertNotIn("journal closes", self.said)
-        self.alarm.stopping.callback(None)
+        self.alarm.telling.callback(None)
         self.successResultOf(stopped)
 
     def test_does_not_wait_for_a_disk_that_refuses(self) -> None:
@@ -260,11 +268,15 @@ class TheService(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.said[-1], "released")
 
-    def test_dials_nobody_and_says_why_when_the_journal_can_not_be_opened(self) -> None:
+    def test_dials_nobody_and_says_why_when_the_journal_can_not_be_opened_but_pages_first(self) -> None:
         problem = JournalError("/state", "another service uses it")
         self.all.opening = Deferred()
         self.service.startService()
+        self.alarm.telling = Deferred()
         self.all.opening.errback(problem)
+        self.assertEqual(self.said[-1], "alarm: journal /state: another service uses it")
+        self.assertEqual(self.fatal, [])
+        self.alarm.telling.callback(None)
         self.assertEqual([each.value for each in self.fatal], [problem])
         self.assertNotIn("stream starts", self.said)
         self.successResultOf(self.service.stopService())

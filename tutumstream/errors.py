@@ -73,6 +73,10 @@ class JournalError(TutumstreamError):
         return f"journal {self.place}: {self.problem}"
 
 
+class JournalInUseError(JournalError):
+    """Another service has the journal open."""
+
+
 class StateError(TutumstreamError):
     """The gateway can't keep its state where it is to be kept.
 

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from tutumstream import listening
 from tutumstream.delivery.alarm import JournalAlarm
 from tutumstream.delivery.service import Lanes
-from tutumstream.errors import ListenError
+from tutumstream.errors import JournalError, ListenError
 from tutumstream.intake import Intake
 from tutumstream.journal.housekeeping import Housekeeping
 from tutumstream.journal.interface import IJournal
@@ -110,7 +110,11 @@ class Tutumstream(Service):
         parts = self._parts
         if parts.pages is not None:
             self._port = await _listening(*parts.pages)
-        await parts.journal.open()
+        try:
+            await parts.journal.open()
+        except JournalError as problem:
+            await parts.alarm.cannot_begin(problem)
+            raise
         parts.board.journal_is_open()
         for destination, waiting in sorted((await parts.journal.destinations()).items()):
             self.log.info("{destination}: {waiting} still to be delivered", waiting=waiting, destination=destination)
@@ -129,7 +133,7 @@ class Tutumstream(Service):
     async def _end(self) -> None:
         parts = self._parts
         parts.systemd.stopping()
-        alarm_stopped = parts.alarm.stop()
+        parts.alarm.stop()
         if self._begun is not None:
             self._begun.cancel()
         if parts.stream.running:
@@ -137,9 +141,10 @@ class Tutumstream(Service):
             parts.resync.stop()
             await parts.intake.settled().addTimeout(WRITING_GRACE, parts.clock)
         parts.housekeeping.stop()
+        last_words = parts.alarm.last_words()
         if parts.lanes.running:
             await parts.lanes.stop()
-        await alarm_stopped
+        await last_words
         if parts.embedded is not None and parts.embedded.running:
             await parts.embedded.stopService()
         await parts.journal.close()

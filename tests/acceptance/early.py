@@ -1,17 +1,16 @@
 """What takes long by its nature, and goes on beside the other tests until somebody looks at it."""
 
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, RunningDestinations
 from tests.acceptance.service import RunningService, container, listening, until
+from tests.acceptance.small_disk import fill, small_disk
 from tests.running_tutum import RunningTutum
 
 WAITING: Final = 300
@@ -89,36 +88,21 @@ def full_disk(folder: Path) -> Iterator[Troubled]:
         OSError: a small file system can't be mounted here.
     """
     state = folder / "state"
-    with _small_disk(state), RunningTutum() as tutum, RunningDestinations() as told:
+    with small_disk(state, "8m"), RunningTutum() as tutum, RunningDestinations() as told:
         environment = {**listening(tutum), **told.environment(), "SLACK_RATE": "none", "PAGERDUTY_RATE": "none"}
         with RunningService(folder, environment) as service:
 
-            def fill() -> None:
+            def trouble() -> None:
                 told.wait_for(PAGERDUTY_V1, 1)
-                rest = state / "somebody-elses"
-                with suppress(OSError), open("/dev/zero", "rb") as zeros, rest.open("wb", buffering=0) as file:
-                    shutil.copyfileobj(zeros, file, 4096)
+                rest = fill(state)
                 for number in range(WAITING):
                     tutum.send(container(number))
                 service.wait_for_line("pagerduty was told of the journal's trouble", 120)
                 service.wait_for_line("slack was told of the journal's trouble")
                 rest.unlink()
 
-            with _beside(fill):
+            with _beside(trouble):
                 yield service, told, tutum
-
-
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        raise OSError(f"a small file system can't be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The disk of the running service is full: it stops reading, says why, and goes on without a restart when it may."""
 
-import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from tests.acceptance.conservation import look_into
 from tests.acceptance.conservation_account import Account
 from tests.acceptance.conservation_world import World
 from tests.acceptance.service import RunningService, until
+from tests.acceptance.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.acceptance
 
@@ -24,13 +25,12 @@ FULL = "can't grow, the disk is full: free some space"
 def state(tmp_path: Path) -> Iterator[Path]:
     """A state folder on a small disk of its own."""
     folder = tmp_path / "service" / "state"
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=128m,mode=700", "tutumstream-test", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small file system can't be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(small_disk(folder, "128m"))
+        except OSError as problem:
+            pytest.skip(str(problem))
+        yield folder
 
 
 @pytest.fixture
@@ -43,18 +43,6 @@ def world() -> Iterator[World]:
 def service(state: Path, world: World) -> Iterator[RunningService]:
     with RunningService(state.parent, world.environment()) as running:
         yield running
-
-
-def fill(folder: Path) -> Path:
-    """A file that takes all the room there is."""
-    ballast = folder / "somebody-elses"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(65536)):
-                pass
-        except OSError:
-            return ballast
-    raise AssertionError("the disk was never full")
 
 
 def taken(service: RunningService) -> int:

@@ -1,6 +1,9 @@
 """The stream is lost in every way that a stream can be lost; the service is back by itself, and has paged."""
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from tests.acceptance.early import WAITING, Troubled
 from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, RunningDestinations
 from tests.acceptance.service import RunningService, Serve, container, message, until
+from tests.acceptance.small_disk import fill, small_disk
 from tests.running_tutum import RunningTutum
 
 pytestmark = pytest.mark.acceptance
@@ -190,3 +194,43 @@ def test_a_full_disk_pages_though_nothing_can_be_written_and_afterwards_all_is_t
     assert [one for one in said if "container" in one["text"]] == [message(n, "update") for n in range(WAITING)]
     others = [one["text"] for one in said if "container" not in one["text"]]
     assert others == [trouble["description"], over["description"]]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """The service's state folder, on a small disk of its own."""
+    folder = tmp_path / "service" / "state"
+    with ExitStack() as held:
+        try:
+            held.enter_context(small_disk(folder, "8m"))
+        except OSError as problem:
+            pytest.skip(str(problem))
+        yield folder
+
+
+def test_stopped_on_a_full_disk_it_says_so_and_started_on_one_it_pages(
+    state: Path, serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    service = serve()
+    assert pages(told, 1) == ["resolve"]
+    rest = fill(state)
+    for number in range(WAITING):
+        tutum.send(container(number))
+    service.wait_for_line("the disk is full")
+    assert service.terminate(30) == 0
+    assert pages(told, 2) == ["resolve", "trigger"]
+    words = told.accepted(PAGERDUTY_V1)[-1]["description"]
+    assert "tutumstream is stopped, and its journal can't grow, the disk is full" in words
+    assert told.accepted(SLACK)[-1]["text"].startswith(words)
+
+    service.start()
+    assert service.wait(20) == 1
+    assert pages(told, 3) == ["resolve", "trigger", "trigger"]
+    assert "tutumstream can't begin: journal" in told.accepted(PAGERDUTY_V1)[-1]["description"]
+    said = len(told.accepted(SLACK))
+
+    rest.unlink()
+    service.start()
+    service.wait_until_connected()
+    assert pages(told, 4)[3:] == ["resolve"]
+    assert not [one for one in told.accepted(SLACK)[said:] if "can't begin" in one["text"]]

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.alarm import EVERY, PATIENCE, JournalAlarm
+from tutumstream.errors import JournalError, JournalInUseError
 from tutumstream.event import Event
 from tutumstream.journal.interface import Health
 from tutumstream.notifiers.interface import Delivered, Hold, Message, Rejected, TryAgain, Verdict
@@ -47,8 +48,11 @@ class AnAlarm(SynchronousTestCase):
         self.connected = True
         self.clock = Clock()
         notifiers: Any = {"pagerduty": self.pagerduty, "slack": self.slack}
-        self.alarm = JournalAlarm(
-            self.journal, notifiers, lambda: self.connected, self.taken.append, self.clock, self.clock.seconds
+        self.alarm, self.unused = (
+            JournalAlarm(
+                self.journal, notifiers, lambda: self.connected, self.taken.append, self.clock, self.clock.seconds
+            )
+            for _ in range(2)
         )
         self.alarm.start()
         self.addCleanup(self.alarm.stop)
@@ -150,18 +154,61 @@ class AnAlarm(SynchronousTestCase):
         self.looks(1)
         self.assertEqual(len(self.taken), 1)
 
-    def test_lets_what_is_in_flight_finish_at_a_stop_and_begins_nothing_more(self) -> None:
+    def test_lets_what_is_in_flight_finish_at_a_stop_and_then_tells_the_others(self) -> None:
         answer: Deferred[list[Verdict]] = Deferred()
         self.pagerduty.answers = [answer]
         self.journal.health = Health(FULL)
         self.looks(PATIENCE)
-        stopped = self.alarm.stop()
+        self.alarm.stop()
+        stopped = self.alarm.last_words()
         self.assertNoResult(stopped)
         answer.callback([Delivered()])
         self.successResultOf(stopped)
         self.looks(5)
-        self.assertEqual((self.slack.messages, self.clock.getDelayedCalls()), ([], []))
+        words = f"The journal {FULL}."
+        self.assertEqual((self.told(self.pagerduty), self.told(self.slack)), ([words], [words]))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_has_nothing_to_wait_for_at_a_stop_while_it_tells_nobody(self) -> None:
-        self.successResultOf(self.alarm.stop())
-        self.successResultOf(self.alarm.stop())
+    def test_tells_at_a_stop_of_a_trouble_that_is_younger_than_a_minute_once(self) -> None:
+        self.pagerduty.answers = [TryAgain("500")]
+        self.journal.health = Health(FULL, waiting=2)
+        self.alarm.stop()
+        self.successResultOf(self.alarm.last_words())
+        words = f"tutumstream is stopped, and its journal {FULL}. Changes not written by now: 2."
+        self.assertEqual((self.told(self.pagerduty), self.told(self.slack)), ([words], [words]))
+        self.assertEqual(self.pagerduty.messages[0].incident, Incident("trigger", "tutum-stream"))
+
+    def test_repeats_nothing_at_a_stop(self) -> None:
+        self.journal.health = Health(FULL)
+        self.looks(PATIENCE)
+        self.alarm.stop()
+        self.successResultOf(self.alarm.last_words())
+        self.assertEqual((len(self.pagerduty.messages), len(self.slack.messages)), (1, 1))
+
+    def test_has_nothing_to_say_at_a_stop_with_a_journal_that_is_well(self) -> None:
+        for _ in range(2):
+            self.alarm.stop()
+            self.successResultOf(self.alarm.last_words())
+        self.assertEqual(self.pagerduty.messages, [])
+
+    def test_has_nothing_to_say_at_a_stop_of_a_journal_that_was_never_open(self) -> None:
+        self.journal.health = Health("is not open")
+        self.unused.stop()
+        self.successResultOf(self.unused.last_words())
+        self.assertEqual(self.pagerduty.messages, [])
+
+    def test_does_not_hold_up_a_stop_by_a_bug(self) -> None:
+        self.journal.health = None
+        self.alarm.stop()
+        self.successResultOf(self.alarm.last_words())
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
+    def test_tells_only_the_pager_of_a_service_that_can_not_begin(self) -> None:
+        self.successResultOf(self.alarm.cannot_begin(JournalError("/state/journal", FULL)))
+        self.assertEqual(self.told(self.pagerduty), [f"tutumstream can't begin: journal /state/journal: {FULL}."])
+        self.assertEqual(self.pagerduty.messages[0].incident, Incident("trigger", "tutum-stream"))
+        self.assertEqual(self.slack.messages, [])
+
+    def test_is_silent_about_a_second_service_on_the_same_journal(self) -> None:
+        self.successResultOf(self.alarm.cannot_begin(JournalInUseError("/state/journal", "is in use")))
+        self.assertEqual(self.pagerduty.messages, [])

@@ -7,12 +7,13 @@ Whoever is on call must hear of that by a way that needs no disk.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tutumstream.errors import JournalError, JournalInUseError
 from tutumstream.event import Event
 from tutumstream.ids import mint
 from tutumstream.journal.interface import Health, IJournal
@@ -26,13 +27,17 @@ EVERY: Final = 15.0
 PATIENCE: Final = 5
 """Looks, one after the other, that find it in trouble before somebody is told: at least a minute."""
 
+PAGER: Final = "pagerduty"
+"""Who may be told the same again and again, and makes one incident of it."""
+
 
 class JournalAlarm:
-    """Tells some destinations that the journal is in trouble for a minute, and that it is well again.
+    """Tells some destinations that the journal is in trouble, and that it is well again.
 
     The trouble is told past the journal, and opens the stream's own incident: nobody listens, whatever the stream does.
-    That it is over goes the way of every event. Where the service ended in between, the stream that opens after the
-    next start closes the incident.
+    It is told when it lasts for a minute, or when the service ends before; the pager also hears of a service that can't
+    begin, as often as somebody tries to start it. That the trouble is over goes the way of every event. Where the
+    service ended in between, the stream that opens after the next start closes the incident.
 
     Args:
         journal: watched.
@@ -62,21 +67,34 @@ class JournalAlarm:
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
         self._looking: Deferred[None] = succeed(None)
+        self._watched = False
         self._seen = 0
         self._event: Event | None = None
         self._untold: list[str] = []
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch; the journal is open."""
+        self._watched = True
         self._loop.start(EVERY, now=False)
 
-    def stop(self) -> Deferred[None]:
-        """Watch no longer; harmless when not begun. Fires when nobody is being told any more."""
+    def stop(self) -> None:
+        """Watch no longer; harmless when not begun."""
         if self._loop.running:
             self._loop.stop()
-        stopped: Deferred[None] = Deferred()
-        self._looking.addCallback(stopped.callback)
-        return stopped
+
+    def last_words(self) -> Deferred[None]:
+        """After `stop`: where the journal is in trouble now, tell those who don't know, once. Never fails; fires when
+        nobody is being told any more."""
+        told: Deferred[None] = Deferred()
+        self._looking.addCallback(lambda _: self._tell_of_the_end()).addErrback(self._failed).addCallback(told.callback)
+        return told
+
+    def cannot_begin(self, problem: JournalError) -> Deferred[None]:
+        """Tell the pager that the journal can't be opened, unless another service has it. Never fails."""
+        if isinstance(problem, JournalInUseError) or PAGER not in self._notifiers:
+            return succeed(None)
+        event = self._about("trouble", f"tutumstream can't begin: {problem}.")
+        return Deferred.fromCoroutine(self._tell(PAGER, event))
 
     def _look(self) -> Deferred[None]:
         # The next look waits for the end of this one, so what is told never overtakes.
@@ -95,12 +113,25 @@ class JournalAlarm:
         self._seen += 1
         if self._seen < PATIENCE:
             return
-        if self._event is None:
-            self._event = self._about("trouble", f"The journal {_in_words(health)}")
-            self._untold = list(self._notifiers)
-        for name in tuple(self._untold):
+        event = self._trouble(f"The journal {_in_words(health)}")
+        for name in self._untold:
             if self._loop.running:
-                await self._tell(name, self._event)
+                await self._tell(name, event)
+
+    def _trouble(self, words: str) -> Event:
+        """The trouble that is told of, with these words where it is new."""
+        if self._event is None:
+            self._event = self._about("trouble", words)
+            self._untold = list(self._notifiers)
+        return self._event
+
+    def _tell_of_the_end(self) -> Deferred[list[None]]:
+        health = self._journal.health
+        if not health.problem or not self._watched:
+            return succeed([])
+        stopped = f"tutumstream is stopped, and its journal {health.problem}"
+        event = self._trouble(f"{stopped}. Changes not written by now: {health.waiting}.")
+        return gatherResults([Deferred.fromCoroutine(self._tell(name, event)) for name in self._untold])
 
     async def _tell(self, name: str, event: Event) -> None:
         notifier = self._notifiers[name]
@@ -113,7 +144,7 @@ class JournalAlarm:
             return
         if isinstance(verdict, Delivered):
             self.log.info("{destination} was told of the journal's trouble", destination=name)
-            self._untold.remove(name)
+            self._untold = [other for other in self._untold if other != name]
         else:
             self.log.warn(
                 "{destination} could not be told of the journal's trouble: {reason}",

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from tutumstream.errors import JournalError
+from tutumstream.errors import JournalError, JournalInUseError
 from tutumstream.journal.place import Place
 from tutumstream.journal.reads import last_seqs
 from tutumstream.journal.trouble import FULL, in_words
@@ -97,6 +97,7 @@ def open_file(url: URL) -> OpenFile:
     """Create or open it, upgraded where it is older.
 
     Raises:
+        JournalInUseError: another process has it.
         JournalError: it can't be used.
     """
     path = Path(url.database or "")
@@ -154,7 +155,7 @@ def _lock(path: Path) -> int:
         holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
         words = f"is in use by another tutumstream (process {holder}): stop that one, or choose another state folder"
-        raise JournalError(str(path), words) from problem
+        raise JournalInUseError(str(path), words) from problem
     try:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
