@@ -24,6 +24,7 @@ from tutumstream.journal.interface import Pending
 from tutumstream.operators.api import OperatorsResource
 from tutumstream.operators.letters import STEP, Chosen, Filter, Listing
 from tutumstream.operators.office import ONLY_RUNNING, SCAN, Office
+from tutumstream.routing.delivery import Incident
 from tutumstream.status.pages import Pages
 
 
@@ -119,6 +120,11 @@ class Commands:
         self.assertEqual(self.do("retry", "a-1", "c-1", "a-1"), f"2 dead letters {self.when}.\n")
         self.assertEqual(self.dead(), ["b-1"])
         self.assertEqual([row.id for row in self.successResultOf(self.journal.pending("slack", 0, 9))], ["a-1", "c-1"])
+
+    def test_retry_says_where_it_opens_incidents(self: Any) -> None:
+        bury(self.journal, "d", destination="pagerduty", incident=Incident("trigger", "k"))
+        self.assertIn("opens incidents at pagerduty", self.run_("retry", "--all").stderr)
+        self.assertNotIn("incident", self.run_("retry", "--all").stderr)
 
     def test_what_is_unknown_fails_and_the_rest_is_done(self: Any) -> None:
         self.assertIn("there is no dead letter x-1, y-1", self.fails("retry", "x-1", "a-1", "y-1"))

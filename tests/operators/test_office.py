@@ -10,6 +10,7 @@ from tutumstream.journal.memory import MemoryJournal
 from tutumstream.notifiers.interface import Message
 from tutumstream.operators.letters import Chosen, Filter, Found, Listing, Step
 from tutumstream.operators.office import NO_TEXT, ONLY_RUNNING, READ, SCAN, Compose, Office
+from tutumstream.routing.delivery import Incident
 
 
 def upper(rows: Sequence[Pending]) -> list[Message]:
@@ -110,6 +111,12 @@ class TheOffice(SynchronousTestCase):
         bury(self.journal, "d", destination="fax")
         step = self.successResultOf(self.office.retry(Chosen(seqs=(1, 4))))
         self.assertEqual(step, Step(done=2, absent=["fax"]))
+
+    def test_a_retry_says_where_it_opens_incidents(self) -> None:
+        for name, destination, action in (("d", "pagerduty", "trigger"), ("e", "opsgenie", "resolve")):
+            bury(self.journal, name, destination=destination, incident=Incident(action, "k"))  # type: ignore[arg-type]
+        step = self.successResultOf(self.office.retry(Chosen(seqs=(1, 4, 5))))
+        self.assertEqual((step.done, step.opening), (3, ["pagerduty"]))
 
     def test_a_retry_reaches_the_lanes_even_when_whoever_asked_went_away(self) -> None:
         journal = SlowJournal()

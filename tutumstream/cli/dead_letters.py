@@ -131,6 +131,8 @@ def retry(
             outcome = steps.change_seqs(letters.retry, steps.find(letters, wanted), "retrying")
         for name in outcome.absent:
             click.echo(f"The service has no destination {name}: what is for it waits until it has.", err=True)
+        for name in outcome.opening:
+            click.echo(f"This opens incidents at {name}: one that is over by now has to be resolved there.", err=True)
         click.echo(f"{printing.number(outcome.done)} {letters.when}.")
     _end(outcome)
 

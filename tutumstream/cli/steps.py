@@ -25,11 +25,13 @@ class Outcome:
     Attributes:
         unknown: ids without a dead letter.
         absent: destinations that the service does not have.
+        opening: destinations where incidents are opened by it.
     """
 
     done: int
     unknown: Sequence[str]
     absent: Sequence[str]
+    opening: Sequence[str]
 
 
 def pages(letters: DeadLetters, wanted: Filter, limit: int) -> list[Letter]:
@@ -95,15 +97,16 @@ def change_seqs(one_step: Change, seqs: Sequence[int], doing: str) -> Outcome:
 
 
 def _change(one_step: Change, parts: Iterable[Chosen], doing: str, total: int) -> Outcome:
-    done, unknown, absent = 0, list[str](), set[str]()
+    done, unknown, absent, opening = 0, list[str](), set[str](), set[str]()
     with printing.progress(doing, total) as advance:
         for part in parts:
             step = one_step(part)
             done += step.done
             unknown += step.unknown
             absent.update(step.absent)
+            opening.update(step.opening)
             advance(len(part.ids) + len(part.seqs))
-    return Outcome(done, unknown, sorted(absent))
+    return Outcome(done, unknown, sorted(absent), sorted(opening))
 
 
 def _batched(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:

@@ -144,8 +144,10 @@ class Step(msgspec.Struct, frozen=True):
         done: so many are dead letters no more.
         unknown: those of the ids for which there was none.
         absent: destinations of these that the service does not have: what is for them waits until it does.
+        opening: destinations where these open incidents, which may be over by now.
     """
 
     done: int
     unknown: list[str] = []
     absent: list[str] = []
+    opening: list[str] = []

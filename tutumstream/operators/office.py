@@ -93,7 +93,8 @@ class Office:
         rows = await self._journal.revive(seqs, self._now()) if seqs else []
         self._revived(rows)
         absent = set() if self._composers is None else {row.delivery.destination for row in rows} - set(self._composers)
-        return Step(len(rows), unknown, sorted(absent))
+        opening = {row.delivery.destination for row in rows if _opens(row)}
+        return Step(len(rows), unknown, sorted(absent), sorted(opening))
 
     async def _drop(self, chosen: Chosen) -> Step:
         seqs, unknown = await self._choose(chosen)
@@ -146,3 +147,8 @@ def _to_its_end(change: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
     told: Deferred[T] = Deferred()
     Deferred.fromCoroutine(change).chainDeferred(told)
     return told
+
+
+def _opens(row: Pending) -> bool:
+    """Whether it may open an incident that nothing will end: what ended it may have come long ago."""
+    return row.delivery.incident is not None and not row.delivery.incident.ends
