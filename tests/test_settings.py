@@ -8,10 +8,12 @@ from tutumstream.journal.interface import Limits
 from tutumstream.settings import Settings, read
 
 WHO = {"TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "k3y"}
-FILES = {"/run/token": "from-file\n", "/run/empty": "\n"}
+FILES = {"/run/token": "from-file\n", "/run/empty": "\n", "/broken/.tutum": "hush"}
 
 
 def read_text(path: str) -> str:
+    if path == "/closed/.tutum":
+        raise PermissionError(13, "Permission denied", path)
     if path not in FILES:
         raise FileNotFoundError(2, "No such file or directory", path)
     return FILES[path]
@@ -190,6 +192,15 @@ class Mistakes(SettingsCase):
             self.mistakes({"TUTUM_USERNAME": "alice"}),
             ("TUTUM_USERNAME: there is no TUTUM_TOKEN (or TUTUM_APIKEY) to go with it",),
         )
+
+    def test_with_a_file_of_tutum_login_that_can_not_be_used_name_it_where_nothing_else_is_whole(self) -> None:
+        (broken,) = self.mistakes({"HOME": "/broken"})
+        self.assertIn("~/.tutum: it has no section [auth]", broken)
+        closed, half = self.mistakes({"HOME": "/closed", "TUTUM_USERNAME": "alice"})
+        self.assertEqual(closed, "~/.tutum: it can't be read: Permission denied")
+        self.assertIn("TUTUM_USERNAME: there is no TUTUM_TOKEN", half)
+        for home in ("/broken", "/closed", "/nowhere"):
+            self.assertIsNotNone(settings({**WHO, "HOME": home}).credentials)
 
     def test_blame_the_file_of_a_key_and_not_what_goes_with_the_key(self) -> None:
         found = self.mistakes({**WHO, "PAGERDUTY_KEY_FILE": "/run/nowhere", "PAGERDUTY_ON_DELETE": "node"})

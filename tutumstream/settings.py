@@ -262,18 +262,21 @@ def _events_url(variables: Variables) -> str:
 
 
 def _credentials(known: Mapping[str, str], read_text: ReadText, mistakes: list[str]) -> Credentials | None:
+    tutum_file, unreadable = "", ""
     try:
         tutum_file = read_text(os.path.join(known.get("HOME", ""), ".tutum"))
-    except (OSError, ValueError):
-        tutum_file = ""
+    except (FileNotFoundError, NotADirectoryError):
+        """Most have none."""
+    except (OSError, ValueError) as problem:
+        unreadable = f"~/.tutum: it can't be read: {getattr(problem, 'strerror', None) or 'it is no text'}"
     try:
         found = credentials.find(known, tutum_file)
     except ValueError as problem:
-        mistakes.append(str(problem))
+        mistakes += filter(None, [str(problem), credentials.half(known)])
         return None
     if found is None:
         missing = f"no credentials: set {credentials.VARIABLES}; or try --demo or --docker"
-        mistakes.append(credentials.half(known) or missing)
+        mistakes += filter(None, [unreadable, credentials.half(known) or missing])
     return found
 
 

@@ -60,6 +60,7 @@ class Finding(SynchronousTestCase):
         self.assertIn("TUTUM_APIKEY: there is no TUTUM_USERNAME", half({"TUTUM_APIKEY": "k"}))
         self.assertEqual((half({}), half({"TUTUM_USER": "a", "TUTUM_PASS": "p"})), ("", ""))
         self.assertEqual(half({"TUTUM_USER": "a", "TUTUM_TOKEN_FILE": "/nowhere"}), "")
+        self.assertEqual(half({"TUTUM_USER": "a", "TUTUM_AUTH": "what is wrong with that is told"}), "")
 
     def test_reads_the_file_of_tutum_login_last(self) -> None:
         self.assertEqual(headers({}, FILE), BASIC)
@@ -73,8 +74,22 @@ class Finding(SynchronousTestCase):
             {"TUTUM_USER": "", "TUTUM_PASS": "p"},
         ):
             self.assertIsNone(headers(environment))
-        for text in ("", "[other]\na = b\n", "no ini file", "[auth]\nuser = alice\n", "[auth]\nuser = 100%\n"):
+        for text in ("", "\n", "[auth]\n", "[auth]\nuser = alice\n", "[auth]\nuser = 100%\n"):
             self.assertIsNone(headers({}, text))
+
+    def test_says_where_something_is_that_can_not_be_used(self) -> None:
+        for environment, text, source in (
+            ({"TUTUM_AUTH": "hush"}, "", "TUTUM_AUTH"),
+            ({"TUTUM_AUTH": "Basic "}, "", "TUTUM_AUTH"),
+            ({"TUTUM_USER": "al:hush", "TUTUM_PASS": "hush"}, "", "TUTUM_USER"),
+            ({}, "[other]\nhush = hush\n", "~/.tutum"),
+            ({}, "hush", "~/.tutum"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                find(environment, text)
+            self.assertTrue(str(caught.exception).startswith(f"{source}: "), caught.exception)
+            self.assertNotIn("hush", str(caught.exception))
+        self.assertEqual(headers({"TUTUM_USER": "alice", "TUTUM_PASS": "k3y:x"}, "no ini file"), BASIC)
 
     def test_gives_the_tutorials_query_too(self) -> None:
         pair = find({"TUTUM_USERNAME": "al ice", "TUTUM_TOKEN": "a&b"})

@@ -62,6 +62,8 @@ def of_header(value: str) -> Credentials:
         ValueError: it can't stand in a header; the text holds nothing of it.
     """
     scheme, _, rest = value.strip().partition(" ")
+    if not rest.strip():
+        raise ValueError("a whole header value is wanted: a scheme and what belongs to it, `Basic …` or `ApiKey …`")
     # The command line's re-login stores the value with quotes round it (protocol A2, rule 2).
     whole = scheme + " " + rest.strip().strip('"')
     if _UNSENDABLE.search(whole):
@@ -84,6 +86,8 @@ def find(environment: Mapping[str, str], tutum_file: str = "") -> Credentials | 
         return _chosen(_named("TUTUM_AUTH", of_header, header), environment, "TUTUM_AUTH")
     users, keys = _given(environment)
     if users and keys:
+        if ":" in environment[users[0]]:
+            raise ValueError(f"{users[0]}: the name of an account has no colon in it")
         made = _named(keys[0], of_user, environment[users[0]], environment[keys[0]])
         return _chosen(made, environment, users[0], keys[0])
     of_file = _named("~/.tutum", _of_file, tutum_file)
@@ -92,6 +96,8 @@ def find(environment: Mapping[str, str], tutum_file: str = "") -> Credentials | 
 
 def half(environment: Mapping[str, str]) -> str:
     """What is missing where only a part of one form is set, "" where none is."""
+    if environment.get("TUTUM_AUTH"):
+        return ""
     users, keys = _given(environment)
     # What is wrong with a key's file is told on its own.
     if users and not keys and not any(environment.get(f"{name}_FILE") for name in _KEYS):
@@ -126,6 +132,8 @@ def _of_file(text: str) -> Credentials | None:
         parser.read_string(text)
         section = {name: value.strip().strip('"') for name, value in parser["auth"].items()}
     except (configparser.Error, KeyError):
+        if text.strip():
+            raise ValueError("it has no section [auth], as `tutum login` writes it") from None
         return None
     if pair := section.get("basic_auth"):
         return of_header(f"Basic {pair}")
