@@ -34,11 +34,12 @@ class Server(WebSocketServerProtocol):
     """What a test wants it to be."""
 
     refuse_with = 0
+    refuse_why = "no"
 
     def onConnect(self, request: Any) -> None:
         self.factory.requests.append(request)
         if self.factory.refuse_with:
-            raise ConnectionDeny(self.factory.refuse_with, "no")
+            raise ConnectionDeny(self.factory.refuse_with, self.factory.refuse_why)
 
     def onPing(self, payload: bytes) -> None:
         self.factory.pings += 1
@@ -132,7 +133,7 @@ class Rig:
         self.server_factory = WebSocketServerFactory("ws://tutum.example", reactor=self.reactor)
         self.server_factory.protocol = Server
         self.server_factory.requests = []
-        self.server_factory.refuse_with = 0
+        self.server_factory.refuse_with, self.server_factory.refuse_why = 0, "no"
         self.server_factory.silent = False
         self.server_factory.pings = 0
         self.server_factory.setProtocolOptions(webStatus=False)
@@ -514,13 +515,19 @@ class AServerThatIsAway(ListeningCase):
             rig.cut()
             self.assertEqual(rig.waits, 2.0)
 
-    def test_that_refuses_the_upgrade_says_the_status(self) -> None:
-        rig = self.start()
-        rig.server_factory.refuse_with = 503
-        rig.accept()
-        self.assertEqual(rig.told, [("stream", "error")])
-        self.assertEqual(rig.events[0].message, "ws://tutum.example: the server answered 503")
-        self.assertEqual(rig.waits, 1.0)
+    def test_that_refuses_the_upgrade_says_the_status_and_more_where_the_server_does(self) -> None:
+        for why, words in (
+            ("Service Unavailable", ""),
+            ("Docker is away", ": Docker is away"),
+            ("\x07" + "x" * 300, ": \\x07" + "x" * 193 + "..."),
+        ):
+            rig = Rig()
+            rig.service.startService()
+            rig.server_factory.refuse_with, rig.server_factory.refuse_why = 503, why
+            rig.accept()
+            self.assertEqual(rig.told, [("stream", "error")])
+            self.assertEqual(rig.events[0].message, f"ws://tutum.example: the server answered 503{words}")
+            self.assertEqual(rig.waits, 1.0)
 
     def test_that_is_no_stream_at_all_is_told_with_where_to_look(self) -> None:
         rig = self.start()

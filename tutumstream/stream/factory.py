@@ -5,6 +5,7 @@ the reactor that the factory was given.
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,12 +20,15 @@ from twisted.internet.interfaces import IConnector
 from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.python.failure import Failure
 
+from tutumstream.event import EXCERPT_LIMIT, escaped
 from tutumstream.net.proxy import Proxy
 from tutumstream.net.tls import words
 from tutumstream.stream.protocol import Handlers, StreamProtocol
 
 MESSAGE_LIMIT: Final = 1024 * 1024
 """Bytes of one message, after inflation too; a longer one ends the connection with 1009."""
+
+_USUAL: Final = {status.value: status.phrase for status in HTTPStatus}
 
 ADDRESS: Final = "TUTUM_STREAM_URL or TUTUM_STREAM_HOST"
 
@@ -144,9 +148,9 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
         if protocol.was_open:
             self.handlers.closed(code, reason if code != 1006 else lost or reason)
         else:
-            status = _status(protocol)
+            status, said = _status(protocol)
             by = f"the proxy {self.proxy['host']}:{self.proxy['port']}: " if protocol.by_proxy else ""
-            self._failed(_answered(status) if status else by + (lost or reason), status)
+            self._failed(_answered(status, said) if status else by + (lost or reason), status)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         proxy = self.proxy
@@ -171,14 +175,18 @@ def _accept_compression(response: Any) -> Any:
     return PerMessageDeflateResponseAccept(response) if isinstance(response, PerMessageDeflateResponse) else None
 
 
-def _answered(status: int) -> str:
+def _answered(status: int, said: str) -> str:
     """What the server said to the upgrade, and where to look if that is no Stream API."""
-    elsewhere = 300 <= status < 500 and status not in (401, 403, 408, 425, 429)
-    return f"the server answered {status}" + (f": check {ADDRESS}" if elsewhere else "")
+    if 300 <= status < 500 and status not in (401, 403, 408, 425, 429):
+        return f"the server answered {status}: check {ADDRESS}"
+    # Who is not ready may say why. The usual words say no more than the number.
+    why = said if status >= 500 and said.lower() != _USUAL.get(status, "").lower() else ""
+    return f"the server answered {status}" + (f": {escaped(why, EXCERPT_LIMIT)}" if why else "")
 
 
-def _status(protocol: StreamProtocol) -> int:
-    """The HTTP status that the upgrade got, 0 where there was none or where it was 101."""
-    parts = protocol.http_status_line.split()
-    status = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
-    return 0 if status == 101 else status
+def _status(protocol: StreamProtocol) -> tuple[int, str]:
+    """The HTTP status that the upgrade got, and its words; 0 where there was none or where it was 101."""
+    _, _, rest = protocol.http_status_line.partition(" ")
+    digits, _, said = rest.strip().partition(" ")
+    status = int(digits) if digits.isdigit() else 0
+    return (0 if status == 101 else status), said.strip()
