@@ -1,12 +1,14 @@
 """A destination is in trouble, or the service is killed: nothing is lost, the order stays, nobody else is delayed."""
 
+import sqlite3
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, WEBHOOK, RunningDestinations
-from tests.acceptance.service import Serve, container, message, until
+from tests.acceptance.service import RunningService, Serve, container, message, until
 from tests.running_tutum import RunningTutum
 
 pytestmark = pytest.mark.acceptance
@@ -74,6 +76,14 @@ def test_a_kill_amid_the_work_repeats_at_most_what_was_in_flight(
     assert len(bodies) - MANY <= 1
 
 
+def waiting(service: RunningService) -> int:
+    """Deliveries that the journal of the running service has as not settled."""
+    journal = service.state_dir / "journal.sqlite3"
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM deliveries WHERE settled_at IS NULL").fetchone()
+    return int(count)
+
+
 @pytest.mark.parametrize("delivered", [True, False])
 def test_a_trigger_is_followed_by_its_resolve_though_the_service_is_killed_in_between(
     serve: Serve, tutum: RunningTutum, told: RunningDestinations, delivered: bool
@@ -85,6 +95,8 @@ def test_a_trigger_is_followed_by_its_resolve_though_the_service_is_killed_in_be
         told.script(PAGERDUTY_V1, {"status": 500, "times": -1})
     tutum.kill()
     until(lambda: len(told.requests(PAGERDUTY_V1)) >= 2, "trigger")
+    if delivered:
+        until(lambda: waiting(service) == 0, "word of the delivery on disk")
     service.kill()
     told.forget()
     tutum.start()
