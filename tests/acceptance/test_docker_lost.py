@@ -42,6 +42,8 @@ def test_an_engine_that_hangs_pages_within_half_a_minute_and_what_it_did_then_is
         until(lambda: paged(told) == ["resolve", "trigger"], "page", HALF_A_MINUTE)
         assert time.monotonic() - began < HALF_A_MINUTE
         assert f"Docker Engine {own_engine.host}: it does not answer any more" in not_ready(service)
+        again = f"answered 503: Docker Engine {own_engine.host}"
+        until(lambda: again in not_ready(service), "the same after another try")
         own_engine.signal(signal.SIGCONT)
         own_engine.docker("kill", "witness")
         until(lambda: paged(told) == ["resolve", "trigger", "resolve"], "the end of it", 90.0)
