@@ -17,6 +17,10 @@ MANY = 100
 AT_ONCE = 50
 """Requests to the webhook that are under way together."""
 
+IN_DOUBT = 5
+"""Messages to a destination that is told one at a time, of which a kill may leave nobody knowing whether they arrived:
+a busy disk is a few messages behind."""
+
 MARGIN = 2.0
 """Seconds that a busy machine may take for what should take none."""
 
@@ -71,9 +75,11 @@ def test_a_kill_amid_the_work_repeats_at_most_what_was_in_flight(
     until(lambda: message(MANY - 1) in told.accepted(SLACK), "last message", 60)
     assert again.terminate() == 0
     bodies = told.accepted(SLACK)
-    once = [body for number, body in enumerate(bodies) if number == 0 or bodies[number - 1] != body]
-    assert once == [message(number) for number in range(MANY)]
-    assert len(bodies) - MANY <= 1
+    wanted = [message(number) for number in range(MANY)]
+    # The one in flight, and what had arrived and was being written down.
+    repeated = len(bodies) - MANY
+    assert 0 <= repeated <= IN_DOUBT
+    assert any(bodies == wanted[:end] + wanted[end - repeated :] for end in range(repeated, MANY + 1))
 
 
 def waiting(service: RunningService) -> int:
