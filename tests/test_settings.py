@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.errors import SettingsError
 from tutumstream.journal.interface import Limits
-from tutumstream.settings import Settings, read
+from tutumstream.settings import NAMES, Settings, read
+from tutumstream.variables import slips
 
 WHO = {"TUTUM_USERNAME": "alice", "TUTUM_TOKEN": "k3y"}
 FILES = {"/run/token": "from-file\n", "/run/empty": "\n", "/broken/.tutum": "hush"}
@@ -143,6 +145,19 @@ class Secrets(SettingsCase):
         wrong = {**environment, "SLACK_URL": "hush://hush", "WEBHOOK_URL": "hush hush", "TUTUM_REST_HOST": "x://hush"}
         wrong |= {"ELASTICSEARCH_URL": "hush://hush", "ELASTICSEARCH_API_KEY": "hush hush"}
         self.assertNotIn("hush", "\n".join(self.mistakes(wrong)))
+
+
+class Slips(SettingsCase):
+    def test_are_told_and_stop_nothing(self) -> None:
+        found = settings({**WHO, "TUTUMSTREAM_ROUTE": "problems", "PAGERDUTY_KEY_FILES": "x"})
+        self.assertEqual([line.split()[0] for line in found.slips], ["PAGERDUTY_KEY_FILES", "TUTUMSTREAM_ROUTE"])
+
+    def test_are_none_of_what_docs_name(self) -> None:
+        docs = Path(__file__).parents[1] / "docs" / "configuration.md"
+        names = set(re.findall(r"\b(?:TUTUM|SLACK|PAGERDUTY|WEBHOOK|ELASTICSEARCH)\w*_\w+", docs.read_text()))
+        self.assertGreater(len(names), 30)
+        for name in names - {"TUTUMSTREAM_ROUTE"}:  # the example of a slip
+            self.assertEqual(slips({name: "x"}, NAMES), [], name)
 
 
 class Mistakes(SettingsCase):

@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.variables import that_count, unfit
+from tutumstream.variables import slips, that_count, unfit
 
 
 class AValue(SynchronousTestCase):
@@ -46,3 +46,22 @@ class WhatCounts(SynchronousTestCase):
 
     def test_is_what_is_not_empty(self) -> None:
         self.assertEqual(that_count({"A": "1", "B": " "}, "stream"), {"A": "1"})
+
+
+class ASlip(SynchronousTestCase):
+    names = ("SLACK_URL", "TUTUMSTREAM_ROUTES", "TUTUM_TOKEN")
+
+    def test_is_told_with_what_was_meant(self) -> None:
+        for name, meant in (
+            ("TUTUMSTREAM_ROUTE", "TUTUMSTREAM_ROUTES"),
+            ("SLACK_ULR", "SLACK_URL"),
+            ("TUTUM_TOKN", "TUTUM_TOKEN"),
+        ):
+            self.assertEqual(slips({name: "hush"}, self.names), [f"{name} means nothing here; {meant} would"])
+
+    def test_is_none_where_the_right_one_is_set_too(self) -> None:
+        self.assertEqual(slips({"SLACK_ULR": "x", "SLACK_URL": "x"}, self.names), [])
+
+    def test_is_not_what_other_programs_have(self) -> None:
+        for name in ("TUTUMSTREAM_PORT", "TUTUMSTREAM_SERVICE_HOST", "TUTUM_NODE_FQDN", "SLACK_TOKEN", "LACK_URL"):
+            self.assertEqual(slips({name: "x"}, self.names), [], name)

@@ -25,7 +25,7 @@ from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import load_trust
 from tutumstream.stream import credentials
 from tutumstream.stream.credentials import Credentials
-from tutumstream.variables import ReadText, from_files, that_count, unfit
+from tutumstream.variables import SECRETS, ReadText, from_files, slips, that_count, unfit
 
 NOT_YET: Final = ("TUTUMSTREAM_CONFIG",)
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
@@ -117,6 +117,7 @@ class Settings:
         rates: messages a second by destination, 0.0 for no limit; those that were set only.
         limits: how much the journal keeps.
         environment: the variables that count, for proxies, trust and systemd.
+        slips: a sentence for each variable that is nearly one of ours.
     """
 
     source: Source
@@ -137,6 +138,7 @@ class Settings:
     log_format: LogFormat | None
     log_level: LogLevel
     environment: Mapping[str, str]
+    slips: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"Settings(source={self.source!r}, state_dir={self.state_dir!r}, …)"
@@ -236,7 +238,14 @@ def _settings(
         log_format=variables.TUTUMSTREAM_LOG_FORMAT,
         log_level=variables.TUTUMSTREAM_LOG_LEVEL,
         environment=dict(environment),
+        slips=tuple(slips(environment, NAMES)),
     )
+
+
+NAMES: Final = frozenset(
+    {*Variables.model_fields, *credentials.NAMES, *SECRETS, *(f"{name}_FILE" for name in SECRETS), *NOT_YET}
+)
+"""All variables that mean something."""
 
 
 def _rates(variables: Variables) -> dict[str, float]:

@@ -82,6 +82,8 @@ def makeService(options: Options) -> IService:
     # What was imported stays for ever: the collector need not look at it again and again.
     reactor.callWhenRunning(_settle_memory)
     lines = observer(options.parent, settings.log_format, settings.log_level)
+    for slip in settings.slips:
+        _log.warn("{slip}", slip=slip)
     try:
         return Tutumstream(assemble(settings, reactor, fatal), fatal, lines)
     except SettingsError as problem:

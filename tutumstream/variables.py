@@ -1,7 +1,8 @@
 """The environment as text: which variables count, secrets from files, and what can be no value at all. Pure."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from typing import Final
 
 SECRETS: Final = (
@@ -24,6 +25,9 @@ _OURS: Final = re.compile(
 )
 
 _OF_A_DEMO: Final = ("TUTUMSTREAM_LISTEN", "TUTUMSTREAM_LOG_FORMAT", "TUTUMSTREAM_LOG_LEVEL", "WATCHDOG_USEC")
+
+_ALIKE: Final = 0.87
+"""By difflib: a letter too few, too many or elsewhere; less is some other program's variable."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -79,6 +83,18 @@ def unfit(known: Mapping[str, str]) -> list[str]:
         elif name != "WEBHOOK_SECRET" and _CONTROL.search(value):
             found.append(f"{name}: it holds a line's end or another control character")
     return found
+
+
+def slips(known: Mapping[str, str], names: Collection[str]) -> list[str]:
+    """Variables that are nearly ours, where ours are not set: whoever meant them is told nothing else.
+
+    Args:
+        names: of all that mean something.
+    """
+    unset = [name for name in names if name not in known]
+    strange = [name for name in sorted(known) if name not in names and _OURS.fullmatch(name)]
+    meant = ((name, get_close_matches(name, unset, 1, _ALIKE)) for name in strange)
+    return [f"{name} means nothing here; {alike[0]} would" for name, alike in meant if alike]
 
 
 def _is_text(value: str) -> bool:
