@@ -14,17 +14,17 @@ from tests.acceptance.running_destinations import RunningDestinations
 from tests.acceptance.service import RunningService, Serve, listening
 from tests.running_tutum import RunningTutum
 
-BEGUN_EARLY = ("demo", "silence", "no_answer", "full_disk", "long_stop")
+BEGUN_EARLY = ("demo", "silence", "no_answer", "full_disk", "long_stop", "lost_nodes")
 """Fixtures that take their time by their nature: they begin before the first test, and are looked at last."""
 
 
-ENGINES = ("engine", "own_engine")
-"""Fixtures that are the Docker Engine that tests share."""
+ENGINES = ("engine", "own_engine", "manager")
+"""Fixtures that are Docker Engines."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the shared engine; what was begun early has had its time at the end."""
+    """Mark what uses an engine; what was begun early has had its time at the end."""
     for item in items:
         if any(_uses(item, name) for name in ENGINES):
             item.add_marker("engine")
@@ -165,4 +165,11 @@ def full_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Troubl
 def long_stop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Stopping]:
     """A service that is told to stop while Slack hangs."""
     with early.long_stop(tmp_path_factory.mktemp("long_stop")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def lost_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[early.Killed]:
+    """A service that was killed before it was to page for two lost nodes."""
+    with early.lost_nodes(tmp_path_factory.mktemp("lost_nodes")) as found:
         yield found

@@ -1,5 +1,6 @@
 """What takes long by its nature, and goes on beside the other tests until somebody looks at it."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, RunningDestinations
+from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, WEBHOOK, RunningDestinations
 from tests.acceptance.service import RunningService, container, listening, until
 from tests.acceptance.small_disk import fill, small_disk
 from tests.running_tutum import RunningTutum
 
 WAITING: Final = 300
 """Enough to outgrow what the journal has in hand."""
+
+LOST: Final = ("back", "lost")
+"""Names of nodes."""
 
 Troubled = tuple[RunningService, RunningDestinations, RunningTutum]
 
@@ -29,6 +33,16 @@ class Stopping:
     wait: Callable[[], None] = lambda: None
     status: int = -1
     took: float = 0.0
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A service that does not run; `at` is when it ended, by `time.monotonic`."""
+
+    service: RunningService
+    told: RunningDestinations
+    tutum: RunningTutum
+    at: float
 
 
 @contextmanager
@@ -78,6 +92,23 @@ def long_stop(folder: Path) -> Iterator[Stopping]:
 
             with _beside(stop) as found.wait:
                 yield found
+
+
+@contextmanager
+def lost_nodes(folder: Path) -> Iterator[Killed]:
+    """A service that heard of two lost nodes and was killed before it was to page."""
+    with RunningTutum() as tutum, RunningDestinations() as told:
+        environment = {**listening(tutum), **told.environment(), "TUTUMSTREAM_ROUTES": "problems"}
+        for name in LOST:
+            tutum.put(f"/api/v1/node/{name}/", "Deployed")
+        with RunningService(folder, {**environment, "PAGERDUTY_RATE": "none"}) as service:
+            service.wait_for_line("objects are known")
+            for name in LOST:
+                lost = {"type": "node", "action": "update", "state": "Unreachable", "parents": []}
+                tutum.send(json.dumps({**lost, "resource_uri": f"/api/v1/node/{name}/"}))
+            told.wait_for(WEBHOOK, len(LOST))
+            service.kill()
+            yield Killed(service, told, tutum, time.monotonic())
 
 
 @contextmanager
