@@ -38,7 +38,7 @@ DETAILS = {
 class V1ContractTests(NotifierContract, SynchronousTestCase):
     url = "http://sink.example/generic/2010-04-15/create_event.json"
     secrets = (KEY,)
-    dialect = {200: "delivered", 403: "limited"}  # noqa: RUF012  # ClassVar in the contract
+    dialect = {403: "limited"}  # noqa: RUF012  # ClassVar in the contract
 
     def create(self, http: HttpClient, url: str) -> PagerDutyNotifier:
         return PagerDutyNotifier(http, KEY, lambda: NOW, url=url, origin=ORIGIN)
@@ -59,7 +59,6 @@ class V1ContractTests(NotifierContract, SynchronousTestCase):
 class V2ContractTests(NotifierContract, SynchronousTestCase):
     url = "http://sink.example/v2/enqueue"
     secrets = (KEY,)
-    dialect = {200: "delivered", 202: "delivered"}  # noqa: RUF012  # ClassVar in the contract
 
     def create(self, http: HttpClient, url: str) -> PagerDutyNotifier:
         return PagerDutyNotifier(http, KEY, lambda: NOW, api="v2", url=url, origin=ORIGIN)
@@ -195,6 +194,19 @@ class JudgeTests(SynchronousTestCase):
             ):
                 self.assertEqual(outcome(judge(Answer(400, {}, said), NOW)), expected, said)
 
-    def test_a_success_without_a_readable_body_is_one_too(self) -> None:
-        self.assertEqual(judge_v1(Answer(200, {}, b"<html>"), NOW), Delivered())
-        self.assertEqual(judge_v2(Answer(202, {}, b'{"dedup_key":5}'), NOW), Delivered())
+    def test_a_success_is_what_says_so(self) -> None:
+        for judge, status, name in ((judge_v1, 200, "incident_key"), (judge_v2, 202, "dedup_key"), (judge_v2, 200, "")):
+            said = {"status": "success", "message": "Event processed", name: "k"}
+            expected = Delivered("k" if name else "")
+            self.assertEqual(judge(Answer(status, {}, msgspec.json.encode(said)), NOW), expected)
+            for other in (b"<html>Please log in</html>", b"", b"ok", b"null", b"[]", b'{"status":"ok"}'):
+                verdict = judge(Answer(status, {}, other), NOW)
+                self.assertEqual(outcome(verdict), "again", other)
+                self.assertIn(f"it answered {status}, but not as a success looks", str(verdict))
+
+    def test_a_success_may_be_the_status_of_a_refusal(self) -> None:
+        for judge in (judge_v1, judge_v2):
+            for errors, expected in ((["Service key is invalid"], "hold"), (["description is missing"], "rejected")):
+                said = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+                verdict = judge(Answer(200, {}, msgspec.json.encode(said)), NOW)
+                self.assertEqual(outcome(verdict), expected)

@@ -14,7 +14,7 @@ import msgspec
 from tutumstream.net.http import Answer
 from tutumstream.notifiers.answers import by_status, excerpt, json_object, limited
 from tutumstream.notifiers.document import document, timestamp
-from tutumstream.notifiers.interface import Delivered, Hold, Message, Verdict
+from tutumstream.notifiers.interface import Delivered, Hold, Message, Rejected, Verdict
 from tutumstream.notifiers.text import clean, cut
 from tutumstream.routing.delivery import Incident
 
@@ -97,7 +97,7 @@ def short_key(key: str) -> str:
 def judge_v1(answer: Answer, now: float) -> Verdict:
     """200 is the success; 403 is v1's word for "slow down", not for "go away"."""
     if answer.status == 200:
-        return _delivered(answer, "incident_key")
+        return _taken(answer, "incident_key", now)
     if answer.status == 403:
         return limited(answer, now)
     return _refused(answer, now)
@@ -106,21 +106,34 @@ def judge_v1(answer: Answer, now: float) -> Verdict:
 def judge_v2(answer: Answer, now: float) -> Verdict:
     """202 is the success: queued. 200 is taken too, for relays in between that do the work at once."""
     if answer.status in (200, 202):
-        return _delivered(answer, "dedup_key")
+        return _taken(answer, "dedup_key", now)
     return _refused(answer, now)
 
 
-def _delivered(answer: Answer, name: str) -> Delivered:
-    found = json_object(answer).get(name)
-    return Delivered(found if isinstance(found, str) else "")
+def _taken(answer: Answer, name: str, now: float) -> Verdict:
+    """A login page has the status of a success, too: the body must say that it is one."""
+    said = json_object(answer)
+    if said.get("status") == "success":
+        found = said.get(name)
+        return Delivered(found if isinstance(found, str) else "")
+    if not said.get("errors"):
+        return by_status(answer, now)
+    return _key_refused(answer) or Rejected(
+        f"it answered {answer.status}: it does not accept the event", excerpt(answer)
+    )
 
 
 def _refused(answer: Answer, now: float) -> Verdict:
-    """A key that is not taken comes as a 400 like any broken body, but it stops every message, not this one."""
+    held = _key_refused(answer) if answer.status == 400 else None
+    return held or by_status(answer, now)
+
+
+def _key_refused(answer: Answer) -> Hold | None:
+    """A key that is not taken comes as an error like any broken body, but it stops every message, not this one."""
     errors = json_object(answer).get("errors")
-    if answer.status == 400 and isinstance(errors, list) and any(_KEY_PROBLEM.search(str(one)) for one in errors):
-        return Hold("it answered 400: it does not take the integration key", excerpt(answer))
-    return by_status(answer, now)
+    if isinstance(errors, list) and any(_KEY_PROBLEM.search(str(one)) for one in errors):
+        return Hold(f"it answered {answer.status}: it does not take the integration key", excerpt(answer))
+    return None
 
 
 def _summary(message: Message) -> str:
