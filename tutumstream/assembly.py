@@ -209,6 +209,7 @@ def _stream(
         jitter=random.random,
         useragent=USER_AGENT,
         proxy=proxies.for_url(url),
+        secrets=credentials.secrets,
     )
     intake.full = stream.hold
     stream.watcher = resync

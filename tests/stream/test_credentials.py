@@ -2,6 +2,7 @@ import base64
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tutumstream.net.address import masked
 from tutumstream.stream.credentials import Credentials, find, half
 
 BASIC = "Basic " + base64.b64encode(b"alice:k3y:x").decode()
@@ -111,3 +112,24 @@ class Finding(SynchronousTestCase):
 
     def test_is_never_seen_in_a_repr(self) -> None:
         self.assertEqual(repr(Credentials("Basic secret", "token=secret")), "Credentials(…)")
+
+    def test_name_every_form_in_which_a_server_may_quote_them(self) -> None:
+        pair, whole = "alice:tok en/sekret", base64.b64encode(b"alice:tok en/sekret").decode()
+        for environment in (
+            {"TUTUM_USER": "alice", "TUTUM_APIKEY": "tok en/sekret"},
+            {"TUTUM_AUTH": f"Basic {whole}"},
+            {"TUTUM_AUTH": f"ApiKey {pair}"},
+        ):
+            found = find(environment)
+            assert found is not None
+            secrets = found.secrets
+            self.assertEqual([len(each) for each in secrets], sorted(map(len, secrets), reverse=True))
+            for form in (pair, "tok en/sekret", "tok+en%2Fsekret", "tok%20en%2Fsekret", "tok%20en/sekret"):
+                self.assertIn(form, secrets)
+            self.assertIn(found.authorization.partition(" ")[2], secrets)
+
+    def test_leave_out_what_could_be_a_word(self) -> None:
+        found = find({"TUTUM_USER": "web", "TUTUM_PASS": "container"})
+        assert found is not None
+        self.assertNotIn("container", found.secrets)
+        self.assertEqual(masked('{"type": "container"}', found.secrets), '{"type": "container"}')

@@ -129,6 +129,7 @@ class Rig:
             proxy=proxy,
             new_id=lambda: str(next(ids)),
             together=self._together,
+            secrets=("bGl0dGxl/c2VjcmV0", "little-secret"),
         )
         self.server_factory = WebSocketServerFactory("ws://tutum.example", reactor=self.reactor)
         self.server_factory.protocol = Server
@@ -528,6 +529,22 @@ class AServerThatIsAway(ListeningCase):
             self.assertEqual(rig.told, [("stream", "error")])
             self.assertEqual(rig.events[0].message, f"ws://tutum.example: the server answered 503{words}")
             self.assertEqual(rig.waits, 1.0)
+
+    def test_that_quotes_our_credentials_is_told_without_them(self) -> None:
+        away, rig = Rig(), self.start()
+        away.service.startService()
+        away.server_factory.refuse_with, away.server_factory.refuse_why = 503, "no ?token=little-secret here"
+        away.accept()
+        self.assertEqual(away.events[0].message, "ws://tutum.example: the server answered 503: no ?token=*** here")
+        rig.accept()
+        rig.send_raw(b'{"type": "error", "data": {"errorMessage": "bad bGl0dGxl\\/c2VjcmV0"}}')
+        rig.send_raw(b"nonsense with bGl0dGxl/c2VjcmV0")
+        rig.server.sendClose(4001, "bad bGl0dGxl/c2VjcmV0")
+        rig.flush()
+        self.assertEqual(rig.malformed[0].raw, b"nonsense with ***")
+        shown = " ".join([repr(rig.events), repr(rig.malformed), repr(rig.states)])
+        self.assertNotIn("bGl0dGxl", shown)
+        self.assertEqual(shown.count("bad ***"), 3)
 
     def test_that_is_no_stream_at_all_is_told_with_where_to_look(self) -> None:
         rig = self.start()

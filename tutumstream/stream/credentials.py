@@ -4,9 +4,10 @@ import base64
 import configparser
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, quote_plus, unquote_plus, urlencode
 
 T = TypeVar("T")
 
@@ -16,6 +17,9 @@ _USERS: Final = ("TUTUM_USERNAME", "TUTUM_USER")
 _KEYS: Final = ("TUTUM_TOKEN", "TUTUM_APIKEY", "TUTUM_PASS")
 
 NAMES: Final = (*_USERS, *_KEYS, "TUTUM_AUTH")
+
+TELLING: Final = 12
+"""Characters of a secret that can't be a word by chance."""
 
 VARIABLES: Final = "TUTUM_USERNAME and TUTUM_TOKEN (or TUTUM_USER and TUTUM_APIKEY), or TUTUM_AUTH"
 
@@ -38,6 +42,19 @@ class Credentials:
 
     def __repr__(self) -> str:
         return "Credentials(…)"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of them a server may quote, in every form, the longest first. Short ones are left out: they could be
+        words."""
+        scheme, _, value = self.authorization.partition(" ")
+        forms = {value, unquote_plus(self.query)}
+        if scheme.lower() == "basic":
+            with suppress(ValueError):
+                value = base64.b64decode(value).decode("utf-8", "replace")
+        forms |= {value, value.partition(":")[2]}
+        forms |= {form for each in tuple(forms) for form in (quote(each, safe=""), quote_plus(each), quote(each))}
+        return tuple(sorted((each for each in forms if len(each) >= TELLING), key=len, reverse=True))
 
     @property
     def account(self) -> str:

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from tutumstream.backoff import Backoff, Jitter
 from tutumstream.event import OBJECT_TYPES, Authenticated, Event, Malformed, decode
 from tutumstream.ids import mint
+from tutumstream.net.address import masked
 from tutumstream.net.proxy import Proxy
 from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
 from tutumstream.stream.factory import CLOSE_TIMEOUT, StreamFactory
@@ -73,6 +74,7 @@ class StreamService(Service):
         proxy: an HTTP proxy to connect through.
         new_id: mints ids for events.
         together: entered while messages that came in one piece are taken.
+        secrets: masked in whatever the server says; one may hold those after it.
 
     Attributes:
         watcher: told when the stream begins and ends.
@@ -98,6 +100,7 @@ class StreamService(Service):
         proxy: Proxy | None = None,
         new_id: Callable[[], str] = mint,
         together: Callable[[], AbstractContextManager[None]] = nullcontext,
+        secrets: tuple[str, ...] = (),
     ) -> None:
         self._factory = StreamFactory(url, headers, reactor, self, self._pause, useragent, proxy)
         self._check = check
@@ -109,6 +112,9 @@ class StreamService(Service):
         self._now = now
         self._jitter = jitter
         self._new_id = new_id
+        self._secrets = secrets
+        # As JSON may have it, too.
+        self._quoted = [form.encode() for each in secrets for form in dict.fromkeys((each, each.replace("/", "\\/")))]
         self.together = together
         self._failures = 0
         self._refusals = 0
@@ -184,6 +190,9 @@ class StreamService(Service):
             self._announce()
 
     def received(self, payload: bytes, is_binary: bool) -> None:
+        for secret in self._quoted:
+            if secret in payload:
+                payload = payload.replace(secret, b"***")
         try:
             self._read(payload, is_binary)
         except Exception as bug:
@@ -194,6 +203,7 @@ class StreamService(Service):
     def closed(self, code: int, reason: str) -> None:
         self._forget_connection()
         self._silent = reason == SILENT
+        reason = masked(reason, self._secrets)
         self.log.info("Closed (code {code}: {reason})", code=code, reason=reason or "no reason given")
         self._down("close", f"{code} {reason}".strip())
         if self._ended is not None:
@@ -202,6 +212,7 @@ class StreamService(Service):
 
     def failed(self, reason: str, status: int) -> None:
         self._forget_connection()
+        reason = masked(reason, self._secrets)
         if status in (401, 403):
             self._refuse(reason)
         if not self.running:
