@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, field_validator
 
@@ -69,7 +70,7 @@ class DestinationVariables(BaseModel):
 
     SLACK_URL: SecretUrl | None = None
     PAGERDUTY_KEY: Annotated[SecretStr, _fit_for(_one_word)] | None = None
-    PAGERDUTY_API: Annotated[Literal["v1", "v2"], BeforeValidator(_lower)] = "v1"
+    PAGERDUTY_API: Annotated[Literal["v1", "v2"], BeforeValidator(_lower)] | None = None
     PAGERDUTY_URL: Annotated[str, _fit_for(Address.parse)] = ""
     PAGERDUTY_ON_DELETE: Annotated[tuple[str, ...], BeforeValidator(_list)] = ()
     WEBHOOK_URL: SecretUrl | None = None
@@ -89,7 +90,8 @@ class DestinationVariables(BaseModel):
         """None where it is not set."""
         if self.PAGERDUTY_KEY is None:
             return None
-        return PagerDutySettings(self.PAGERDUTY_KEY, self.PAGERDUTY_API, self.PAGERDUTY_URL, self.PAGERDUTY_ON_DELETE)
+        api = self.PAGERDUTY_API or _api_of(self.PAGERDUTY_URL) or "v1"
+        return PagerDutySettings(self.PAGERDUTY_KEY, api, self.PAGERDUTY_URL, self.PAGERDUTY_ON_DELETE)
 
     def webhook(self) -> WebhookSettings | None:
         """None where it is not set."""
@@ -119,9 +121,18 @@ def misfits(known: Mapping[str, str]) -> list[str]:
         # What is wrong with the other's file is told on its own.
         if name in known and other not in known and f"{other}_FILE" not in known
     ]
+    theirs = _api_of(known.get("PAGERDUTY_URL", ""))
+    if theirs and known.get("PAGERDUTY_API", theirs).lower() != theirs:
+        found.append(f"PAGERDUTY_API: at PAGERDUTY_URL is {theirs}")
     if "ELASTICSEARCH_API_KEY" in known and _has_password(known.get("ELASTICSEARCH_URL", "")):
         found.append("ELASTICSEARCH_API_KEY: ELASTICSEARCH_URL holds user and password; set only one of them")
     return found
+
+
+def _api_of(url: str) -> Literal["v1", "v2"] | None:
+    """The Events API that PagerDuty has under this path; None for any other."""
+    path = urlsplit(url).path.rstrip("/")
+    return "v2" if path.endswith("/v2/enqueue") else "v1" if path.endswith("/create_event.json") else None
 
 
 def _has_password(url: str) -> bool:
