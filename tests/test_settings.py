@@ -202,6 +202,19 @@ class Mistakes(SettingsCase):
         for part in ("TUTUM_USERNAME", "TUTUM_TOKEN", "TUTUM_AUTH", "--demo", "--docker"):
             self.assertIn(part, line)
 
+    def test_of_a_proxy_that_is_none(self) -> None:
+        (line,) = self.mistakes({**WHO, "HTTPS_PROXY": "foo bar"})
+        self.assertIn("HTTPS_PROXY: the proxy holds blanks; write it as http://", line)
+
+    def test_of_a_socket_that_systemd_does_not_hand_over(self) -> None:
+        def parse(text: str) -> None:
+            raise IndexError("list index out of range")
+
+        with self.assertRaises(SettingsError) as caught:
+            read({}, {**WHO, "TUTUMSTREAM_LISTEN": "systemd:domain=INET:index=0"}, parse, read_text)
+        (line,) = caught.exception.mistakes
+        self.assertIn("TUTUMSTREAM_LISTEN: systemd hands over no such socket", line)
+
     def test_with_half_of_the_credentials_name_the_other_half(self) -> None:
         self.assertEqual(
             self.mistakes({"TUTUM_USERNAME": "alice"}),
@@ -220,6 +233,23 @@ class Mistakes(SettingsCase):
     def test_blame_the_file_of_a_key_and_not_what_goes_with_the_key(self) -> None:
         found = self.mistakes({**WHO, "PAGERDUTY_KEY_FILE": "/run/nowhere", "PAGERDUTY_ON_DELETE": "node"})
         self.assertEqual([line.split(":")[0] for line in found], ["PAGERDUTY_KEY_FILE"])
+
+    def test_of_two_events_apis_of_pagerdutys(self) -> None:
+        eu = {**WHO, "PAGERDUTY_KEY": "pd", "PAGERDUTY_URL": "https://events.eu.pagerduty.com/v2/enqueue"}
+        self.assertEqual(self.mistakes({**eu, "PAGERDUTY_API": "V1"}), ("PAGERDUTY_API: at PAGERDUTY_URL is v2",))
+        old = {**eu, "PAGERDUTY_URL": "https://pd.example/generic/2010-04-15/create_event.json"}
+        self.assertEqual(self.mistakes({**old, "PAGERDUTY_API": "v2"}), ("PAGERDUTY_API: at PAGERDUTY_URL is v1",))
+        relay = {**eu, "PAGERDUTY_URL": "https://relay.example/x"}
+        for known, api in (
+            (eu, "v2"),
+            ({**eu, "PAGERDUTY_API": "v2"}, "v2"),
+            (old, "v1"),
+            (relay, "v1"),
+            ({**relay, "PAGERDUTY_API": "v2"}, "v2"),
+        ):
+            found = settings(known).pagerduty
+            assert found is not None
+            self.assertEqual(found.api, api)
 
     def test_of_a_pagerduty_key_that_is_none(self) -> None:
         for key in ("abc def", "schlüssel"):
@@ -344,6 +374,10 @@ class TheStateFolder(SettingsCase):
 
 
 class Listening(SettingsCase):
+    def test_is_left_out_however_none_is_written(self) -> None:
+        for word in ("none", "None"):
+            self.assertEqual(settings({**WHO, "TUTUMSTREAM_LISTEN": word}).listen, "")
+
     def test_is_on_loopback_by_default_and_can_be_turned_off(self) -> None:
         self.assertEqual(settings().listen, "tcp:8788:interface=127.0.0.1")
         self.assertEqual(settings({**WHO, "TUTUMSTREAM_LISTEN": "none"}).listen, "")

@@ -227,7 +227,7 @@ def _settings(
         webhook=None if demo else variables.webhook(),
         elasticsearch=None if demo else variables.elasticsearch(),
         state_dir=None if demo else _state_dir(variables),
-        listen="" if variables.TUTUMSTREAM_LISTEN == "none" else variables.TUTUMSTREAM_LISTEN,
+        listen="" if variables.TUTUMSTREAM_LISTEN.lower() == "none" else variables.TUTUMSTREAM_LISTEN,
         routes=variables.TUTUMSTREAM_ROUTES,
         rates=_rates(variables),
         limits=Limits(
@@ -305,7 +305,7 @@ def _check_elsewhere(known: Mapping[str, str], parse_endpoint: Callable[[str], o
         except SettingsError as wrong:
             mistakes += wrong.mistakes
     listen = known.get("TUTUMSTREAM_LISTEN", listening.DEFAULT)
-    if listen != "none" and (problem := listening.problem_with(listen, parse_endpoint)):
+    if listen.lower() != "none" and (problem := listening.problem_with(listen, parse_endpoint)):
         mistakes.append(f"TUTUMSTREAM_LISTEN: {problem}")
 
 

@@ -5,6 +5,7 @@ from treq.testing import StubTreq
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
+from twisted.web.test.requesthelper import DummyRequest
 
 from tutumstream.delivery.state import Held
 from tutumstream.status.board import Board
@@ -67,6 +68,13 @@ class TheProbes(SynchronousTestCase):
     def test_the_api_stands_beside_them(self) -> None:
         answer = self.successResultOf(self.client.get("http://probe.example/api/v1/whatever/it/is"))
         self.assertEqual(self.successResultOf(self.client.json_content(answer)), ["whatever", "it", "is"])
+
+    def test_a_path_that_is_no_text_is_refused_without_a_word_in_the_log(self) -> None:
+        pages = site(self.board.snapshot, Api())
+        for path in ([b"\xff"], [b"api", b"v1", b"a\xc3"]):
+            request: Any = DummyRequest(path)
+            pages.getResourceFor(request).render(request)
+            self.assertEqual(request.responseCode, 400)
 
     def test_are_read_only(self) -> None:
         answer = self.successResultOf(self.client.post("http://probe.example/healthz"))

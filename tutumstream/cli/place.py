@@ -39,7 +39,7 @@ def parse(text: str) -> Place | None:
     Raises:
         ValueError: it names no place; the text says what would.
     """
-    if text == "none":
+    if text.lower() == "none":
         return None
     return _of_url(text) if "://" in text else _of_endpoint(text)
 

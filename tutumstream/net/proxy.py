@@ -81,6 +81,8 @@ def _parsed(text: str) -> Proxy:
         raise ValueError("only http:// proxies are supported")
     if not parts.hostname:
         raise ValueError("the proxy names no host")
+    if any(sign.isspace() for sign in text):
+        raise ValueError("the proxy holds blanks")
     authorization = None
     if parts.username is not None:
         authorization = basic(unquote(parts.username), unquote(parts.password or ""))

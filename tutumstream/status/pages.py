@@ -9,6 +9,7 @@ from typing import Any
 
 from klein import Klein
 from twisted.web.iweb import IRequest
+from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
@@ -63,13 +64,22 @@ def _json(request: IRequest, status: int, body: object) -> bytes:
 
 
 class _Unlogged(Site):
-    """A probe every ten seconds, for a year, is nothing to write down."""
+    """A probe every ten seconds, for a year, is nothing to write down; nor is a path that is no text."""
 
     noisy = False
     displayTracebacks = False
 
     def log(self, request: Any) -> None:
         """Leave it out."""
+
+    def getResourceFor(self, request: Any) -> IResource:
+        """What is asked for. Klein would log a bug for a path that is not UTF-8."""
+        try:
+            b"/".join([*request.prepath, *request.postpath]).decode()
+        except UnicodeDecodeError:
+            return errorPage(400, "Bad Request", "This path is not UTF-8 text.")
+        found: IResource = super().getResourceFor(request)
+        return found
 
 
 def site(snapshot: Callable[[], Snapshot], api: IResource) -> Site:
