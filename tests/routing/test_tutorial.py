@@ -103,6 +103,9 @@ class TheTutorialsRoutes(SynchronousTestCase):
             ],
         )
         self.assertEqual(len(text.render(event("container").view(), {}).splitlines()), 2)
+        # At the first look at all, nobody knows since when.
+        at_once = replace(missed, missed_to=missed.missed_from)
+        self.assertEqual(text.render(at_once.view(), {}).splitlines()[2:], ["It is S now."])
 
     def test_page_for_a_deletion_of_a_named_type_only(self) -> None:
         self.assertIn(("pagerduty", "deleted"), told(event("stack", "delete"), PAGED))

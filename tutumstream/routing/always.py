@@ -13,8 +13,8 @@ LINE: Final = "{{ event.type }}:{{ event.action }}:{{ event.state }}:{{ event.re
 
 
 MISSED: Final = (
-    "{% if event.synthetic %}\nIt is {{ event.state }} now. That happened between {{ event.missed_from | utc }} and "
-    "{{ event.missed_to | utc }}, without a stream.{% endif %}"
+    "{% if event.synthetic %}\nIt is {{ event.state }} now.{% if event.missed_from < event.missed_to %} That happened "
+    "between {{ event.missed_from | utc }} and {{ event.missed_to | utc }}, without a stream.{% endif %}{% endif %}"
 )
 """What a text says in addition about an event that was found out after a gap."""
 
