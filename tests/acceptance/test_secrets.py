@@ -1,6 +1,7 @@
 """No secret is shown, wherever a run may take it: every secret that is set is searched for in all that can be seen."""
 
 import base64
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -95,6 +96,24 @@ def test_a_whole_run_through_a_proxy_shows_none(serve: Serve, tutum: RunningTutu
         until(lambda: service.probe()[0] == 503, "word that it is not ready")
         assert_discreet(service)
         assert service.terminate() == 0
+    assert_discreet(service)
+
+
+def test_a_stream_server_that_quotes_our_credentials_brings_none_to_light(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations
+) -> None:
+    header = base64.b64encode(f"alice:{TOKEN}".encode()).decode()
+    service = serve(TUTUM_TOKEN=TOKEN, TUTUMSTREAM_LOG_LEVEL="debug")
+    service.wait_until_connected()
+    for quoted in (TOKEN, quote_plus(TOKEN), header):
+        tutum.send(f"nonsense with {quoted}")
+        tutum.send(json.dumps({"type": "error", "data": {"errorMessage": f"I was sent {quoted}"}}))
+    tutum.close(4001, f"I was sent Basic {header}")
+    service.wait_for_line("Closed (code 4001: I was sent Basic ***)")
+    until(lambda: len(told.accepted(PAGERDUTY_V1)) >= 3, "page and its end")
+    assert not [form for form in forms(TOKEN) if form in json.dumps(told.accepted(PAGERDUTY_V1))]
+    assert_discreet(service)
+    assert service.terminate() == 0
     assert_discreet(service)
 
 
