@@ -109,7 +109,7 @@ def test_a_stream_server_that_quotes_our_credentials_brings_none_to_light(
         tutum.send(f"nonsense with {quoted}")
         tutum.send(json.dumps({"type": "error", "data": {"errorMessage": f"I was sent {quoted}"}}))
     tutum.close(4001, f"I was sent Basic {header}")
-    service.wait_for_line("Closed (code 4001: I was sent Basic ***)")
+    service.wait_for_line("Closed (code 4001: I was sent Basic ***")
     until(lambda: len(told.accepted(PAGERDUTY_V1)) >= 3, "page and its end")
     assert not [form for form in forms(TOKEN) if form in json.dumps(told.accepted(PAGERDUTY_V1))]
     assert_discreet(service)

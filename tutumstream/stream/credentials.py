@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
-from urllib.parse import quote, quote_plus, unquote_plus, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 T = TypeVar("T")
 
@@ -45,16 +45,17 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What of them a server may quote, in every form, the longest first. Short ones are left out: they could be
+        """What a server can't quote them without, in each way to write it. Short ones are left out: they could be
         words."""
         scheme, _, value = self.authorization.partition(" ")
-        forms = {value, unquote_plus(self.query)}
+        forms = {value.rstrip("=")}
         if scheme.lower() == "basic":
             with suppress(ValueError):
                 value = base64.b64decode(value).decode("utf-8", "replace")
-        forms |= {value, value.partition(":")[2]}
+        forms.add(value.partition(":")[2] or value)
         forms |= {form for each in tuple(forms) for form in (quote(each, safe=""), quote_plus(each), quote(each))}
-        return tuple(sorted((each for each in forms if len(each) >= TELLING), key=len, reverse=True))
+        telling = [each for each in forms if len(each) >= TELLING]
+        return tuple(sorted(each for each in telling if not any(one in each for one in telling if one != each)))
 
     @property
     def account(self) -> str:

@@ -74,7 +74,7 @@ class StreamService(Service):
         proxy: an HTTP proxy to connect through.
         new_id: mints ids for events.
         together: entered while messages that came in one piece are taken.
-        secrets: masked in whatever the server says; one may hold those after it.
+        secrets: masked in whatever the server says.
 
     Attributes:
         watcher: told when the stream begins and ends.
