@@ -28,6 +28,13 @@ class Finding(SynchronousTestCase):
     def test_prefers_a_key_to_a_password(self) -> None:
         self.assertEqual(headers({"TUTUM_USER": "alice", "TUTUM_PASS": "secret", "TUTUM_APIKEY": "k3y:x"}), BASIC)
 
+    def test_takes_a_user_with_the_key_that_goes_with_it(self) -> None:
+        known = {"TUTUM_USERNAME": "bob", "TUTUM_USER": "alice", "TUTUM_APIKEY": "k3y:x"}
+        self.assertEqual(headers(known), BASIC)
+        self.assertEqual(
+            headers({**known, "TUTUM_USERNAME": "alice", "TUTUM_USER": "bob", "TUTUM_TOKEN": "k3y:x"}), BASIC
+        )
+
     def test_takes_the_quotes_off_that_the_command_line_leaves(self) -> None:
         bare = BASIC.split()[1]
         for value in (f'Basic "{bare}"', f'"Basic {bare}"', f" Basic  {bare} "):

@@ -16,6 +16,8 @@ _UNSENDABLE: Final = re.compile(r"[^\x20-\x7e]")
 _USERS: Final = ("TUTUM_USERNAME", "TUTUM_USER")
 _KEYS: Final = ("TUTUM_TOKEN", "TUTUM_APIKEY", "TUTUM_PASS")
 
+_PAIRS: Final = (("TUTUM_USERNAME", "TUTUM_TOKEN"), ("TUTUM_USER", "TUTUM_APIKEY"), ("TUTUM_USER", "TUTUM_PASS"))
+
 NAMES: Final = (*_USERS, *_KEYS, "TUTUM_AUTH")
 
 TELLING: Final = 12
@@ -106,10 +108,12 @@ def find(environment: Mapping[str, str], tutum_file: str = "") -> Credentials | 
         return _chosen(_named("TUTUM_AUTH", of_header, header), environment, "TUTUM_AUTH")
     users, keys = _given(environment)
     if users and keys:
-        if ":" in environment[users[0]]:
-            raise ValueError(f"{users[0]}: the name of an account has no colon in it")
-        made = _named(keys[0], of_user, environment[users[0]], environment[keys[0]])
-        return _chosen(made, environment, users[0], keys[0])
+        # Those that were meant for each other first.
+        user, key = next((pair for pair in _PAIRS if all(map(environment.get, pair))), (users[0], keys[0]))
+        if ":" in environment[user]:
+            raise ValueError(f"{user}: the name of an account has no colon in it")
+        made = _named(key, of_user, environment[user], environment[key])
+        return _chosen(made, environment, user, key)
     of_file = _named("~/.tutum", _of_file, tutum_file)
     return None if of_file is None else _chosen(of_file, environment)
 
