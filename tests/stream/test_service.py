@@ -19,6 +19,7 @@ from tutumstream.event import Event, Malformed
 from tutumstream.net.proxy import Proxy
 from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
 from tutumstream.stream.factory import CONNECT_TIMEOUT
+from tutumstream.stream.flood import LINES
 from tutumstream.stream.service import StreamService
 
 CONTAINER = {
@@ -751,6 +752,17 @@ class AHeldConnection(ListeningCase):
         globalLogPublisher.addObserver(see)
         self.addCleanup(globalLogPublisher.removeObserver, see)
         return lines
+
+    def test_that_brings_a_flood_of_nonsense_does_not_flood_the_log(self) -> None:
+        rig, lines = self.start(), self.logged()
+        rig.accept()
+        for _ in range(LINES + 50):
+            rig.send_raw(b"nonsense")
+        rig.advance(60.0)
+        rig.send_raw(b"nonsense")
+        told = [line for line in lines if "no event" in line]
+        self.assertEqual((len(rig.malformed), len(told)), (LINES + 51, LINES + 2))
+        self.assertEqual(told[-2], "50 more messages were no events; they are counted only")
 
     def test_that_is_lost_is_followed_by_one_that_is_held_too(self) -> None:
         rig = self.hold()

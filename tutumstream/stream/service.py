@@ -20,6 +20,7 @@ from tutumstream.net.address import masked
 from tutumstream.net.proxy import Proxy
 from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
 from tutumstream.stream.factory import CLOSE_TIMEOUT, StreamFactory
+from tutumstream.stream.flood import Flood
 from tutumstream.stream.protocol import SILENT
 
 RECONNECT: Final = Backoff(base=1.0, cap=60.0)
@@ -116,6 +117,7 @@ class StreamService(Service):
         # As JSON may have it, too.
         self._quoted = [form.encode() for each in secrets for form in dict.fromkeys((each, each.replace("/", "\\/")))]
         self.together = together
+        self._strange = Flood()
         self._failures = 0
         self._refusals = 0
         self._refused = False
@@ -299,9 +301,12 @@ class StreamService(Service):
         self._take(Event(id=self._new_id(), received_at=self._now(), type="stream", action=action, message=message))
 
     def _malformed(self, malformed: Malformed) -> None:
-        self.log.warn(
-            "a message that is no event ({reason}): {excerpt}", reason=malformed.reason, excerpt=malformed.excerpt
-        )
+        if self._strange.admits(self._now()):
+            if left_out := self._strange.take_left_out():
+                self.log.warn("{count} more messages were no events; they are counted only", count=left_out)
+            self.log.warn(
+                "a message that is no event ({reason}): {excerpt}", reason=malformed.reason, excerpt=malformed.excerpt
+            )
         self._keep(malformed)
 
     def _pause(self) -> float:
