@@ -239,6 +239,7 @@ class Mistakes(SettingsCase):
         self.assertEqual(self.mistakes({**eu, "PAGERDUTY_API": "V1"}), ("PAGERDUTY_API: at PAGERDUTY_URL is v2",))
         old = {**eu, "PAGERDUTY_URL": "https://pd.example/generic/2010-04-15/create_event.json"}
         self.assertEqual(self.mistakes({**old, "PAGERDUTY_API": "v2"}), ("PAGERDUTY_API: at PAGERDUTY_URL is v1",))
+        self.assertEqual(self.mistakes({**eu, "PAGERDUTY_API": "v3"}), ("PAGERDUTY_API: should be 'v1' or 'v2'",))
         relay = {**eu, "PAGERDUTY_URL": "https://relay.example/x"}
         for known, api in (
             (eu, "v2"),

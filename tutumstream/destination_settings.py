@@ -121,8 +121,8 @@ def misfits(known: Mapping[str, str]) -> list[str]:
         # What is wrong with the other's file is told on its own.
         if name in known and other not in known and f"{other}_FILE" not in known
     ]
-    theirs = _api_of(known.get("PAGERDUTY_URL", ""))
-    if theirs and known.get("PAGERDUTY_API", theirs).lower() != theirs:
+    theirs, wanted = _api_of(known.get("PAGERDUTY_URL", "")), known.get("PAGERDUTY_API", "").lower()
+    if theirs and wanted in {"v1", "v2"} - {theirs}:
         found.append(f"PAGERDUTY_API: at PAGERDUTY_URL is {theirs}")
     if "ELASTICSEARCH_API_KEY" in known and _has_password(known.get("ELASTICSEARCH_URL", "")):
         found.append("ELASTICSEARCH_API_KEY: ELASTICSEARCH_URL holds user and password; set only one of them")
