@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -227,6 +229,18 @@ class RunningService:
                 return refused.code, json.load(refused)
         except OSError:
             return 0, {}
+
+    def waiting(self) -> int:
+        """Deliveries of which its journal does not know that they arrived; it must run."""
+        journal = self.state_dir / "journal.sqlite3"
+        with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM deliveries WHERE settled_at IS NULL").fetchone()
+        return int(count)
+
+    def kill_at_rest(self) -> None:
+        """SIGKILL once all that arrived is known to have arrived, so that nothing is told again."""
+        until(lambda: self.waiting() == 0, "word of all deliveries on disk")
+        self.kill()
 
     def resident(self) -> int:
         """KiB of memory that it occupies now."""

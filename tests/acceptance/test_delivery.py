@@ -1,14 +1,12 @@
 """A destination is in trouble, or the service is killed: nothing is lost, the order stays, nobody else is delayed."""
 
-import sqlite3
 import time
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, WEBHOOK, RunningDestinations
-from tests.acceptance.service import RunningService, Serve, container, message, until
+from tests.acceptance.service import Serve, container, message, until
 from tests.running_tutum import RunningTutum
 
 pytestmark = pytest.mark.acceptance
@@ -37,14 +35,6 @@ def pages(told: RunningDestinations) -> list[dict[str, Any]]:
     return [{key: one[key] for key in ("event_type", "incident_key", "description")} for one in found]
 
 
-def waiting(service: RunningService) -> int:
-    """Deliveries that the journal of the running service has as not settled."""
-    journal = service.state_dir / "journal.sqlite3"
-    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
-        (count,) = connection.execute("SELECT count(*) FROM deliveries WHERE settled_at IS NULL").fetchone()
-    return int(count)
-
-
 def test_what_waits_for_a_failing_slack_survives_a_kill_and_arrives_in_order(
     serve: Serve, tutum: RunningTutum, told: RunningDestinations
 ) -> None:
@@ -55,7 +45,7 @@ def test_what_waits_for_a_failing_slack_survives_a_kill_and_arrives_in_order(
         tutum.send(container(number))
     # What the webhook was told is on disk, and with it what Slack is to be told.
     told.wait_for(WEBHOOK, MANY, 60)
-    until(lambda: waiting(service) <= MANY + AT_ONCE, "word of what arrived on disk")
+    until(lambda: service.waiting() <= MANY + AT_ONCE, "word of what arrived on disk")
     service.kill()
     assert told.accepted(SLACK) == []
     told.forget()
@@ -102,8 +92,9 @@ def test_a_trigger_is_followed_by_its_resolve_though_the_service_is_killed_in_be
     tutum.kill()
     until(lambda: len(told.requests(PAGERDUTY_V1)) >= 2, "trigger")
     if delivered:
-        until(lambda: waiting(service) == 0, "word of the delivery on disk")
-    service.kill()
+        service.kill_at_rest()
+    else:
+        service.kill()
     told.forget()
     tutum.start()
     serve().wait_until_connected()

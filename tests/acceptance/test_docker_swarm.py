@@ -218,7 +218,7 @@ def test_of_a_service_that_is_scaled_while_its_gateway_is_killed_each_task_is_to
         """Kill the gateway just after the command, which may still be told, and start it when the swarm is done."""
         joined = client.joined
         # Until that is kept, too: what was told last.
-        time.sleep(0.5)
+        time.sleep(1.5)
         manager.docker(*command)
         gateway.kill()
         until(lambda: len(tasks()) == left, f"{left} containers", 30)
@@ -237,15 +237,15 @@ def test_of_a_service_that_is_scaled_while_its_gateway_is_killed_each_task_is_to
         until(lambda: ["create Starting", "update Running"] in told("service"), "service", 30)
 
         killed_at("service", "scale", "--detach", "many=3", left=3)
-        until(lambda: told("container") == [["create Starting", "update Running"]] * 3, "three tasks")
-        until(lambda: told("action") == [["create In progress", "update Success"]], "outcome")
+        until(lambda: told("container") == [["create Starting", "update Running"]] * 3, "three tasks", 30)
+        until(lambda: told("action") == [["create In progress", "update Success"]], "outcome", 30)
 
         killed_at("service", "scale", "--detach", "many=1", left=1)
-        until(lambda: [states[-1] for states in told("container")].count("delete Terminated") == 2, "two ends")
-        until(lambda: told("action") == [["create In progress", "update Success"]] * 2, "outcomes")
+        until(lambda: [states[-1] for states in told("container")].count("delete Terminated") == 2, "two ends", 30)
+        until(lambda: told("action") == [["create In progress", "update Success"]] * 2, "outcomes", 30)
 
         killed_at("service", "rm", "many", left=0)
-        until(lambda: told("service")[0][-1] == "delete Terminated", "end of the service")
+        until(lambda: told("service")[0][-1] == "delete Terminated", "end of the service", 30)
         time.sleep(QUIET)
         for states in (*told("container"), *told("service")):
             assert states.count("create Starting") == states.count("delete Terminated") == 1

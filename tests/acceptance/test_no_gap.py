@@ -65,7 +65,7 @@ def test_the_first_start_is_silent_and_a_restart_tells_what_happened_in_between(
     assert told.accepted(WEBHOOK) == []
     tutum.send(event("web", "Stopping"))
     told.wait_for(WEBHOOK, 1)
-    service.kill()
+    service.kill_at_rest()
     tutum.put(uri("web"), "Stopped")
     tutum.put(uri("new"), "Starting")
     tutum.remove(uri("gone"))
