@@ -207,13 +207,16 @@ class Mistakes(SettingsCase):
         self.assertIn("HTTPS_PROXY: the proxy holds blanks; write it as http://", line)
 
     def test_of_a_socket_that_systemd_does_not_hand_over(self) -> None:
-        def parse(text: str) -> None:
-            raise IndexError("list index out of range")
+        # As Twisted raises them for `systemd:domain=INET:index=0` and `:name=x`.
+        for problem in (IndexError("list index out of range"), KeyError("x")):
 
-        with self.assertRaises(SettingsError) as caught:
-            read({}, {**WHO, "TUTUMSTREAM_LISTEN": "systemd:domain=INET:index=0"}, parse, read_text)
-        (line,) = caught.exception.mistakes
-        self.assertIn("TUTUMSTREAM_LISTEN: systemd hands over no such socket", line)
+            def parse(text: str, problem: Exception = problem) -> None:
+                raise problem
+
+            with self.assertRaises(SettingsError) as caught:
+                read({}, {**WHO, "TUTUMSTREAM_LISTEN": "systemd:domain=INET:index=0"}, parse, read_text)
+            (line,) = caught.exception.mistakes
+            self.assertIn("TUTUMSTREAM_LISTEN: systemd hands over no such socket", line)
 
     def test_with_half_of_the_credentials_name_the_other_half(self) -> None:
         self.assertEqual(
@@ -240,6 +243,8 @@ class Mistakes(SettingsCase):
         old = {**eu, "PAGERDUTY_URL": "https://pd.example/generic/2010-04-15/create_event.json"}
         self.assertEqual(self.mistakes({**old, "PAGERDUTY_API": "v2"}), ("PAGERDUTY_API: at PAGERDUTY_URL is v1",))
         self.assertEqual(self.mistakes({**eu, "PAGERDUTY_API": "v3"}), ("PAGERDUTY_API: should be 'v1' or 'v2'",))
+        broken = {**eu, "PAGERDUTY_URL": "https://[broken"}
+        self.assertEqual(self.mistakes(broken), ("PAGERDUTY_URL: the URL has no valid host and port",))
         relay = {**eu, "PAGERDUTY_URL": "https://relay.example/x"}
         for known, api in (
             (eu, "v2"),

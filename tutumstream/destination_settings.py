@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, field_validator
 
@@ -131,7 +130,8 @@ def misfits(known: Mapping[str, str]) -> list[str]:
 
 def _api_of(url: str) -> Literal["v1", "v2"] | None:
     """The Events API that PagerDuty has under this path; None for any other."""
-    path = urlsplit(url).path.rstrip("/")
+    # It may be no URL at all; that is told by its own check.
+    path = url.partition("?")[0].rstrip("/")
     return "v2" if path.endswith("/v2/enqueue") else "v1" if path.endswith("/create_event.json") else None
 
 

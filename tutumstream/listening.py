@@ -27,7 +27,7 @@ def problem_with(text: str, parse: Callable[[str], object], example: str = DEFAU
         parse(text)
     except (ValueError, TypeError) as problem:
         return f"not an endpoint ({words(problem)}); {example} is one"
-    except IndexError:
+    except LookupError:  # an index or a name
         return "systemd hands over no such socket: start it by a socket unit"
     except Exception as problem:  # each kind of endpoint has errors of its own
         return f"it can't be used: {words(problem)}"
