@@ -113,11 +113,7 @@ def lost_nodes(folder: Path) -> Iterator[Killed]:
 
 @contextmanager
 def full_disk(folder: Path) -> Iterator[Troubled]:
-    """A service whose disk is full until PagerDuty hears of that, with `WAITING` containers to tell of meanwhile.
-
-    Raises:
-        OSError: a small file system can't be mounted here.
-    """
+    """A service whose disk is full until PagerDuty hears of that, with `WAITING` containers to tell of meanwhile."""
     state = folder / "state"
     with small_disk(state, "8m"), RunningTutum() as tutum, RunningDestinations() as told:
         environment = {**listening(tutum), **told.environment(), "SLACK_RATE": "none", "PAGERDUTY_RATE": "none"}

@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
     """Mounted on this folder, which is made; `size` is in the words of `mount`: `8m`.
 
-    Raises:
-        OSError: only the superuser may, and not in every container.
+    Skips the test where that can't be done: only the superuser may, and not in every container.
     """
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tutumstream-test", str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        raise OSError(f"a small file system can't be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"a small file system can't be mounted here: {mounted.stderr.strip()}")
     try:
         yield
     finally:
