@@ -63,5 +63,11 @@ class ASlip(SynchronousTestCase):
         self.assertEqual(slips({"SLACK_ULR": "x", "SLACK_URL": "x"}, self.names), [])
 
     def test_is_not_what_other_programs_have(self) -> None:
-        for name in ("TUTUMSTREAM_PORT", "TUTUMSTREAM_SERVICE_HOST", "TUTUM_NODE_FQDN", "SLACK_TOKEN", "LACK_URL"):
+        for name in (
+            "TUTUMSTREAM_PORT",
+            "TUTUMSTREAM_SERVICE_HOST",
+            "TUTUM_NODE_FQDN",
+            "TUTUMGATEWAY_USERS",
+            "LACK_URL",
+        ):
             self.assertEqual(slips({name: "x"}, self.names), [], name)

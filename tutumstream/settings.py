@@ -100,6 +100,12 @@ class Variables(DestinationVariables):
         return value
 
 
+NAMES: Final = frozenset(
+    {*Variables.model_fields, *credentials.NAMES, *SECRETS, *(f"{name}_FILE" for name in SECRETS), *NOT_YET}
+)
+"""All variables that mean something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the service is to do.
@@ -242,12 +248,6 @@ def _settings(
     )
 
 
-NAMES: Final = frozenset(
-    {*Variables.model_fields, *credentials.NAMES, *SECRETS, *(f"{name}_FILE" for name in SECRETS), *NOT_YET}
-)
-"""All variables that mean something."""
-
-
 def _rates(variables: Variables) -> dict[str, float]:
     set_ones = {
         "slack": variables.SLACK_RATE,
@@ -271,12 +271,13 @@ def _events_url(variables: Variables) -> str:
 
 
 def _credentials(known: Mapping[str, str], read_text: ReadText, mistakes: list[str]) -> Credentials | None:
-    tutum_file, unreadable = "", ""
+    unreadable = ""
     try:
         tutum_file = read_text(os.path.join(known.get("HOME", ""), ".tutum"))
     except (FileNotFoundError, NotADirectoryError):
-        """Most have none."""
+        tutum_file = ""
     except (OSError, ValueError) as problem:
+        tutum_file = ""
         unreadable = f"~/.tutum: it can't be read: {getattr(problem, 'strerror', None) or 'it is no text'}"
     try:
         found = credentials.find(known, tutum_file)

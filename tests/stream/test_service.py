@@ -238,8 +238,30 @@ class ListeningCase(SynchronousTestCase):
         self.rig.service.startService()
         return self.rig
 
+    def logged(self) -> list[str]:
+        """The lines of the log from now on."""
+        lines: list[str] = []
+
+        def see(event: Any) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(see)
+        self.addCleanup(globalLogPublisher.removeObserver, see)
+        return lines
+
 
 class AGoodConnection(ListeningCase):
+    def test_that_brings_a_flood_of_nonsense_does_not_flood_the_log(self) -> None:
+        rig, lines = self.start(), self.logged()
+        rig.accept()
+        for _ in range(LINES + 50):
+            rig.send_raw(b"nonsense")
+        rig.advance(60.0)
+        rig.send_raw(b"nonsense")
+        told = [line for line in lines if "no event" in line]
+        self.assertEqual((len(rig.malformed), len(told)), (LINES + 51, LINES + 2))
+        self.assertEqual(told[-2], "50 more messages were no events, and got no line of their own")
+
     def test_takes_together_what_came_in_one_piece(self) -> None:
         rig = self.start()
         rig.accept()
@@ -741,28 +763,6 @@ class AHeldConnection(ListeningCase):
             rig.service.hold(False)
             rig.service.hold(True)
         self.assertEqual([line for line in lines if "reading" in line], [])
-
-    def logged(self) -> list[str]:
-        """The lines of the log from now on."""
-        lines: list[str] = []
-
-        def see(event: Any) -> None:
-            lines.append(formatEvent(event))
-
-        globalLogPublisher.addObserver(see)
-        self.addCleanup(globalLogPublisher.removeObserver, see)
-        return lines
-
-    def test_that_brings_a_flood_of_nonsense_does_not_flood_the_log(self) -> None:
-        rig, lines = self.start(), self.logged()
-        rig.accept()
-        for _ in range(LINES + 50):
-            rig.send_raw(b"nonsense")
-        rig.advance(60.0)
-        rig.send_raw(b"nonsense")
-        told = [line for line in lines if "no event" in line]
-        self.assertEqual((len(rig.malformed), len(told)), (LINES + 51, LINES + 2))
-        self.assertEqual(told[-2], "50 more messages were no events; they are counted only")
 
     def test_that_is_lost_is_followed_by_one_that_is_held_too(self) -> None:
         rig = self.hold()

@@ -303,7 +303,7 @@ class StreamService(Service):
     def _malformed(self, malformed: Malformed) -> None:
         if self._strange.admits(self._now()):
             if left_out := self._strange.take_left_out():
-                self.log.warn("{count} more messages were no events; they are counted only", count=left_out)
+                self.log.warn("{count} more messages were no events, and got no line of their own", count=left_out)
             self.log.warn(
                 "a message that is no event ({reason}): {excerpt}", reason=malformed.reason, excerpt=malformed.excerpt
             )
