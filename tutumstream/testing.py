@@ -25,6 +25,7 @@ class ScriptedPlatform:
         in_sight: true until `lose` is called.
         orders: what it was asked to do, in order.
         performing: what comes of an order; by default it is taken at once.
+        catching_up: what `caught_up` returns; by default it succeeds at once.
         readings: of logs, in the order in which they began.
     """
 
@@ -36,6 +37,7 @@ class ScriptedPlatform:
         self._watchers: list[Callable[[], None]] = []
         self.orders: list[Order] = []
         self.performing: Callable[[Order], Deferred[Taken]] = self._taken
+        self.catching_up: Callable[[], Deferred[None]] = lambda: succeed(None)
         self.readings: list[ScriptedLogs] = []
         self._starting = succeed(None) if starting is None else starting
         self._resources: dict[str, dict[str, Resource]] = {}
@@ -102,6 +104,10 @@ class ScriptedPlatform:
                 self._listeners.remove(listener)
 
         return unsubscribe
+
+    def caught_up(self) -> Deferred[None]:
+        """Fires with what the test put into `catching_up`; by default at once."""
+        return self.catching_up()
 
     def list(self, kind: str) -> Sequence[Resource]:
         """All objects of a kind, in the order in which they were put."""

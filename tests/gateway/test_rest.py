@@ -102,6 +102,17 @@ class TestLookUps(RestCase):
         self.assertEqual((code, type(body)), (200, dict))
         self.assertNotIn("k3y", json.dumps(body))
 
+    def test_an_answer_waits_until_the_platform_has_caught_up(self) -> None:
+        for path in (b"/api/v1/stack/", b"/api/v1/stack/5a/"):
+            catching_up: Deferred[None] = Deferred()
+            self.platform.catching_up = lambda known=catching_up: known  # type: ignore[misc]  # of this turn
+            asked = self.agent.request(b"GET", b"http://x" + path, Headers({b"authorization": ["ApiKey alice:k3y"]}))
+            self.agent.flush()
+            self.assertNoResult(asked)
+            catching_up.callback(None)
+            self.agent.flush()
+            self.assertEqual(self.successResultOf(asked).code, 200)
+
     def test_answers_are_not_sniffed_and_not_stored(self) -> None:
         for path in ("/api/v1/stack/", "/api/v1/nothing/"):
             headers = self.ask(path)[0].headers

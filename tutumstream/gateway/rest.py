@@ -70,7 +70,7 @@ class RestResource(Resource):
             return failed(request, 405, READ_ONLY)
         return self._ordered(request, found, judged.user)
 
-    def _look_up(self, request: Request, found: Wanted | None) -> bytes:
+    def _look_up(self, request: Request, found: Wanted | None) -> bytes | int:
         if found is not None and (found.kind, found.rest) == ("service", "trigger"):
             # A trigger would be a way in without credentials: there are none.
             return answered(request, page("trigger", [], {}, self._find))
@@ -79,9 +79,8 @@ class RestResource(Resource):
         if found.kind == "auth" and not found.dialect.cloud:
             # An object, as the CLI wants before every command (protocol B1). The key is not repeated.
             return answered(request, {"meta": {"total_count": 0}, "objects": []})
-        if found.key:
-            return self._detail(request, found)
-        return self._list(request, found)
+        show = self._detail if found.key else self._list
+        return when(self._platform.caught_up(), request, lambda _: show(request, found))
 
     def _list(self, request: Request, found: Wanted) -> bytes:
         if found.kind not in COLLECTIONS:

@@ -20,7 +20,7 @@ class ReadHintTests(SynchronousTestCase):
         assert hint.born is not None
         born = hint.born
         self.assertEqual((born.name, born.image, born.labels), ("db", "mysql:5.6", {"tier": "back"}))
-        self.assertEqual(born.status, "created")
+        self.assertEqual((born.status, born.bare), ("created", True))
 
     def test_exit_codes_and_signals_are_numbers_or_nothing(self) -> None:
         for value, number in (("137", 137), ("-1", -1), ("1" * 50, None), ("x", None), ("", None)):

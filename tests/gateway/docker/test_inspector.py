@@ -1,4 +1,4 @@
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import container, container_id
@@ -52,6 +52,35 @@ class InspectorTests(SynchronousTestCase):
         self.assertNoResult(settled)
         self.asked[0][1].callback(None)
         self.successResultOf(settled)
+
+    def test_who_waits_for_a_look_at_one_hears_when_it_is_over(self) -> None:
+        self.successResultOf(self.inspector.looked_at(container_id(1)))
+        self.inspector.mark(container_id(1))
+        self.inspector.mark(container_id(2))
+        one, other = self.inspector.looked_at(container_id(1)), self.inspector.looked_at(container_id(2))
+        self.asked[0][1].callback(None)
+        self.successResultOf(one)
+        self.assertNoResult(other)
+        self.asked[1][1].errback(DockerError("unix:///x", "500"))
+        self.successResultOf(other)
+
+    def test_who_waits_for_a_look_that_nobody_will_take_waits_no_longer(self) -> None:
+        for number in range(IN_FLIGHT + 2):
+            self.inspector.mark(container_id(number))
+        waiting = [self.inspector.looked_at(container_id(number)) for number in (0, IN_FLIGHT, IN_FLIGHT + 1)]
+        for number in (0, IN_FLIGHT):
+            self.inspector.follow(container_id(number), look=False, final=True)
+        self.assertEqual([one.called for one in waiting], [True, True, False])
+        self.inspector.clear()
+        self.successResultOf(waiting[2])
+
+    def test_who_waits_no_longer_is_forgotten(self) -> None:
+        self.inspector.mark(container_id(1))
+        waiting = self.inspector.looked_at(container_id(1))
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.asked[0][1].callback(None)
+        self.assertEqual(self.seen, [container_id(1)])
 
     def test_what_can_not_be_looked_at_does_not_keep_it_from_settling_and_is_tried_again(self) -> None:
         self.inspector.mark(container_id(1))

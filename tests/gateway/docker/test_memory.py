@@ -130,6 +130,16 @@ class RestartTests(SynchronousTestCase):
         self.assertEqual(after.lines("container"), ["container update Stopped web"])
         self.assertEqual((after.news(), after.happened()), ([], ["stop"]))
 
+    def test_a_run_that_was_only_heard_of_goes_on(self) -> None:
+        create, start = ran(1, "web")
+        before = first_looked(create)
+        before.hear(start, look=False)
+        before.truth.apply(start)
+        self.assertEqual(before.take("container"), ["container update Running web"])
+        after = restarted(before)
+        after.resync(LATER)
+        self.assertEqual(after.lines(), [])
+
     def test_a_restart_in_between_is_an_end_and_a_beginning(self) -> None:
         before = first_looked(*ran(1, "web"))
         before.truth.apply(event("die", 1, START + 20, exitCode="1"))

@@ -8,7 +8,7 @@ from tests.gateway.docker.model import CLUSTER, NODE, START, FakeEngine, compose
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Container, Membership
 from tutumstream.gateway.docker.pausing import LONGEST_PAUSE, pause_before
-from tutumstream.gateway.docker.platform import DockerPlatform
+from tutumstream.gateway.docker.platform import CATCH_UP, DockerPlatform
 from tutumstream.gateway.docker.swarm.facts import Machine, Ordered, Swarm
 from tutumstream.gateway.docker.transport import Feed
 from tutumstream.gateway.platform import Change, IPlatform
@@ -346,6 +346,36 @@ class PlatformTests(SynchronousTestCase):
         looks[0].callback(running)
         looks[1].callback(self.engine.truth.containers[container_id(1)])
         self.assertEqual((self.told(), len(looks)), ([], 2))
+
+    def test_who_asks_for_what_has_just_started_waits_for_its_address(self) -> None:
+        self.start()
+        self.successResultOf(self.platform.caught_up())
+        self.engine.send(event("create", at=START))
+        self.clock.advance(0)
+        self.engine.silent = True
+        self.engine.send(event("start", at=START + 0.1))
+        self.clock.advance(0)
+        self.assertIn("container update Running", self.told())
+        caught_up = self.platform.caught_up()
+        self.assertNoResult(caught_up)
+        running = self.engine.truth.containers[container_id(1)]
+        self.engine.truth.containers[container_id(1)] = msgspec.structs.replace(running, private_ip="172.17.0.2")
+        self.engine.answer_all()
+        self.successResultOf(caught_up)
+        self.assertEqual(self.platform.list("container")[0]["private_ip"], "172.17.0.2")
+
+    def test_who_asks_is_not_kept_waiting_by_an_engine_that_hangs(self) -> None:
+        self.start()
+        self.engine.send(event("create", at=START))
+        self.clock.advance(0)
+        self.engine.silent = True
+        self.engine.send(event("start", at=START + 0.1))
+        self.clock.advance(0)
+        caught_up = self.platform.caught_up()
+        self.clock.advance(CATCH_UP - 0.1)
+        self.assertNoResult(caught_up)
+        self.clock.advance(0.1)
+        self.successResultOf(caught_up)
 
     def test_a_flood_of_hints_costs_few_looks(self) -> None:
         self.engine.truth.containers[container_id(1)] = container()

@@ -83,6 +83,11 @@ class ReadContainerTests(SynchronousTestCase):
         podman = read_container(inspected(State={"Healthcheck": {"Status": "unhealthy"}, "OOMKilled": "yes"}))
         self.assertEqual((podman.health, podman.oom_killed, podman.restart_count), ("unhealthy", False, 0))
 
+    def test_a_health_check_is_one_unless_it_is_turned_off(self) -> None:
+        for test, probed in ((["CMD", "true"], True), (["NONE"], False), ([], False), ("true", False), (None, False)):
+            self.assertEqual(read_container(inspected(Config={"Healthcheck": {"Test": test}})).probed, probed, test)
+        self.assertFalse(read_container(inspected()).probed)
+
     def test_ports_on_both_families_count_once(self) -> None:
         rows = [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]
         published = {"80/tcp": rows, "53/udp": None, "x/tcp": rows, "81": [{"HostPort": ""}]}

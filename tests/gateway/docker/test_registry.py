@@ -357,6 +357,82 @@ class RegistryTests(SynchronousTestCase):
             self.told.hear(event("die", number, START + 9, exitCode="3"), look=False)
             self.assertEqual(self.told.take(), [], fact)
 
+    def test_a_start_is_told_before_anybody_can_look(self) -> None:
+        own = self.there(status="created")
+        self.told.take()
+        line = event("start", at=START + 9.5)
+        self.told.hear(line, look=False)
+        self.assertEqual(self.told.take(), ["container update Running web", "service update Running web"])
+        self.assertEqual(self.told.registry.presumed, {own})
+        self.told.truth.apply(line)
+        self.told.look(own, START + 9.6)
+        self.assertEqual((self.told.take(), self.told.registry.presumed), ([], set()))
+        self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
+
+    def test_a_start_of_which_a_look_could_tell_more_waits_for_one(self) -> None:
+        self.told.hear(event("create", at=START + 1.5), look=False)
+        self.assert_waits(1, START + 9.5)
+        self.there(number=2, status="created", probed=True)
+        self.assert_waits(2, START + 9.5)
+        # No engine of today tells whole seconds only.
+        self.there(number=3, status="created")
+        self.assert_waits(3, START + 9)
+
+    def test_an_old_start_says_nothing_about_what_came_after_it(self) -> None:
+        over: dict[str, Any] = {"status": "exited", "exit_code": 0, "finished": (START + 4) * SECOND}
+        self.there(number=1, **over)
+        self.assert_waits(1, START + 1.5)
+        self.there(number=2)
+        self.told.hear(event("die", 2, START + 4.5, exitCode="0"), look=False)
+        self.assert_waits(2, START + 4.4)
+
+    def assert_waits(self, number: int, at: float) -> None:
+        self.told.take()
+        self.told.hear(event("start", number, at), look=False)
+        self.assertEqual((self.told.take(), self.told.registry.presumed), ([], set()))
+
+    def test_a_run_that_was_only_heard_of_ends_once(self) -> None:
+        own = self.there(status="created")
+        self.told.take()
+        lines = [event("start", at=START + 9.5), event("die", at=START + 9.6, exitCode="3")]
+        for line in lines:
+            self.told.hear(line, look=False)
+            self.told.truth.apply(line)
+        self.assertEqual(self.told.take("container"), ["container update Running web", "container update Stopped web"])
+        self.told.look(own, START + 9.7)
+        self.assertEqual((self.told.take(), self.told.registry.presumed), ([], set()))
+        self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
+
+    def test_a_run_that_was_only_heard_of_may_be_followed_by_another_before_anybody_looked(self) -> None:
+        again = Options(autorestart="ALWAYS")
+        own = self.there(
+            status="restarting", options=again, restart_count=1, exit_code=3, finished=(START + 2) * SECOND
+        )
+        self.told.take()
+        self.told.hear(event("start", at=START + 9.5), look=False)
+        self.assertEqual(self.told.registry.containers[own].container.restart_count, 1)
+        self.there(options=again, restart_count=2, started=(START + 20) * SECOND)
+        self.assertEqual(
+            self.told.take("container"),
+            ["container update Running web", "container update Stopped web", "container update Running web"],
+        )
+
+    def test_a_run_that_was_only_heard_of_is_gone_when_nobody_finds_it(self) -> None:
+        own = self.there(status="created")
+        self.told.take()
+        self.told.hear(event("start", at=START + 9.5), look=False)
+        del self.told.truth.containers[own]
+        self.told.look(own, START + 9.5 + HEARSAY)
+        self.assertEqual(
+            self.told.take("container"), ["container update Running web", "container delete Terminated web"]
+        )
+        self.assertEqual(self.told.registry.presumed, set())
+
+    def test_docker_counts_anew_where_somebody_else_starts_it(self) -> None:
+        own = self.there(status="exited", restart_count=4, exit_code=3, finished=(START + 2) * SECOND)
+        self.told.hear(event("start", at=START + 9.5), look=False)
+        self.assertEqual(self.told.registry.containers[own].container.restart_count, 0)
+
     def test_an_old_end_says_nothing_about_the_new_run(self) -> None:
         self.there(started=(START + 3) * SECOND)
         self.told.take()
@@ -653,6 +729,30 @@ class MishapTests(SynchronousTestCase):
             self.told.changes.clear()
             self.there(number=number, status="exited", finished=(START + 4) * SECOND, exit_code=code)
             self.assertEqual(self.told.happened(), [happened])
+
+    def test_a_run_that_was_only_heard_of_ends_as_any_other(self) -> None:
+        for number, (kill, code, happened) in enumerate(
+            ((False, 1, "crash"), (True, 143, "stop"), (False, 0, "finish"))
+        ):
+            self.there(number=number, status="created")
+            self.told.changes.clear()
+            self.told.hear(event("start", number, START + 6.5), look=False)
+            if kill:
+                self.told.hear(event("kill", number, START + 7.5, signal="15"), look=False)
+            self.told.hear(event("die", number, START + 8.5, exitCode=str(code)), look=False)
+            self.assertEqual([word for word in self.told.happened() if word != "start"], [happened])
+
+    def test_a_run_that_was_only_heard_of_makes_well_again(self) -> None:
+        own = self.there()
+        self.assertEqual(self.ends(1), ["crash"])
+        self.told.changes.clear()
+        line = event("start", at=START + 20.5)
+        self.told.hear(line, look=False)
+        self.told.truth.apply(line)
+        self.told.look(own, START + 21.0)
+        (due,) = [at for at in range(START + 21, START + 300) if self.told.registry.overdue(at)][:1]
+        self.told.look(own, due)
+        self.assertEqual(self.told.happened(), ["start", "recovery"])
 
     def test_restarts_that_nobody_saw_are_counted(self) -> None:
         self.there()

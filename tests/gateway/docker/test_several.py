@@ -53,6 +53,18 @@ class TwoEngines(SynchronousTestCase):
             self.assertEqual(self.platform.get("container", one["uuid"]), one)
         self.assertIsNone(self.platform.get("container", "none"))
 
+    def test_are_caught_up_with_when_each_is(self) -> None:
+        self.successResultOf(self.platform.start())
+        self.two.send(event("create", 3, START))
+        self.clock.advance(0)
+        self.two.silent = True
+        self.two.send(event("start", 3, START + 0.1))
+        self.clock.advance(0)
+        caught_up = self.platform.caught_up()
+        self.assertNoResult(caught_up)
+        self.two.answer_all()
+        self.successResultOf(caught_up)
+
     def test_one_that_is_lost_does_not_blind_the_other(self) -> None:
         self.successResultOf(self.platform.start())
         self.pass_time(20)

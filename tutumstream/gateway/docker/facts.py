@@ -68,7 +68,9 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         oom_killed: the kernel killed a process in it during the last run, for want of memory.
         restart_count: how often its restart policy started it since somebody did.
         health: `starting`, `healthy` or `unhealthy`; "" without a health check.
+        probed: it has a health check.
         stop_signal, stop_timeout: what `docker stop` sends, and the seconds it waits before it sends SIGKILL.
+        bare: nobody has looked at it yet, or not since a restart of ours: its options and more are not known.
     """
 
     id: str
@@ -82,6 +84,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     oom_killed: bool = False
     restart_count: int = 0
     health: str = ""
+    probed: bool = False
     created: int = 0
     started: int = 0
     finished: int = 0
@@ -90,6 +93,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     private_ip: str | None = None
     ports: tuple[Port, ...] = ()
     options: Options = Options()
+    bare: bool = False
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):

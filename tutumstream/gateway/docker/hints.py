@@ -84,7 +84,7 @@ def _container_hint(own: str, action: str, value: str, at: int, attributes: Mapp
     born = None
     if action == "create":
         name = text(attributes.get("name"), NAME_LIMIT)
-        born = Container(id=own, name=name, image=image, labels=labels, status="created", created=at)
+        born = Container(id=own, name=name, image=image, labels=labels, status="created", created=at, bare=True)
     return Hint(
         container=own,
         action=action,

@@ -37,6 +37,7 @@ class Inspector:
         self._looking: dict[str, Deferred[None]] = {}
         self._failed: dict[str, None] = {}
         self._settled: list[Deferred[None]] = []
+        self._awaited: dict[str, list[Deferred[None]]] = {}
         self._pumping = False
 
     def mark(self, container: str) -> None:
@@ -56,6 +57,7 @@ class Inspector:
             self._forget(container)
         if look:
             self.mark(container)
+        self._release(container)
 
     def _forget(self, container: str) -> None:
         self._failed.pop(container, None)
@@ -68,6 +70,13 @@ class Inspector:
         """Look again at those that could not be looked at."""
         for container in list(self._failed):
             self.mark(container)
+
+    def looked_at(self, container: str) -> Deferred[None]:
+        """Fires when it was looked at, or could not be; at once where nobody is about to look."""
+        done: Deferred[None] = Deferred(lambda given_up: self._awaited[container].remove(given_up))
+        self._awaited.setdefault(container, []).append(done)
+        self._release(container)
+        return done
 
     def settled(self) -> Deferred[None]:
         """Fires when nothing waits and nothing is looked at."""
@@ -83,6 +92,8 @@ class Inspector:
         self._settled.clear()
         for looking in list(self._looking.values()):
             looking.cancel()
+        for container in list(self._awaited):
+            self._release(container)
 
     def _pump(self) -> None:
         if self._pumping:
@@ -118,4 +129,10 @@ class Inspector:
 
     def _done(self, container: str) -> None:
         del self._looking[container]
+        self._release(container)
         self._pump()
+
+    def _release(self, container: str) -> None:
+        if container not in self._waiting and container not in self._looking:
+            for done in self._awaited.pop(container, ()):
+                done.callback(None)

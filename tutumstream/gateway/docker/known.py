@@ -23,6 +23,7 @@ class Death(NamedTuple):
         return cls(hint.at, None if "exitCode" in container.labels else hint.exit_code)
 
 
+_SECOND: Final = 1_000_000_000
 _LETHAL: Final = frozenset({2, 3, 9, 15})
 
 
@@ -46,6 +47,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         destroyed: when it was seen to be gone; 0 while it is there.
         heard: when the stream last said something of it that was not its end; 0 once it told that.
         machine: the swarm's id of the node that it is on; "" for the engine itself.
+        presumed: it was told as running because the stream says that it started then, by the engine's clock; 0 once a
+            look has shown what there is.
     """
 
     uuid: str
@@ -60,6 +63,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     destroyed: float = 0.0
     heard: float = 0.0
     machine: str = ""
+    presumed: int = 0
 
     def struck(self, hint: Hint) -> "Known":
         """The same, after a `kill`. A label may have overwritten the signal, and Podman names none: then it counts as
@@ -86,6 +90,41 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         """Its end has not been told."""
         return self.state in (folds.STARTING, folds.RUNNING, folds.STOPPING)
 
+    def begun(self, hint: Hint) -> Container | None:
+        """Its container as this `start` says that it runs, where that is still to be told and a look could tell no more
+        of it but addresses and ports."""
+        container, death = self.container, self.death
+        over = max(container.started, container.finished, death.at if death is not None else 0)
+        # Whole seconds come from an engine that says no more; what started then may have started before.
+        if hint.at <= over or hint.at % _SECOND == 0 or self.state not in (folds.STARTING, folds.STOPPED):
+            return None
+        if container.bare or container.probed or self.machine:
+            return None
+        return msgspec.structs.replace(
+            container,
+            status="running",
+            error="",
+            exit_code=None,
+            oom_killed=False,
+            # Whoever else starts it makes Docker count anew.
+            restart_count=container.restart_count if container.status == "restarting" else 0,
+            started=hint.at,
+        )
+
+    def confirmed(self, seen: Container) -> "Known":
+        """The same, now that it was looked at: an engine tells of a start a moment after it took the time of it."""
+        if not self.presumed:
+            return self
+        if seen.started > self.presumed:
+            return msgspec.structs.replace(self, presumed=0)
+        since = seen.started if self.record.since == self.presumed else self.record.since
+        return msgspec.structs.replace(
+            self,
+            container=msgspec.structs.replace(self.container, started=seen.started),
+            record=msgspec.structs.replace(self.record, since=since),
+            presumed=0,
+        )
+
     def ended(self) -> Container | None:
         """Its container as the stream says that it ended, where that is still to be told."""
         container, death = self.container, self.death
@@ -100,10 +139,12 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def ended_for_good(self) -> Container | None:
-        """The same, where a look could tell no more about it: it was looked at while it ran, Docker won't start it
-        again, and the exit code is to be believed."""
+        """The same, where a look could tell no more about it: it is known when it started, Docker won't start it again,
+        and the exit code is to be believed."""
         container, death = self.container, self.death
-        if not container.started or container.options.autorestart != "OFF" or death is None or death.exit_code is None:
+        if not container.started or container.bare or container.options.autorestart != "OFF":
+            return None
+        if death is None or death.exit_code is None:
             return None
         return self.ended()
 

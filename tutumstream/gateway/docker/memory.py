@@ -123,7 +123,7 @@ class EngineMemory:
 
 def _without_secrets(container: Container) -> Container:
     labels = {name: value for name, value in container.labels.items() if name in _KEPT_LABELS}
-    return msgspec.structs.replace(container, labels=labels, options=Options())
+    return msgspec.structs.replace(container, labels=labels, options=Options(), bare=True)
 
 
 def _as_ordered(service: Ordered) -> Ordered:

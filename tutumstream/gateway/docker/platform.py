@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -47,6 +47,9 @@ STABLE: Final = 10.0
 """Seconds after which a connection counts as good: after a good one the next is tried at once."""
 
 TICK: Final = 1.0
+
+CATCH_UP: Final = 2.0
+"""Seconds for which an answer waits for what the engine has to say about containers that have just started."""
 
 
 @implementer(IPlatform)
@@ -139,6 +142,13 @@ class DockerPlatform:
 
     def troubles(self) -> Sequence[str]:
         return (str(DockerError(self._client.host, self._lost)),) if self._lost else ()
+
+    def caught_up(self) -> Deferred[None]:
+        looks = [self._inspector.looked_at(container) for container in self.registry.presumed]
+        if not looks:
+            return succeed(None)
+        all_there = DeferredList(looks, consumeErrors=True).addTimeout(CATCH_UP, self._clock, lambda *_: None)
+        return all_there.addCallback(lambda _: None)
 
     def get(self, kind: str, uuid: str) -> Resource | None:
         if kind == "action" and self._control is not None and uuid in self._control.actions:

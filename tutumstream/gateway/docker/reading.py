@@ -84,6 +84,7 @@ def read_container(raw: bytes) -> Container:
         oom_killed=state.get("OOMKilled") is True,
         restart_count=min(max(integer(found.get("RestartCount")) or 0, 0), _COUNT_LIMIT),
         health=health_word(mapping(state.get("Health") or state.get("Healthcheck")).get("Status")),
+        probed=_is_probed(config),
         created=nanoseconds(found.get("Created")),
         started=started,
         finished=finished,
@@ -177,6 +178,11 @@ def _membership(swarm: Json) -> Membership | None:
         cluster=swarm_id(cluster.get("ID")) or "",
         cluster_name=text(mapping(cluster.get("Spec")).get("Name"), NAME_LIMIT),
     )
+
+
+def _is_probed(config: Json) -> bool:
+    test = sequence(mapping(config.get("Healthcheck")).get("Test"))
+    return bool(test) and test[0] != "NONE"
 
 
 def _exit_code(state: Json, finished: int) -> int | None:

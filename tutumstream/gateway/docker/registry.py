@@ -5,8 +5,9 @@ container to look at. A snapshot (the answer of inspect) is the truth, and a cha
 not what was told before; whatever was missed, doubled or late then does no harm. Two things a snapshot can't say come
 from hints: that a container is being stopped, and how one ended that is gone before anybody could look.
 
-Ends are told from hints where no snapshot could say otherwise, as the engine answers nobody about a container until it
-has tidied up after its death. Starts are not: who is told of one asks for addresses and ports, which no hint knows.
+Starts and ends are told from hints where no snapshot could say otherwise: a busy engine takes its time to answer, and
+answers nobody about a container until it has tidied up after its death. A start is presumed then, until a look has
+brought the addresses and ports that no hint knows; who asks for them waits for that look.
 """
 
 from collections.abc import Iterator
@@ -63,6 +64,10 @@ class Registry:
 
     Args:
         patience: when crashes are too many, and when they are over.
+
+    Attributes:
+        presumed: the ids of containers that were told as running and not looked at since: their addresses and ports are
+            not known yet.
     """
 
     def __init__(self, endpoint: str, now: float, patience: Patience = Patience()) -> None:  # noqa: B008 -- frozen
@@ -71,6 +76,7 @@ class Registry:
         self.actions: Final = Actions()
         self.nodes: Final = Nodes(endpoint, now)
         self.containers: Final[dict[str, Known]] = {}
+        self.presumed: Final[set[str]] = set()
         self._by_uuid: Final[dict[str, str]] = {}
         self._gone: Final[dict[str, None]] = {}
         self._vanishing: Final[dict[str, None]] = {}
@@ -116,6 +122,10 @@ class Registry:
                 self.containers[hint.container] = self.containers[hint.container].hear(hint, now)
             return Heard(changes, hint.action in _LOOK)
         known = self.containers[hint.container] = known.hear(hint, now)
+        if hint.action == "start" and (begun := known.begun(hint)) is not None:
+            self.presumed.add(hint.container)
+            known = msgspec.structs.replace(known, presumed=hint.at)
+            return Heard(list(self._update(known, begun, now)), look=True, final=True)
         if hint.action == "die" and (ended := known.ended_for_good()) is not None:
             return Heard(list(self._update(known, ended, now)), look=True, final=True)
         if hint.action == "destroy" and known.state in (folds.STOPPED, folds.TERMINATING):
@@ -140,6 +150,7 @@ class Registry:
 
     def _observe(self, key: str, seen: Container | None, now: float, machine: str) -> list[Change]:
         known = self.containers.get(key)
+        self.presumed.discard(key)
         if known is not None and known.destroyed:
             if seen is None:
                 return []
@@ -148,7 +159,9 @@ class Registry:
             known = None
         if seen is None:
             return list(self._vanish(known, now)) if known is not None else []
-        return [] if is_intermediate(seen.image, seen.labels) else list(self._update(known, seen, now, machine))
+        if is_intermediate(seen.image, seen.labels):
+            return []
+        return list(self._update(known.confirmed(seen) if known is not None else None, seen, now, machine))
 
     def describe_engine(self, engine: Engine, now: float) -> list[Change]:
         """Take what the engine says of itself; what only its swarm told is gone when it leaves that."""
@@ -321,6 +334,7 @@ class Registry:
 
     def _end(self, known: Known, now: float) -> Iterator[Change]:
         key = known.container.id
+        self.presumed.discard(key)
         known = msgspec.structs.replace(known, state=folds.TERMINATED, destroyed=now)
         self.containers[key] = known
         self._gone[key] = None

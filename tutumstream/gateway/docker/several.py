@@ -95,6 +95,9 @@ class SeveralEngines:
 
         return unsubscribe
 
+    def caught_up(self) -> Deferred[None]:
+        return gatherResults([engine.caught_up() for engine in self._engines]).addCallback(lambda _: None)
+
     def list(self, kind: str) -> Sequence[Resource]:
         return [
             resource

@@ -86,6 +86,10 @@ class ScenarioPlatform:
         """None, ever."""
         return ()
 
+    def caught_up(self) -> Deferred[None]:
+        """Always."""
+        return succeed(None)
+
     def list(self, kind: str) -> Sequence[Resource]:
         """All objects of a kind; providers, regions and node types too, as clients look them up."""
         if kind in ("provider", "region", "nodetype"):
