@@ -54,6 +54,7 @@ GOOD_ANSWERS = {
     "chunks with extensions and trailers": CHUNKED + b"1;a=b\r\no\r\n1\r\nk\r\n0\r\nX-Sum: 1\r\n\r\n",
     "no reason": b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok",
     "bytes that are no text": b"HTTP/1.1 200 OK\r\nX: \xff\xfe\r\nContent-Length: 2\r\n\r\nok",
+    "a folded header": b"HTTP/1.1 200 OK\r\nX: 1,\r\n  2\r\nContent-Length: 2\r\n\r\nok",
     "HTTP/1.0 with a length": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "lines that end with LF only": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
 }

@@ -53,7 +53,8 @@ class AnswerParser:
     def __init__(self, origin: str) -> None:
         self._origin = origin
         self._parser: Any = HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # RFC 9112, 2.2, allows it
+        # Folded headers must be taken (RFC 9112, 5.2), and lines may end without CR (2.2).
+        self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
         self.expect(None)
 
     def expect(self, reader: Reader | None) -> None:
