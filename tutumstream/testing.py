@@ -105,8 +105,8 @@ class ScriptedPlatform:
 
         return unsubscribe
 
-    def caught_up(self) -> Deferred[None]:
-        """Fires with what the test put into `catching_up`; by default at once."""
+    def caught_up(self, kind: str, uuid: str = "") -> Deferred[None]:  # noqa: ARG002 -- the same for all
+        """Fires with what `catching_up` returns; by default at once."""
         return self.catching_up()
 
     def list(self, kind: str) -> Sequence[Resource]:

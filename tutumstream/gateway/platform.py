@@ -146,9 +146,9 @@ class IPlatform(Interface):
     def troubles() -> Sequence[str]:
         """What can't be seen now and why, a line each; empty when all is well. Harmless to show to any client."""
 
-    def caught_up() -> Deferred[None]:
-        """Fires when `get` and `list` show whole what was told so far, or a little later where that takes too long: the
-        state of an object is there at once, what else has changed with it may have to be asked for."""
+    def caught_up(kind: str, uuid: str = "") -> Deferred[None]:
+        """Fires when `get` shows all that has changed of an object, or `list` of those of a kind, or when that takes
+        too long: a state is shown before it is told, what else there is to know may have to be asked for."""
 
     def list(kind: str) -> Sequence[Resource]:
         """All objects of a kind, in a stable order; terminated ones for a short time too. [] for an unknown kind."""

@@ -80,7 +80,7 @@ class RestResource(Resource):
             # An object, as the CLI wants before every command (protocol B1). The key is not repeated.
             return answered(request, {"meta": {"total_count": 0}, "objects": []})
         show = self._detail if found.key else self._list
-        return when(self._platform.caught_up(), request, lambda _: show(request, found))
+        return when(self._platform.caught_up(found.kind, found.key), request, lambda _: show(request, found))
 
     def _list(self, request: Request, found: Wanted) -> bytes:
         if found.kind not in COLLECTIONS:

@@ -81,6 +81,7 @@ def ran(number: int, name: str, **labels: str) -> list[bytes]:
 class RestartTests(SynchronousTestCase):
     def test_what_has_not_changed_is_no_news(self) -> None:
         before = first_looked(*ran(1, "web", **compose("web")), *ran(2, "db"), event("die", 2, START + 5, exitCode="1"))
+        before.resync(START + 6)
         after = restarted(before)
         after.resync(LATER)
         self.assertEqual(after.lines(), [])

@@ -8,7 +8,8 @@ from tests.gateway.docker.model import CLUSTER, NODE, START, FakeEngine, compose
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.facts import Container, Membership
 from tutumstream.gateway.docker.pausing import LONGEST_PAUSE, pause_before
-from tutumstream.gateway.docker.platform import CATCH_UP, DockerPlatform
+from tutumstream.gateway.docker.platform import CATCH_UP, TICK, DockerPlatform
+from tutumstream.gateway.docker.registry import LEISURE
 from tutumstream.gateway.docker.swarm.facts import Machine, Ordered, Swarm
 from tutumstream.gateway.docker.transport import Feed
 from tutumstream.gateway.platform import Change, IPlatform
@@ -344,38 +345,66 @@ class PlatformTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.told(), ["container update Stopped", "service update Stopped"])
         looks[0].callback(running)
+        self.pass_time(LEISURE + TICK)
         looks[1].callback(self.engine.truth.containers[container_id(1)])
         self.assertEqual((self.told(), len(looks)), ([], 2))
 
-    def test_who_asks_for_what_has_just_started_waits_for_its_address(self) -> None:
+    def just_started(self) -> Deferred[None]:
+        """A container has just started, and somebody asks for it while the engine answers nobody."""
         self.start()
-        self.successResultOf(self.platform.caught_up())
+        self.successResultOf(self.platform.caught_up("container"))
         self.engine.send(event("create", at=START))
         self.clock.advance(0)
-        self.engine.silent = True
         self.engine.send(event("start", at=START + 0.1))
         self.clock.advance(0)
         self.assertIn("container update Running", self.told())
-        caught_up = self.platform.caught_up()
+        self.successResultOf(self.platform.caught_up("stack"))
+        self.engine.silent = True
+        return self.platform.caught_up("container")
+
+    def test_who_asks_for_what_has_just_started_waits_for_its_address(self) -> None:
+        caught_up = self.just_started()
         self.assertNoResult(caught_up)
         running = self.engine.truth.containers[container_id(1)]
         self.engine.truth.containers[container_id(1)] = msgspec.structs.replace(running, private_ip="172.17.0.2")
         self.engine.answer_all()
         self.successResultOf(caught_up)
         self.assertEqual(self.platform.list("container")[0]["private_ip"], "172.17.0.2")
+        self.successResultOf(self.platform.caught_up("container"))
 
     def test_who_asks_is_not_kept_waiting_by_an_engine_that_hangs(self) -> None:
-        self.start()
-        self.engine.send(event("create", at=START))
-        self.clock.advance(0)
-        self.engine.silent = True
-        self.engine.send(event("start", at=START + 0.1))
-        self.clock.advance(0)
-        caught_up = self.platform.caught_up()
+        caught_up = self.just_started()
         self.clock.advance(CATCH_UP - 0.1)
         self.assertNoResult(caught_up)
         self.clock.advance(0.1)
         self.successResultOf(caught_up)
+
+    def test_who_asks_is_not_kept_waiting_by_an_engine_that_is_lost(self) -> None:
+        caught_up = self.just_started()
+        self.engine.hang_up()
+        self.successResultOf(caught_up)
+        self.successResultOf(self.platform.caught_up("container"))
+
+    def test_what_nobody_asks_for_is_looked_at_a_little_later(self) -> None:
+        self.start()
+        self.run_container()
+        looks = [question for question in self.engine.asked if question.startswith("inspect")]
+        self.pass_time(LEISURE + TICK)
+        later = [question for question in self.engine.asked if question.startswith("inspect")]
+        self.assertEqual((len(looks), len(later)), (1, 2))
+        self.pass_time(60)
+        self.assertEqual([question for question in self.engine.asked if question.startswith("inspect")], later)
+
+    def test_what_is_gone_by_then_is_looked_at_no_more(self) -> None:
+        self.start()
+        self.run_container()
+        self.engine.send(event("die", at=START + 0.2, exitCode="0"))
+        self.engine.send(event("destroy", at=START + 0.3))
+        self.pass_time(60)
+        self.assertEqual(
+            [question for question in self.engine.asked if question.startswith("inspect")], ["inspect 0001"]
+        )
+        self.assertEqual(self.told()[-2:], ["container delete Terminated", "service delete Terminated"])
 
     def test_a_flood_of_hints_costs_few_looks(self) -> None:
         self.engine.truth.containers[container_id(1)] = container()

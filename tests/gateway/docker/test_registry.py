@@ -20,7 +20,8 @@ from tests.searching import searching
 from tutumstream.gateway.docker.checks import CHECKS
 from tutumstream.gateway.docker.facts import Container, Engine, Options
 from tutumstream.gateway.docker.folds import container_state
-from tutumstream.gateway.docker.registry import HEARSAY, TERMINATED_AGE, TERMINATED_LIMIT
+from tutumstream.gateway.docker.gone import TERMINATED_AGE, TERMINATED_LIMIT
+from tutumstream.gateway.docker.registry import HEARSAY, LEISURE
 
 
 def told_of(name: str, *kinds: str, truth: Truth | None = None) -> list[str]:
@@ -244,7 +245,7 @@ class CapturesTests(SynchronousTestCase):
         told.replay(iter(lines[:end]))
         (own,) = (key for key, known in told.registry.containers.items() if known.container.name == "oomchild")
         told.changes.clear()
-        self.assertEqual(told.registry.overdue(1795445000.0), [own])
+        self.assertIn(own, told.registry.overdue(1795445000.0))
         told.look(own, 1795445000.0)
         self.assertEqual(told.news(), ["oomchild on test is short of memory: the kernel killed a process in it"])
         told.changes.clear()
@@ -329,10 +330,11 @@ class RegistryTests(SynchronousTestCase):
         self.told.take()
         del self.told.truth.containers[own]
         self.told.hear(event("die", at=START + 9, exitCode="3"))
+        self.told.hear(event("destroy", at=START + 9.026))
         self.assertEqual(
             self.told.take("container"), ["container update Stopped web", "container delete Terminated web"]
         )
-        self.told.hear(event("destroy", at=START + 9.026))
+        self.told.look(own, START + 10)
         self.assertEqual(self.told.take(), [])
         self.assertEqual(self.told.registry.containers[own].container.exit_code, 3)
 
@@ -363,10 +365,10 @@ class RegistryTests(SynchronousTestCase):
         line = event("start", at=START + 9.5)
         self.told.hear(line, look=False)
         self.assertEqual(self.told.take(), ["container update Running web", "service update Running web"])
-        self.assertEqual(self.told.registry.presumed, {own})
+        self.assertEqual(self.unseen(), [own])
         self.told.truth.apply(line)
         self.told.look(own, START + 9.6)
-        self.assertEqual((self.told.take(), self.told.registry.presumed), ([], set()))
+        self.assertEqual((self.told.take(), self.unseen()), ([], []))
         self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
 
     def test_a_start_of_which_a_look_could_tell_more_waits_for_one(self) -> None:
@@ -378,6 +380,20 @@ class RegistryTests(SynchronousTestCase):
         self.there(number=3, status="created")
         self.assert_waits(3, START + 9)
 
+    def test_a_start_that_is_heard_while_an_answer_is_on_its_way_is_told_with_that(self) -> None:
+        own = container_id(1)
+        lines = [event("create", at=START + 1.5), event("start", at=START + 1.7)]
+        for line in lines:
+            self.told.hear(line, look=False)
+        self.assertEqual(self.told.take("container"), ["container create Starting web"])
+        self.told.truth.apply(lines[0])
+        self.told.look(own, START + 1.8)
+        self.assertEqual((self.told.take("container"), self.unseen()), (["container update Running web"], [own]))
+        self.told.truth.apply(lines[1])
+        self.told.look(own, START + 1.9)
+        self.assertEqual((self.told.take(), self.unseen()), ([], []))
+        self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
+
     def test_an_old_start_says_nothing_about_what_came_after_it(self) -> None:
         over: dict[str, Any] = {"status": "exited", "exit_code": 0, "finished": (START + 4) * SECOND}
         self.there(number=1, **over)
@@ -386,10 +402,36 @@ class RegistryTests(SynchronousTestCase):
         self.told.hear(event("die", 2, START + 4.5, exitCode="0"), look=False)
         self.assert_waits(2, START + 4.4)
 
+    def unseen(self) -> list[str]:
+        return self.told.registry.unseen("container")
+
+    def test_what_was_told_of_and_not_looked_at_is_found_by_whatever_shows_it(self) -> None:
+        one, other = (self.there(number=number, status="created", labels=compose(f"s{number}")) for number in (1, 2))
+        for number in (1, 2):
+            self.told.hear(event("start", number, START + 9.5), look=False)
+        registry = self.told.registry
+        for kind in ("container", "service"):
+            self.assertEqual(registry.unseen(kind), [one, other], kind)
+        self.assertEqual(registry.unseen("container", registry.containers[one].uuid), [one])
+        self.assertEqual(registry.unseen("service", registry.containers[other].place.service), [other])
+        self.assertEqual([registry.unseen(kind, "x") for kind in ("container", "service", "stack")], [[], [], []])
+
+    def test_it_is_looked_at_a_little_later(self) -> None:
+        own = self.there(status="created")
+        self.told.registry.overdue(START + 1000)
+        line = event("start", at=START + 2000.5)
+        self.told.hear(line, look=False)
+        self.told.truth.apply(line)
+        self.assertEqual(self.told.registry.overdue(START + 2000.5 + LEISURE - 0.1), [])
+        self.assertEqual(self.told.registry.overdue(START + 2000.5 + LEISURE), [own])
+        self.told.look(own, START + 2001)
+        self.assertEqual(self.told.registry.overdue(START + 3000), [])
+
     def assert_waits(self, number: int, at: float) -> None:
         self.told.take()
+        before = self.unseen()
         self.told.hear(event("start", number, at), look=False)
-        self.assertEqual((self.told.take(), self.told.registry.presumed), ([], set()))
+        self.assertEqual((self.told.take(), self.unseen()), ([], before))
 
     def test_a_run_that_was_only_heard_of_ends_once(self) -> None:
         own = self.there(status="created")
@@ -400,7 +442,7 @@ class RegistryTests(SynchronousTestCase):
             self.told.truth.apply(line)
         self.assertEqual(self.told.take("container"), ["container update Running web", "container update Stopped web"])
         self.told.look(own, START + 9.7)
-        self.assertEqual((self.told.take(), self.told.registry.presumed), ([], set()))
+        self.assertEqual((self.told.take(), self.unseen()), ([], []))
         self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
 
     def test_a_run_that_was_only_heard_of_may_be_followed_by_another_before_anybody_looked(self) -> None:
@@ -426,7 +468,7 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(
             self.told.take("container"), ["container update Running web", "container delete Terminated web"]
         )
-        self.assertEqual(self.told.registry.presumed, set())
+        self.assertEqual(self.unseen(), [])
 
     def test_docker_counts_anew_where_somebody_else_starts_it(self) -> None:
         own = self.there(status="exited", restart_count=4, exit_code=3, finished=(START + 2) * SECOND)

@@ -60,7 +60,7 @@ class TwoEngines(SynchronousTestCase):
         self.two.silent = True
         self.two.send(event("start", 3, START + 0.1))
         self.clock.advance(0)
-        caught_up = self.platform.caught_up()
+        caught_up = self.platform.caught_up("container")
         self.assertNoResult(caught_up)
         self.two.answer_all()
         self.successResultOf(caught_up)

@@ -1,7 +1,7 @@
 """When which container is to be looked at again, though nothing is heard of it. Pure."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tutumstream.gateway.docker import folds, mishaps
@@ -15,10 +15,16 @@ UNSETTLED: Final = frozenset({folds.STARTING, folds.TERMINATING})
 
 
 class Checks:
-    """Times, in seconds since 1970, each with the id of a container."""
+    """Times, in seconds since 1970, each with the id of a container.
 
-    def __init__(self) -> None:
+    Args:
+        containers: all, by id.
+    """
+
+    def __init__(self, containers: Mapping[str, Known]) -> None:
+        self._containers: Final = containers
         self._waiting: Final[list[tuple[float, str]]] = []
+        self._doubted: Final[dict[str, None]] = {}
 
     def at(self, when: float, key: str) -> None:
         """Look at it then."""
@@ -29,6 +35,19 @@ class Checks:
         for check in CHECKS:
             self.at(now + check, key)
 
+    def doubt(self, key: str, when: float) -> None:
+        """Look at it then, whatever its state: that is not what was seen last."""
+        self._doubted[key] = None
+        self.at(when, key)
+
+    def seen(self, key: str) -> None:
+        """It was looked at, or there is no more to see of it."""
+        self._doubted.pop(key, None)
+
+    def doubted(self) -> list[str]:
+        """Those that are in a state that nobody has seen."""
+        return list(self._doubted)
+
     def resume(self, known: Known, now: float) -> None:
         """Wait again for all that it waited for before a restart."""
         key = known.container.id
@@ -38,7 +57,18 @@ class Checks:
             if due:
                 self.at(due, key)
 
-    def due(self, now: float) -> Iterator[str]:
-        """Those whose time has come; each time comes once."""
+    def overdue(self, now: float) -> list[str]:
+        """Those whose time has come, and that still wait for it; each time comes once."""
+        due = dict.fromkeys(self._due(now))
+        return [key for key in due if self._waits(self._containers.get(key), now)]
+
+    def _due(self, now: float) -> Iterator[str]:
         while self._waiting and self._waiting[0][0] <= now:
             yield heapq.heappop(self._waiting)[1]
+
+    def _waits(self, known: Known | None, now: float) -> bool:
+        if known is None or known.destroyed or known.machine:
+            return False
+        due = mishaps.next_look(known.record)
+        unsettled = known.state in (*UNSETTLED, folds.STOPPING) or known.container.id in self._doubted
+        return unsettled or (0.0 < due <= now)

@@ -93,6 +93,14 @@ class Groups:
         self._members: Final[dict[str, dict[str, Member]]] = {}
         self._services_of: Final[dict[str, dict[str, None]]] = {}
 
+    def ordered(self, place: Place) -> Place:
+        """A place, in the stack that the managers of a swarm have its service in, whatever labels say."""
+        service = self.services.get(place.service)
+        if service is None or service.destroyed or place.service not in self.orders:
+            return place
+        stack = self.stacks[service.stack].name if service.stack else ""
+        return msgspec.structs.replace(place, stack=service.stack, stack_name=stack)
+
     def containers_of(self, service: str) -> list[str]:
         """The ids of the containers that belong to it now."""
         return list(self._members.get(service, ()))

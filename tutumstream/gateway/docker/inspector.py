@@ -71,11 +71,12 @@ class Inspector:
         for container in list(self._failed):
             self.mark(container)
 
-    def looked_at(self, container: str) -> Deferred[None]:
-        """Fires when it was looked at, or could not be; at once where nobody is about to look."""
+    def look(self, container: str) -> Deferred[None]:
+        """Look at it, unless somebody does; fires when that is over, or given up."""
         done: Deferred[None] = Deferred(lambda given_up: self._awaited[container].remove(given_up))
         self._awaited.setdefault(container, []).append(done)
-        self._release(container)
+        if container not in self._looking:
+            self.mark(container)
         return done
 
     def settled(self) -> Deferred[None]:
@@ -104,14 +105,14 @@ class Inspector:
             if container is None:
                 break
             del self._waiting[container]
-            self._look(container)
+            self._begin(container)
         self._pumping = False
         if not self._waiting and not self._looking:
             settled, self._settled = self._settled, []
             for done in settled:
                 done.callback(None)
 
-    def _look(self, container: str) -> None:
+    def _begin(self, container: str) -> None:
         looking = self._looking[container] = Deferred.fromCoroutine(self._look_at(container))
         looking.addErrback(lambda reason: self.log.failure("{container} was not taken", reason, container=container))
         looking.addBoth(lambda _: self._done(container))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -143,12 +143,10 @@ class DockerPlatform:
     def troubles(self) -> Sequence[str]:
         return (str(DockerError(self._client.host, self._lost)),) if self._lost else ()
 
-    def caught_up(self) -> Deferred[None]:
-        looks = [self._inspector.looked_at(container) for container in self.registry.presumed]
-        if not looks:
-            return succeed(None)
-        all_there = DeferredList(looks, consumeErrors=True).addTimeout(CATCH_UP, self._clock, lambda *_: None)
-        return all_there.addCallback(lambda _: None)
+    def caught_up(self, kind: str, uuid: str = "") -> Deferred[None]:
+        unseen = self.registry.unseen(kind, uuid) if self._session is not None else ()
+        looks = DeferredList([self._inspector.look(container) for container in unseen], consumeErrors=True)
+        return looks.addTimeout(CATCH_UP, self._clock, lambda *_: None).addCallback(lambda _: None)
 
     def get(self, kind: str, uuid: str) -> Resource | None:
         if kind == "action" and self._control is not None and uuid in self._control.actions:
@@ -252,7 +250,9 @@ class DockerPlatform:
             problem = await self._connection()
             self.tried = True
             if self._started is not None and not self._insist:
-                self._fail(self._started, problem)
+                started, self._started = self._started, None
+                self._tick.stop()
+                started.errback(problem)
                 return
             good = self._good_since is not None
             if not good:
@@ -298,11 +298,6 @@ class DockerPlatform:
         except CancelledError:
             self.log.debug("Stopped listening to {host}", host=self._client.host)
         await self._client.close()
-
-    def _fail(self, started: Deferred[None], problem: DockerError) -> None:
-        self._started = None
-        self._tick.stop()
-        started.errback(problem)
 
     def _every_tick(self) -> None:
         now = self._clock.seconds()

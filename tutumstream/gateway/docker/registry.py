@@ -6,8 +6,8 @@ not what was told before; whatever was missed, doubled or late then does no harm
 from hints: that a container is being stopped, and how one ended that is gone before anybody could look.
 
 Starts and ends are told from hints where no snapshot could say otherwise: a busy engine takes its time to answer, and
-answers nobody about a container until it has tidied up after its death. A start is presumed then, until a look has
-brought the addresses and ports that no hint knows; who asks for them waits for that look.
+answers nobody about a container until it has tidied up after its death. It is looked at a little later then, which for
+most that live but a moment is never; or at once, where somebody asks for the addresses and ports that no hint knows.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from tutumstream.gateway.docker import folds, mishaps, runs
 from tutumstream.gateway.docker.actions import RESTART, Actions
 from tutumstream.gateway.docker.checks import UNSETTLED, Checks
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
+from tutumstream.gateway.docker.gone import TERMINATED_AGE, Gone
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
 from tutumstream.gateway.docker.known import Known
@@ -29,15 +30,12 @@ from tutumstream.gateway.docker.runs import STOP_PATIENCE
 from tutumstream.gateway.docker.slots import Slots
 from tutumstream.gateway.platform import Change
 
-TERMINATED_AGE: Final = 3600.0
-"""Seconds for which an object is shown after its end."""
-
-TERMINATED_LIMIT: Final = 1000
-"""How many containers are shown after their end."""
-
 HEARSAY: Final = 2.0
 """Seconds for which the stream may still tell how a container ended that an answer already says is gone: two
 connections keep no order between them."""
+
+LEISURE: Final = 0.5
+"""Seconds after which what was told from the stream is looked at: what is gone by then costs no look at all."""
 
 _LOOK: Final = frozenset({"create", "start", "restart", "die", "stop", "rename", "update", "destroy", "cleanup"})
 
@@ -64,10 +62,6 @@ class Registry:
 
     Args:
         patience: when crashes are too many, and when they are over.
-
-    Attributes:
-        presumed: the ids of containers that were told as running and not looked at since: their addresses and ports are
-            not known yet.
     """
 
     def __init__(self, endpoint: str, now: float, patience: Patience = Patience()) -> None:  # noqa: B008 -- frozen
@@ -76,11 +70,9 @@ class Registry:
         self.actions: Final = Actions()
         self.nodes: Final = Nodes(endpoint, now)
         self.containers: Final[dict[str, Known]] = {}
-        self.presumed: Final[set[str]] = set()
         self._by_uuid: Final[dict[str, str]] = {}
-        self._gone: Final[dict[str, None]] = {}
-        self._vanishing: Final[dict[str, None]] = {}
-        self._checks: Final = Checks()
+        self._gone: Final = Gone(self.containers)
+        self._checks: Final = Checks(self.containers)
         self._patience = patience
         self._slots: Final = Slots(self.containers)
 
@@ -92,6 +84,15 @@ class Registry:
     def find(self, uuid: str) -> Known | None:
         """A container by the uuid that Tutum's clients know it by."""
         return self.containers.get(self._by_uuid.get(uuid, ""))
+
+    def unseen(self, kind: str, uuid: str = "") -> list[str]:
+        """The ids of the containers that an object, or all of a kind, is shown by, and that were told of since somebody
+        looked at them: their addresses and ports are not known yet."""
+        if kind == "container":
+            return [key for key in self._checks.doubted() if uuid in ("", self.containers[key].uuid)]
+        if kind == "service":
+            return [key for key in self._checks.doubted() if uuid in ("", self.containers[key].place.service)]
+        return []
 
     def alive(self) -> list[str]:
         """The ids of the engine's own containers that are not known to be gone."""
@@ -122,12 +123,10 @@ class Registry:
                 self.containers[hint.container] = self.containers[hint.container].hear(hint, now)
             return Heard(changes, hint.action in _LOOK)
         known = self.containers[hint.container] = known.hear(hint, now)
-        if hint.action == "start" and (begun := known.begun(hint)) is not None:
-            self.presumed.add(hint.container)
-            known = msgspec.structs.replace(known, presumed=hint.at)
-            return Heard(list(self._update(known, begun, now)), look=True, final=True)
+        if hint.action == "start" and (begun := known.begun()) is not None:
+            return Heard(self._presume(known, begun, now), look=False, final=True)
         if hint.action == "die" and (ended := known.ended_for_good()) is not None:
-            return Heard(list(self._update(known, ended, now)), look=True, final=True)
+            return Heard(self._presume(known, ended, now), look=False, final=True)
         if hint.action == "destroy" and known.state in (folds.STOPPED, folds.TERMINATING):
             return Heard(list(self._vanish(known, now)), look=False, final=True)
         if hint.action == "oom":
@@ -140,6 +139,13 @@ class Registry:
             return Heard(list(self.actions.done(RESTART, known.uri, hint.at)), True)
         return Heard([], hint.action in _LOOK)
 
+    def _presume(self, known: Known, container: Container, now: float) -> list[Change]:
+        """Tell at once what the stream says that it is now; there is time to look."""
+        self._checks.doubt(container.id, now + LEISURE)
+        if container.status == "running":
+            known = msgspec.structs.replace(known, presumed=container.started)
+        return list(self._update(known, container, now))
+
     def observe(self, key: str, seen: Container | None, now: float, machine: str = "") -> list[Change]:
         """Take the truth about a container: None where there is none of this id.
 
@@ -150,18 +156,23 @@ class Registry:
 
     def _observe(self, key: str, seen: Container | None, now: float, machine: str) -> list[Change]:
         known = self.containers.get(key)
-        self.presumed.discard(key)
+        self._checks.seen(key)
         if known is not None and known.destroyed:
             if seen is None:
                 return []
             # Whoever said that it was gone was wrong.
-            del self._gone[key]
+            self._gone.remove(key)
             known = None
         if seen is None:
             return list(self._vanish(known, now)) if known is not None else []
         if is_intermediate(seen.image, seen.labels):
             return []
-        return list(self._update(known.confirmed(seen) if known is not None else None, seen, now, machine))
+        changes = list(self._update(known.confirmed(seen) if known is not None else None, seen, now, machine))
+        known = self.containers[key]
+        if (begun := known.begun()) is not None:
+            # Its start was heard while this was on its way.
+            changes += self._presume(known, begun, now)
+        return changes
 
     def describe_engine(self, engine: Engine, now: float) -> list[Change]:
         """Take what the engine says of itself; what only its swarm told is gone when it leaves that."""
@@ -181,15 +192,7 @@ class Registry:
     def take_stock(self, now: float) -> None:
         """Nothing that is there now is news."""
         for known in tuple(self.containers.values()):
-            seen = known.container
-            record = mishaps.baseline(
-                seen.health,
-                restarts=seen.restart_count,
-                restarting=seen.status == "restarting",
-                since=seen.started if known.state == folds.RUNNING else 0,
-                now=now,
-                patience=self._patience,
-            )
+            record = runs.baseline(known, now, self._patience)
             self._remember(msgspec.structs.replace(known, record=record))
 
     def recall(self, known: Known, now: float) -> None:
@@ -198,24 +201,19 @@ class Registry:
         self.containers[key], self._by_uuid[known.uuid] = known, key
         self._slots.recall(known)
         if known.destroyed:
-            self._gone[key] = None
+            self._gone.add(key)
         else:
             self.groups.recall_member(known.place.service, key, known.member)
             self._checks.resume(known, now)
 
     def overdue(self, now: float) -> list[str]:
         """The containers that are to be looked at again without any hint."""
-        due = dict.fromkeys(self._checks.due(now))
-        return [key for key in due if self._waits(self.containers.get(key), now)]
+        return self._checks.overdue(now)
 
     def purge(self, now: float) -> None:
         """Forget what ended long ago, and the oldest of what ended where that is too much."""
-        gone = list(self._gone)
-        for place, key in enumerate(gone):
-            known = self.containers[key]
-            if len(gone) - place <= TERMINATED_LIMIT and known.destroyed >= now - TERMINATED_AGE:
-                break
-            del self._gone[key], self.containers[key], self._by_uuid[known.uuid]
+        for known in self._gone.expire(now):
+            del self.containers[known.container.id], self._by_uuid[known.uuid]
             self._slots.forget(known)
         self.groups.purge(now - TERMINATED_AGE)
         self.nodes.purge(now - TERMINATED_AGE)
@@ -227,13 +225,8 @@ class Registry:
         return (resource_uri("service", place.service), node.uri, *stack, *self.nodes.parents(node))
 
     def _place(self, container: Container) -> Place:
-        place = place_of(container, self.endpoint, self.nodes.cluster.id if self.nodes.cluster else "")
-        service = self.groups.services.get(place.service)
-        if service is None or service.destroyed or place.service not in self.groups.orders:
-            return place
-        # Whatever its labels say.
-        stack = self.groups.stacks[service.stack].name if service.stack else ""
-        return msgspec.structs.replace(place, stack=service.stack, stack_name=stack)
+        cluster = self.nodes.cluster.id if self.nodes.cluster else ""
+        return self.groups.ordered(place_of(container, self.endpoint, cluster))
 
     def _kill(self, known: Known, hint: Hint, now: float) -> Iterator[Change]:
         """`kill` is not death: a process may ignore what it was sent, so this state ends at a deadline."""
@@ -299,13 +292,6 @@ class Registry:
         self.containers[known.container.id] = known
         return known
 
-    def _waits(self, known: Known | None, now: float) -> bool:
-        if known is None or known.destroyed or known.machine:
-            return False
-        due = mishaps.next_look(known.record)
-        unsettled = known.state in (*UNSETTLED, folds.STOPPING) or known.container.id in self._vanishing
-        return unsettled or (0.0 < due <= now)
-
     def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
         """A container was renamed: it goes to another service, or Compose begins to exchange it."""
         self.containers[new.container.id] = new
@@ -323,10 +309,8 @@ class Registry:
     def _vanish(self, known: Known, now: float) -> Iterator[Change]:
         key, ended = known.container.id, known.ended()
         if ended is None and known.runs and now < known.heard + HEARSAY:
-            self._vanishing[key] = None
-            self._checks.at(known.heard + HEARSAY, key)
+            self._checks.doubt(key, known.heard + HEARSAY)
             return
-        self._vanishing.pop(key, None)
         if ended is not None:
             yield from self._update(known, ended, now)
             known = self.containers[key]
@@ -334,10 +318,10 @@ class Registry:
 
     def _end(self, known: Known, now: float) -> Iterator[Change]:
         key = known.container.id
-        self.presumed.discard(key)
+        self._checks.seen(key)
         known = msgspec.structs.replace(known, state=folds.TERMINATED, destroyed=now)
         self.containers[key] = known
-        self._gone[key] = None
+        self._gone.add(key)
         self.groups.remove(known.place.service, key)
         yield self._change(known, "delete", DockerDetails(event="remove", looping=known.record.looping))
         yield from self.groups.settle(known.place.service, now)

@@ -11,7 +11,7 @@ from tutumstream.gateway.docker import folds, mishaps
 from tutumstream.gateway.docker.facts import Container
 from tutumstream.gateway.docker.identity import nickname, slot_of
 from tutumstream.gateway.docker.known import Known
-from tutumstream.gateway.docker.mishaps import Ending, Patience, Verdict
+from tutumstream.gateway.docker.mishaps import Ending, Patience, Record, Verdict
 
 STOP_PATIENCE: Final = 10.0
 """Seconds beyond its grace in which a container that was sent a signal may still end by it."""
@@ -22,6 +22,19 @@ _BY_THE_SWARM: Final = frozenset({"shutdown", "remove", "orphaned"})
 """What a swarm calls the end of a task that it wanted, or that nobody can know."""
 
 _PLAIN: Final = {folds.STARTING: "create", folds.TERMINATED: "remove"}
+
+
+def baseline(known: Known, now: float, patience: Patience) -> Record:
+    """The record of a container that was there before we were."""
+    seen = known.container
+    return mishaps.baseline(
+        seen.health,
+        restarts=seen.restart_count,
+        restarting=seen.status == "restarting",
+        since=seen.started if known.state == folds.RUNNING else 0,
+        now=now,
+        patience=patience,
+    )
 
 
 def step(

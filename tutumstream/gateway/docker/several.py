@@ -95,8 +95,8 @@ class SeveralEngines:
 
         return unsubscribe
 
-    def caught_up(self) -> Deferred[None]:
-        return gatherResults([engine.caught_up() for engine in self._engines]).addCallback(lambda _: None)
+    def caught_up(self, kind: str, uuid: str = "") -> Deferred[None]:
+        return gatherResults([engine.caught_up(kind, uuid) for engine in self._engines]).addCallback(lambda _: None)
 
     def list(self, kind: str) -> Sequence[Resource]:
         return [

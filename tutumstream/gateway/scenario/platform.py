@@ -86,8 +86,8 @@ class ScenarioPlatform:
         """None, ever."""
         return ()
 
-    def caught_up(self) -> Deferred[None]:
-        """Always."""
+    def caught_up(self, kind: str, uuid: str = "") -> Deferred[None]:  # noqa: ARG002 -- it always is
+        """At once."""
         return succeed(None)
 
     def list(self, kind: str) -> Sequence[Resource]:
