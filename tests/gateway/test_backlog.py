@@ -3,10 +3,10 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IAddress
-from twisted.internet.testing import MemoryReactor
+from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.gateway.backlog import Backlog, Parcel, push, send_at_once
+from tutumstream.gateway.backlog import Backlog, Parcel, hand_over, send_at_once
 
 
 def parcel(text: str) -> Parcel:
@@ -47,12 +47,14 @@ class TestBacklog(SynchronousTestCase):
         self.put("c")
         self.assertEqual(self.sent, ["a", "b", "c"])
 
-    def test_it_says_whether_they_went_at_once(self) -> None:
-        self.assertTrue(self.backlog.put(parcel("a")))
+    def test_they_may_go_another_way_while_there_is_room(self) -> None:
+        otherwise: list[Parcel] = []
+        first, second = parcel("a"), parcel("b")
+        self.backlog.put(first, otherwise.append)
         self.backlog.pauseProducing()
-        self.assertFalse(self.backlog.put(parcel("b")))
-        self.backlog.stopProducing()
-        self.assertFalse(self.backlog.put(parcel("c")))
+        self.backlog.put(second, otherwise.append)
+        self.backlog.resumeProducing()
+        self.assertEqual((otherwise, self.sent), ([first], ["b"]))
 
     def test_it_stops_again_when_the_transport_is_full_again(self) -> None:
         self.backlog.pauseProducing()
@@ -118,31 +120,44 @@ class Descriptor(FileDescriptor):
         return taken
 
 
-class Pushing(SynchronousTestCase):
-    def pushed(self, descriptor: Descriptor) -> bool:
-        """Whether the reactor is still asked to write."""
-        descriptor.write(b"12345")
-        push(descriptor)
-        return descriptor in descriptor.reactor.writers
-
+class HandingOver(SynchronousTestCase):
     def test_what_the_kernel_takes_is_gone_at_once_and_the_rest_is_left_to_the_reactor(self) -> None:
-        for room, waits in ((5, False), (3, True), (0, True)):
+        for room in (5, 3, 0):
             descriptor = Descriptor(room)
-            self.assertEqual(self.pushed(descriptor), waits)
+            hand_over(descriptor, b"12345")
             self.assertEqual(descriptor.taken, b"12345"[:room])
+            self.assertEqual(descriptor in descriptor.reactor.writers, room < 5)
             descriptor.room = 5
             descriptor.doWrite()
             self.assertEqual(descriptor.taken, b"12345")
 
+    def test_nothing_overtakes_what_waits(self) -> None:
+        descriptor = Descriptor(0)
+        for data in (b"12", b"34"):
+            hand_over(descriptor, data)
+        descriptor.doWrite()
+        descriptor.room = 2
+        descriptor.doWrite()
+        descriptor.room = 9
+        hand_over(descriptor, b"56")
+        self.assertEqual(descriptor.taken, b"12")
+        descriptor.doWrite()
+        self.assertEqual(descriptor.taken, b"123456")
+
     def test_a_connection_that_is_lost_or_ends_is_left_to_the_reactor(self) -> None:
-        self.assertTrue(self.pushed(Descriptor(5, gone=True)))
-        ending = Descriptor(5)
+        lost, ending = Descriptor(5, gone=True), Descriptor(0)
+        hand_over(lost, b"12345")
+        self.assertIn(lost, lost.reactor.writers)
+        ending.write(b"12")
         ending.loseConnection()
-        self.assertTrue(self.pushed(ending))
+        ending.room = 9
+        hand_over(ending, b"345")
         self.assertEqual(ending.taken, b"")
 
-    def test_anything_else_than_a_plain_connection_is_left_alone(self) -> None:
-        push(object())
+    def test_anything_else_than_a_plain_connection_is_written_to(self) -> None:
+        transport = StringTransport()
+        hand_over(transport, b"12345")
+        self.assertEqual(transport.value(), b"12345")
 
 
 class Wire:

@@ -12,7 +12,7 @@ from typing import Final, cast
 from autobahn.websocket.protocol import PreparedMessage
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ITCPTransport, ITransport
 from zope.interface import implementer
 
 
@@ -62,20 +62,19 @@ class Backlog:
         self._then: Callable[[], object] | None = None
         self._ping: bytes | None = None
 
-    def put(self, parcel: Parcel) -> bool:
-        """Send it now, or as soon as the transport has room, in order; whether it was now."""
+    def put(self, parcel: Parcel, send: Callable[[Parcel], object] | None = None) -> None:
+        """Send it now, in that way if one is given, or as soon as the transport has room, in order."""
         if self._ended:
-            return False
+            return
         if not self._paused and not self._waiting:
-            self._send(parcel)
-            return True
+            (send or self._send)(parcel)
+            return
         self._waiting.append(parcel)
         self._size += len(parcel.frames)
         self._flush()
         if self._size > self._limit:
             self.stopProducing()
             self._full()
-        return False
 
     def when_empty(self, then: Callable[[], object]) -> None:
         """Call this once, when all that was put has been sent; at once where nothing waits."""
@@ -124,11 +123,20 @@ class Backlog:
         self._ping = None
 
 
-def push(transport: object) -> None:
-    """Hand what was written to the kernel now: in its next turn the reactor would ask for each connection whether it
-    may. What does not fit, and what goes wrong, is left to the reactor."""
-    if isinstance(transport, FileDescriptor) and transport.connected and not transport.disconnecting:
-        transport.doWrite()
+def hand_over(transport: ITransport, data: bytes) -> None:
+    """Write, to the kernel at once where that is possible: the reactor would ask in its next turn whether it may, which
+    costs as much again for each connection. What does not fit, and what goes wrong, is left to the reactor."""
+    if isinstance(transport, FileDescriptor) and transport.connected and not _is_busy(transport):
+        sent = transport.writeSomeData(data)
+        if isinstance(sent, int) and sent > 0:
+            data = data[sent:]
+    if data:
+        transport.write(data)
+
+
+def _is_busy(transport: FileDescriptor) -> bool:
+    # What it has still to write is in one of two places.
+    return bool(transport.disconnecting or transport.dataBuffer or transport._tempDataBuffer)
 
 
 def send_at_once(transport: object) -> None:

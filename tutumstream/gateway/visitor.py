@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IConsumer, ITransport
 from twisted.logger import Logger
 
 from tutumstream.event import escaped
-from tutumstream.gateway.backlog import Backlog, Parcel, push, send_at_once
+from tutumstream.gateway.backlog import Backlog, Parcel, hand_over, send_at_once
 
 REASON_LIMIT: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5)."""
@@ -88,8 +88,7 @@ class StreamProtocol(WebSocketServerProtocol):
 
     def deliver(self, parcel: Parcel) -> None:
         """Send these messages, before anything else is done if the client reads."""
-        if self._backlog.put(parcel):
-            push(self.transport)
+        self._backlog.put(parcel, self._write_at_once)
 
     def say_goodbye(self, code: int, reason: str) -> None:
         """Start the closing handshake. Autobahn's `sendClose` would not let 1001 pass; a server may send it."""
@@ -112,6 +111,12 @@ class StreamProtocol(WebSocketServerProtocol):
         else:
             # The frames as they are: Autobahn would compose a line of log for each, which costs ten times as much.
             cast(ITransport, self.transport).write(parcel.frames)
+
+    def _write_at_once(self, parcel: Parcel) -> None:
+        if self.state == self.STATE_OPEN and not self.websocket_extensions_in_use:
+            hand_over(cast(ITransport, self.transport), parcel.frames)
+        else:
+            self._write(parcel)
 
     def _evict(self) -> None:
         self._logger.warn(
