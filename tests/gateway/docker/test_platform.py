@@ -435,7 +435,9 @@ class PlatformTests(SynchronousTestCase):
     def test_a_container_that_can_not_be_looked_at_is_tried_again(self) -> None:
         self.start()
         self.engine.unreadable.add(container_id(1))
-        self.run_container()
+        self.engine.send(event("create", at=START))
+        self.clock.advance(0)
+        self.engine.truth.apply(event("start", at=START + 0.1))
         self.assertEqual(self.told(), ["service create Starting", "container create Starting"])
         self.engine.unreadable.clear()
         self.pass_time(1)

@@ -372,27 +372,41 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
 
     def test_a_start_of_which_a_look_could_tell_more_waits_for_one(self) -> None:
-        self.told.hear(event("create", at=START + 1.5), look=False)
-        self.assert_waits(1, START + 9.5)
         self.there(number=2, status="created", probed=True)
         self.assert_waits(2, START + 9.5)
         # No engine of today tells whole seconds only.
         self.there(number=3, status="created")
         self.assert_waits(3, START + 9)
 
-    def test_a_start_that_is_heard_while_an_answer_is_on_its_way_is_told_with_that(self) -> None:
+    def test_an_answer_that_was_on_its_way_when_the_start_was_told_takes_nothing_back(self) -> None:
         own = container_id(1)
         lines = [event("create", at=START + 1.5), event("start", at=START + 1.7)]
         for line in lines:
             self.told.hear(line, look=False)
-        self.assertEqual(self.told.take("container"), ["container create Starting web"])
+        self.assertEqual(self.told.take("container"), ["container create Starting web", "container update Running web"])
+        self.told.truth.restarts["web"] = 0
         self.told.truth.apply(lines[0])
         self.told.look(own, START + 1.8)
-        self.assertEqual((self.told.take("container"), self.unseen()), (["container update Running web"], [own]))
+        self.assertEqual((self.told.take(), self.unseen()), ([], [own]))
+        self.assertEqual(self.told.registry.containers[own].container.options.autorestart, "ON_FAILURE")
         self.told.truth.apply(lines[1])
         self.told.look(own, START + 1.9)
         self.assertEqual((self.told.take(), self.unseen()), ([], []))
         self.assertEqual(self.told.registry.containers[own].container, self.told.truth.containers[own])
+
+    def test_a_start_that_no_answer_knows_of_is_taken_back(self) -> None:
+        self.there(status="created")
+        self.told.hear(event("start", at=START + 9.5), look=False)
+        self.told.take()
+        self.there(status="created")
+        self.assertEqual(self.told.take("container"), ["container update Starting web"])
+
+    def test_the_end_of_what_nobody_has_looked_at_waits_for_a_look(self) -> None:
+        for line in (event("create", at=START + 1.5), event("start", at=START + 1.7)):
+            self.told.hear(line, look=False)
+        self.told.take()
+        self.told.hear(event("die", at=START + 1.9, exitCode="0"), look=False)
+        self.assertEqual(self.told.take(), [])
 
     def test_an_old_start_says_nothing_about_what_came_after_it(self) -> None:
         over: dict[str, Any] = {"status": "exited", "exit_code": 0, "finished": (START + 4) * SECOND}
@@ -490,11 +504,10 @@ class RegistryTests(SynchronousTestCase):
     def test_an_answer_that_overtakes_the_stream_hides_no_end(self) -> None:
         self.told.hear(event("create", at=START + 1), look=False)
         self.told.hear(event("start", at=START + 1.1))
-        self.assertEqual(self.told.take("container"), ["container create Starting web"])
+        self.assertEqual(self.told.take("container"), ["container create Starting web", "container update Running web"])
         self.told.hear(event("die", at=START + 1.2, exitCode="3"))
         self.assertEqual(
-            self.told.take("container"),
-            ["container update Running web", "container update Stopped web", "container delete Terminated web"],
+            self.told.take("container"), ["container update Stopped web", "container delete Terminated web"]
         )
 
     def test_what_is_gone_and_was_never_said_to_have_ended_is_gone_a_little_later(self) -> None:

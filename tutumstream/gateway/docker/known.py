@@ -42,13 +42,12 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         killed: when it was last sent a signal to stop, by the engine's clock; 0 for never.
         deadline: if it still runs then, it was not being stopped.
         strike: the signal that it was sent last, to stop or for whatever else.
-        start: when it was last started, as the stream told it; 0 for never.
         death: its last `die`, as the stream told it.
         record: what went wrong with it, and what was told of that.
         destroyed: when it was seen to be gone; 0 while it is there.
         heard: when the stream last said something of it that was not its end; 0 once it told that.
         machine: the swarm's id of the node that it is on; "" for the engine itself.
-        presumed: the `start` by which alone it was told as running; 0 once it was looked at.
+        presumed: the `start` by which alone it was told as running, by the engine's clock; 0 once that was seen.
     """
 
     uuid: str
@@ -58,7 +57,6 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     killed: int = 0
     deadline: float = 0.0
     strike: Strike | None = None
-    start: int = 0
     death: Death | None = None
     record: Record = FRESH
     destroyed: float = 0.0
@@ -81,9 +79,6 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         known = msgspec.structs.replace(self, heard=0.0 if hint.action == "destroy" else now)
         if hint.action == "die" and (known.death is None or known.death.at < hint.at):
             return msgspec.structs.replace(known, death=Death.told(hint, known.container))
-        if hint.action == "start" and hint.at > known.start and hint.at % _SECOND:
-            # Whole seconds come from an engine that says no more: what started then may have started before.
-            return msgspec.structs.replace(known, start=hint.at)
         if hint.action == "stop" and hint.at > known.killed:
             # Docker 29 and Podman say so before the death; others after it, but then `kill` came before.
             return msgspec.structs.replace(known, killed=hint.at)
@@ -94,14 +89,15 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         """Its end has not been told."""
         return self.state in (folds.STARTING, folds.RUNNING, folds.STOPPING)
 
-    def begun(self) -> Container | None:
-        """Its container as it runs since its last `start`, where that is still to be told and a look could tell no more
+    def begun(self, hint: Hint) -> Container | None:
+        """Its container as this `start` says that it runs, where that is still to be told and a look could tell no more
         of it but addresses and ports."""
-        container, start = self.container, self.start
-        over = max(container.started, container.finished, self.death.at if self.death is not None else 0)
-        if start <= over or self.state not in (folds.STARTING, folds.STOPPED):
+        container, death = self.container, self.death
+        over = max(container.started, container.finished, death.at if death is not None else 0)
+        # Whole seconds come from an engine that says no more: what started then may have started before.
+        if hint.at <= over or hint.at % _SECOND == 0 or self.state not in (folds.STARTING, folds.STOPPED):
             return None
-        if container.bare or container.probed or self.machine:
+        if container.probed or self.machine:
             return None
         return msgspec.structs.replace(
             container,
@@ -111,8 +107,15 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
             oom_killed=False,
             # Whoever else starts it makes Docker count anew.
             restart_count=container.restart_count if container.status == "restarting" else 0,
-            started=start,
+            started=hint.at,
         )
+
+    def overtaken(self, seen: Container) -> Container | None:
+        """What the first look found, running all the same: its start was told while the answer was on its way. None
+        where the answer is newer."""
+        if not (self.presumed and self.container.bare) or seen.started:
+            return None
+        return msgspec.structs.replace(seen, status="running", started=self.presumed)
 
     def confirmed(self, seen: Container) -> "Known":
         """The same, now that it was looked at: an engine tells of a start a moment after it took the time of it."""

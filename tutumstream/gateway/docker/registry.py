@@ -123,8 +123,9 @@ class Registry:
                 self.containers[hint.container] = self.containers[hint.container].hear(hint, now)
             return Heard(changes, hint.action in _LOOK)
         known = self.containers[hint.container] = known.hear(hint, now)
-        if hint.action == "start" and (begun := known.begun()) is not None:
-            return Heard(self._presume(known, begun, now), look=False, final=True)
+        if hint.action == "start" and (begun := known.begun(hint)) is not None:
+            # The first look may have been waiting for this start, and is worth having.
+            return Heard(self._presume(known, begun, now), look=begun.bare, final=not begun.bare)
         if hint.action == "die" and (ended := known.ended_for_good()) is not None:
             return Heard(self._presume(known, ended, now), look=False, final=True)
         if hint.action == "destroy" and known.state in (folds.STOPPED, folds.TERMINATING):
@@ -156,6 +157,8 @@ class Registry:
 
     def _observe(self, key: str, seen: Container | None, now: float, machine: str) -> list[Change]:
         known = self.containers.get(key)
+        if known is not None and seen is not None and (running := known.overtaken(seen)) is not None:
+            return list(self._update(known, running, now))
         self._checks.seen(key)
         if known is not None and known.destroyed:
             if seen is None:
@@ -167,12 +170,7 @@ class Registry:
             return list(self._vanish(known, now)) if known is not None else []
         if is_intermediate(seen.image, seen.labels):
             return []
-        changes = list(self._update(known.confirmed(seen) if known is not None else None, seen, now, machine))
-        known = self.containers[key]
-        if (begun := known.begun()) is not None:
-            # Its start was heard while this was on its way.
-            changes += self._presume(known, begun, now)
-        return changes
+        return list(self._update(known.confirmed(seen) if known is not None else None, seen, now, machine))
 
     def describe_engine(self, engine: Engine, now: float) -> list[Change]:
         """Take what the engine says of itself; what only its swarm told is gone when it leaves that."""
