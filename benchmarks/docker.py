@@ -233,7 +233,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A gateway before a busy engine.")
     parser.add_argument("--host", default=os.environ.get("DOCKER_HOST", DEFAULT_HOST), help="a unix:// socket")
     parser.add_argument("--containers", type=int, default=200)
-    parser.add_argument("--parallel", type=int, default=4, help="that live at the same time")
+    parser.add_argument("--parallel", type=int, default=2, help="that live at the same time; try what is fastest")
     parser.add_argument("--clients", type=int, default=100, help="that only listen")
     parser.add_argument("--nice", type=int, default=0, help="of the gateway; below 0 it goes before the engine")
     parser.add_argument("--awake", action="store_true", help="they read at once what they are sent")
