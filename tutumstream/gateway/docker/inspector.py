@@ -37,7 +37,7 @@ class Inspector:
         self._looking: dict[str, Deferred[None]] = {}
         self._failed: dict[str, None] = {}
         self._settled: list[Deferred[None]] = []
-        self._awaited: dict[str, list[Deferred[None]]] = {}
+        self._awaited: dict[str, dict[Deferred[None], None]] = {}
         self._pumping = False
 
     def mark(self, container: str) -> None:
@@ -73,8 +73,8 @@ class Inspector:
 
     def look(self, container: str) -> Deferred[None]:
         """Look at it, unless somebody does; fires when that is over, or given up."""
-        done: Deferred[None] = Deferred(lambda given_up: self._awaited[container].remove(given_up))
-        self._awaited.setdefault(container, []).append(done)
+        done: Deferred[None] = Deferred(lambda given_up: self._awaited.get(container, {}).pop(given_up, None))
+        self._awaited.setdefault(container, {})[done] = None
         if container not in self._looking:
             self.mark(container)
         return done

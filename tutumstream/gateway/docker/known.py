@@ -113,7 +113,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     def overtaken(self, seen: Container) -> Container | None:
         """What the first look found, running all the same: its start was told while the answer was on its way. None
         where the answer is newer."""
-        if not (self.presumed and self.container.bare) or seen.started:
+        if self.destroyed or not self.presumed or not self.container.bare or seen.started:
             return None
         return msgspec.structs.replace(seen, status="running", started=self.presumed)
 
