@@ -9,7 +9,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import RequestTransmissionFailed, ResponseNeverReceived
+from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 
 from tests.net.certificates import pem, secured
 from tests.net.servers import Says, answering
@@ -125,6 +125,8 @@ class WordsTests(SynchronousTestCase):
             (OSError(errno.EACCES, "secret"), "it could not be reached (Permission denied)"),
             (ExchangeError("http://x", "as it says"), "as it says"),
             (KeyError("secret"), "the exchange failed (KeyError)"),
+            (ResponseFailed([Failure(ValueError("secret"))]), "its answer is not valid HTTP"),
+            (ResponseFailed([Failure(error.ConnectionDone())]), "it closed the connection"),
         ):
             self.assertEqual(words(problem), expected)
             self.assertEqual(words(Failure(problem)), expected)

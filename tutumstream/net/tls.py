@@ -129,15 +129,19 @@ def _broken(problem: str) -> SettingsError:
     )
 
 
-def words(trouble: Failure | BaseException) -> str:
+def words(trouble: Failure | BaseException, otherwise: str = "") -> str:
     """Why a connection or an exchange failed, in words that follow the peer's name.
 
     Never shows the text of an exception, which may hold an address: only what is known to be harmless.
+
+    Args:
+        otherwise: what to say of a trouble that nobody knows.
     """
     problem = trouble.value if isinstance(trouble, Failure) else trouble
     reasons = getattr(problem, "reasons", None)
     if reasons:
-        return words(reasons[0])
+        # Twisted parses an answer with whatever errors Python has for that.
+        return words(reasons[0], "its answer is not valid HTTP" if isinstance(problem, ResponseFailed) else "")
     if isinstance(problem, ExchangeError):
         return problem.problem
     for kind, sentence in _SENTENCES:
@@ -148,7 +152,7 @@ def words(trouble: Failure | BaseException) -> str:
     number = getattr(problem, "osError", None) or getattr(problem, "errno", None)
     if isinstance(number, int):
         return f"it could not be reached ({os.strerror(number)})"
-    return f"the exchange failed ({type(problem).__name__})"
+    return otherwise or f"the exchange failed ({type(problem).__name__})"
 
 
 def _tls_words(problem: SSL.Error) -> str:
