@@ -85,6 +85,23 @@ class AServiceThatIsFollowed(SynchronousTestCase):
             self.look(1)
         self.assertEqual(self.asked(), [(1, ""), (1, f"{START + 7}.000000000"), (1, f"{START + 10}.000000000")])
 
+    def test_of_which_one_was_only_heard_of_at_first_is_read_once(self) -> None:
+        self.told.truth.containers[container_id(2)] = container(2, "shop-web-2", "created", labels=WEB)
+        self.look(2)
+        self.read()
+        seen = len(self.told.changes)
+        start = event("start", 2, START + 9.5)
+        self.told.hear(start, look=False)
+        self.told.truth.apply(start)
+        self.told.look(container_id(2), START + 9.6)
+        self.told.hear(event("kill", 2, START + 20.5, signal="15"))
+        self.told.look(container_id(2), START + 1000.0)
+        for change in self.told.changes[seen:]:
+            self.listeners[0](change)
+        states = [line.split()[2] for line in self.told.lines("container")[-3:]]
+        self.assertEqual(states, ["Running", "Stopping", "Running"])
+        self.assertEqual([own for own, _ in self.asked()].count(2), 2)
+
     def test_of_which_one_only_seemed_to_stop_is_not_read_twice(self) -> None:
         self.read()
         self.told.hear(event("kill", 1, at=START + 2.0, signal="15"))

@@ -16,9 +16,8 @@ from tutumstream.gateway.docker.log_reading import CONTAINERS_LIMIT, PIECE_LIMIT
 from tutumstream.gateway.docker.transport import Agents
 from tutumstream.gateway.platform import ILogReader, ILogs, LogLine
 
-WEB = Origin(container_id(1), "web", False)
-DB = Origin(container_id(2), "db", False)
-TTY = Origin(container_id(3), "tty", True)
+WEB = Origin(container_id(1), "web")
+DB = Origin(container_id(2), "db")
 
 
 def frame(text: str, stream: int = 1, at: str = "2015-06-08T16:02:04.123456789Z") -> bytes:
@@ -27,9 +26,7 @@ def frame(text: str, stream: int = 1, at: str = "2015-06-08T16:02:04.123456789Z"
 
 
 TASK = "t" * 25
-SWARM = Origin(
-    "s" * 25, "shop_web", False, kind="services", names=lambda task: f"shop_web.1.{task}" if task == TASK else ""
-)
+SWARM = Origin("s" * 25, "shop_web", kind="services", names=lambda task: f"shop_web.1.{task}" if task == TASK else "")
 
 
 def by_task(text: str, task: str = TASK) -> bytes:
@@ -74,7 +71,7 @@ class TestPieces(SynchronousTestCase):
         self.assertEqual([line.text for line in found], ["0\n", "1\n", "2\n", "3\n", "4\n"])
 
     def test_a_terminal_has_lines(self) -> None:
-        pieces = Pieces(TTY)
+        pieces = Pieces(WEB)
         self.assertEqual(pieces.feed(b"2015-06-08T16:02:04Z hel"), [])
         self.assertEqual([line.text for line in pieces.feed(b"lo\r\nno time\nrest")], ["hello\r\n", "no time\n"])
         self.assertEqual([(line.text, line.timestamp) for line in pieces.finish()], [("rest", 0)])
@@ -87,14 +84,14 @@ class TestPieces(SynchronousTestCase):
         found += pieces.feed(frame("next\n"))
         self.assertEqual([len(line.text) <= PIECE_LIMIT for line in found], [True, True])
         self.assertEqual(found[1].text, "next\n")
-        endless = Pieces(TTY)
-        self.assertEqual(len(endless.feed(b"y" * (PIECE_LIMIT + 1))), 1)
+        endless = Pieces(WEB)
+        self.assertEqual(len(endless.feed(b"2" + b"y" * PIECE_LIMIT)), 1)
 
     @given(st.binary())
     def test_nothing_that_a_container_writes_raises(self, data: bytes) -> None:
-        for origin in (WEB, TTY):
-            pieces = Pieces(origin)
-            pieces.feed(data)
+        for begins in (b"", b"2015-06-08T16:02:04Z "):
+            pieces = Pieces(WEB)
+            pieces.feed(begins + data)
             pieces.finish()
 
 
@@ -145,7 +142,7 @@ class TestReading(SynchronousTestCase):
         )
 
     def test_a_service_and_a_task_of_a_swarm_have_paths_of_their_own(self) -> None:
-        self.read(SWARM, Origin("t" * 25, "x", False, kind="tasks"), Origin(WEB.id, "web", False, since=7_000_000_012))
+        self.read(SWARM, Origin("t" * 25, "x", kind="tasks"), Origin(WEB.id, "web", since=7_000_000_012))
         self.assertEqual(
             [uri.decode().removeprefix("http://docker/v1.41/") for _, uri, _ in self.agent.asked],
             [
@@ -154,7 +151,7 @@ class TestReading(SynchronousTestCase):
                 f"containers/{WEB.id}/logs?stdout=1&stderr=1&timestamps=1&tail=all&follow=0&since=7.000000012",
             ],
         )
-        self.read(Origin("../../secrets", "x", False, kind="tasks"))
+        self.read(Origin("../../secrets", "x", kind="tasks"))
         self.assertEqual((len(self.agent.asked), self.reader.texts), (3, ["(end)"]))
 
     def test_what_is_added_is_read_until_there_will_be_no_more(self) -> None:

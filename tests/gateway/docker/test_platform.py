@@ -340,7 +340,7 @@ class PlatformTests(SynchronousTestCase):
             return looks[-1]
 
         self.platform._inspector._inspect = inspect  # to hold the answers back
-        self.engine.send(event("update", at=START + 3))
+        self.engine.send(event("health_status: healthy", at=START + 3))
         self.engine.send(event("die", at=START + 4, exitCode="3"))
         self.clock.advance(0)
         self.assertEqual(self.told(), ["container update Stopped", "service update Stopped"])

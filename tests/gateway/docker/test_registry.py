@@ -401,6 +401,38 @@ class RegistryTests(SynchronousTestCase):
         self.there(status="created")
         self.assertEqual(self.told.take("container"), ["container update Starting web"])
 
+    def test_a_short_run_that_was_seen_before_it_was_heard_of_is_told_once(self) -> None:
+        self.there(status="created")
+        self.told.take()
+        run: dict[str, Any] = {"status": "exited", "exit_code": 3, "started": (START + 9) * SECOND}
+        self.there(**run, finished=(START + 9) * SECOND + 5_000_000)
+        self.assertEqual(self.told.happened(), ["start", "crash"])
+        for line in (event("start", at=START + 9.02), event("die", at=START + 9.03, exitCode="3")):
+            self.told.hear(line)
+        self.assertEqual(self.told.happened(), ["start", "crash"])
+        self.told.take()
+        self.told.hear(event("start", at=START + 9.5), look=False)
+        self.assertEqual(self.told.take("container"), ["container update Running web"])
+
+    def test_what_was_renamed_or_updated_is_looked_at_before_anything_is_told_of_it(self) -> None:
+        for number, action in enumerate(("rename", "update"), 1):
+            own = self.there(number=number, status="created")
+            self.told.hear(event(action, number, START + 9.4), look=False)
+            self.assert_waits(number, START + 9.5)
+            self.there(number=number, name="new", started=(START + 9) * SECOND)
+            self.assertEqual(self.told.registry.containers[own].altered, False)
+            self.told.hear(event(action, number, START + 9.6), look=False)
+            self.told.take()
+            self.told.hear(event("die", number, START + 9.7, exitCode="0"), look=False)
+            self.assertEqual(self.told.take(), [], action)
+
+    def test_of_what_has_ended_no_address_is_shown(self) -> None:
+        own = self.there(private_ip="172.17.0.2", ports=[{"inner_port": 80, "outer_port": 8080, "protocol": "tcp"}])
+        self.told.hear(event("die", at=START + 9.5, exitCode="0"), look=False)
+        container = self.told.registry.containers[own].container
+        self.assertEqual((container.private_ip, container.ports[0].outer_port), (None, None))
+        self.assertEqual(self.unseen(), [])
+
     def test_the_end_of_what_nobody_has_looked_at_waits_for_a_look(self) -> None:
         for line in (event("create", at=START + 1.5), event("start", at=START + 1.7)):
             self.told.hear(line, look=False)
@@ -465,7 +497,7 @@ class RegistryTests(SynchronousTestCase):
             status="restarting", options=again, restart_count=1, exit_code=3, finished=(START + 2) * SECOND
         )
         self.told.take()
-        self.told.hear(event("start", at=START + 9.5), look=False)
+        self.told.hear(event("start", at=START + 19.5), look=False)
         self.assertEqual(self.told.registry.containers[own].container.restart_count, 1)
         self.there(options=again, restart_count=2, started=(START + 20) * SECOND)
         self.assertEqual(
@@ -486,7 +518,7 @@ class RegistryTests(SynchronousTestCase):
 
     def test_docker_counts_anew_where_somebody_else_starts_it(self) -> None:
         own = self.there(status="exited", restart_count=4, exit_code=3, finished=(START + 2) * SECOND)
-        self.told.hear(event("start", at=START + 9.5), look=False)
+        self.told.hear(event("start", at=START + 19.5), look=False)
         self.assertEqual(self.told.registry.containers[own].container.restart_count, 0)
 
     def test_an_old_end_says_nothing_about_the_new_run(self) -> None:

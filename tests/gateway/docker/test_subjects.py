@@ -53,7 +53,7 @@ class TestSubjects(SynchronousTestCase):
         self.registry.containers[container_id(1)] = msgspec.structs.replace(self.web, machine="n" * 25, container=away)
         self.assertEqual(
             log_origins(self.registry, "container", self.web.uuid),
-            [Origin("t" * 25, "web.1." + "t" * 25, False, kind="tasks")],
+            [Origin("t" * 25, "web.1." + "t" * 25, kind="tasks")],
         )
         service = self.web.place.service
         self.registry.groups.orders[service] = Orders(state="Running", service=Ordered(id="s" * 25, name="shop_web"))
@@ -65,7 +65,7 @@ class TestSubjects(SynchronousTestCase):
     def test_their_logs_have_a_name_and_know_of_their_terminal(self) -> None:
         self.assertEqual(
             log_origins(self.registry, "service", self.db.place.service),
-            [Origin(container_id(2), "shop-db-1", True)],
+            [Origin(container_id(2), "shop-db-1")],
         )
 
     def test_what_is_gone_or_was_never_there_leads_nowhere(self) -> None:

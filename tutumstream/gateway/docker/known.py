@@ -24,6 +24,9 @@ class Death(NamedTuple):
 
 
 _SECOND: Final = 1_000_000_000
+_LATE: Final = 10 * _SECOND
+"""Within this of the time of a start an engine tells of it, however busy."""
+
 _LETHAL: Final = frozenset({2, 3, 9, 15})
 
 
@@ -47,6 +50,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         destroyed: when it was seen to be gone; 0 while it is there.
         heard: when the stream last said something of it that was not its end; 0 once it told that.
         machine: the swarm's id of the node that it is on; "" for the engine itself.
+        altered: it was renamed, or updated, and not looked at since.
         presumed: the `start` by which alone it was told as running, by the engine's clock; 0 once that was seen.
     """
 
@@ -62,6 +66,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     destroyed: float = 0.0
     heard: float = 0.0
     machine: str = ""
+    altered: bool = False
     presumed: int = 0
 
     def struck(self, hint: Hint) -> "Known":
@@ -79,6 +84,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         known = msgspec.structs.replace(self, heard=0.0 if hint.action == "destroy" else now)
         if hint.action == "die" and (known.death is None or known.death.at < hint.at):
             return msgspec.structs.replace(known, death=Death.told(hint, known.container))
+        if hint.action in ("rename", "update"):
+            return msgspec.structs.replace(known, altered=True)
         if hint.action == "stop" and hint.at > known.killed:
             # Docker 29 and Podman say so before the death; others after it, but then `kill` came before.
             return msgspec.structs.replace(known, killed=hint.at)
@@ -92,12 +99,16 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     def begun(self, hint: Hint) -> Container | None:
         """Its container as this `start` says that it runs, where that is still to be told and a look could tell no more
         of it but addresses and ports."""
-        container, death = self.container, self.death
-        over = max(container.started, container.finished, death.at if death is not None else 0)
-        # Whole seconds come from an engine that says no more: what started then may have started before.
-        if hint.at <= over or hint.at % _SECOND == 0 or self.state not in (folds.STARTING, folds.STOPPED):
+        container, dead_at = self.container, self.death.at if self.death is not None else 0
+        if self.state not in (folds.STARTING, folds.STOPPED) or self.machine or self.altered or container.probed:
             return None
-        if container.probed or self.machine:
+        # Whole seconds come from an engine that says no more: what started then may have started before.
+        if hint.at <= max(container.started, container.finished, dead_at) or hint.at % _SECOND == 0:
+            return None
+        # An answer may overtake the stream: then this is the start of the run that it saw the end of.
+        if container.started and (
+            container.bare or (hint.at < container.started + _LATE and dead_at <= container.started)
+        ):
             return None
         return msgspec.structs.replace(
             container,
@@ -119,15 +130,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     def confirmed(self, seen: Container) -> "Known":
         """The same, now that it was looked at: an engine tells of a start a moment after it took the time of it."""
-        if not self.presumed:
-            return self
-        if seen.started > self.presumed:
-            return msgspec.structs.replace(self, presumed=0)
+        if not self.presumed or seen.started > self.presumed:
+            return msgspec.structs.replace(self, altered=False, presumed=0)
         since = seen.started if self.record.since == self.presumed else self.record.since
         return msgspec.structs.replace(
             self,
             container=msgspec.structs.replace(self.container, started=seen.started),
             record=msgspec.structs.replace(self.record, since=since),
+            altered=False,
             presumed=0,
         )
 
@@ -142,13 +152,15 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
             started=container.started or death.at,
             finished=death.at,
             exit_code=death.exit_code,
+            private_ip=None,
+            ports=tuple(msgspec.structs.replace(port, outer_port=None) for port in container.ports),
         )
 
     def ended_for_good(self) -> Container | None:
         """The same, where a look could tell no more about it: it is known when it started, Docker won't start it again,
         and the exit code is to be believed."""
         container, death = self.container, self.death
-        if not container.started or container.bare or container.options.autorestart != "OFF":
+        if not container.started or container.bare or self.altered or container.options.autorestart != "OFF":
             return None
         if death is None or death.exit_code is None:
             return None

@@ -66,9 +66,9 @@ def _read_action(
 
 def _add_what_starts(registry: Registry, subscribe: Subscribe, uuid: str, reading: LogReading) -> None:
     service = resource_uri("service", uuid)
-    containers = [registry.containers[key].container for key in registry.groups.containers_of(uuid)]
-    read = {container.id: container.started for container in containers}
-    ends = {container.id: container.finished for container in containers}
+    members = [registry.containers[key] for key in registry.groups.containers_of(uuid)]
+    read = {known.container.id for known in members if known.state in (folds.RUNNING, folds.STOPPING)}
+    ends = {known.container.id: known.container.finished for known in members}
 
     def heard(change: Change) -> None:
         if change.resource_uri == service and change.action == "delete":
@@ -78,16 +78,15 @@ def _add_what_starts(registry: Registry, subscribe: Subscribe, uuid: str, readin
         known = registry.find(change.resource_uri.split("/")[-2])
         if known is None or change.docker is None:
             return
+        container = known.container
         if change.state == folds.STOPPED:
-            ends[known.container.id] = known.container.finished
-        if change.docker.event != "start":
-            return
+            ends[container.id] = container.finished
+            read.discard(container.id)
         # One that only seemed to be stopping is told as running again, too.
-        if read.get(known.container.id) != known.container.started:
+        if change.docker.event == "start" and container.id not in read:
+            read.add(container.id)
             # Docker notes the start a moment after the first words, so from the end of the run before.
-            since = ends.get(known.container.id, 0)
-            read[known.container.id] = known.container.started
-            reading.add(log_origin(known, since or known.container.created))
+            reading.add(log_origin(known, ends.get(container.id, 0) or container.created))
 
     reading.stays = True
     reading.over = subscribe(heard)

@@ -3,7 +3,7 @@
 Three paths, for containers, and in a swarm services and tasks, whose ids the engine gave us. The last two reach the
 other nodes, too: there each piece says by what task it was written. A container without a terminal has its two streams
 in one connection, each piece behind eight bytes that say which it is and how long; one with a terminal has only one, in
-lines. Every piece begins with its time.
+lines. Every piece begins with its time, so the first byte says which of the two it is.
 """
 
 import re
@@ -50,14 +50,12 @@ class Origin(msgspec.Struct, frozen=True):
 
     Attributes:
         id, name: of a container; or of a swarm's service, or of one of its tasks, as `kind` says.
-        tty: it has a terminal.
         since: only what was written from then on, nanoseconds by the engine's clock; 0 for the `tail` of all.
         names: of a service, the names of its containers by the ids of their tasks; asked when a task writes first.
     """
 
     id: str
     name: str
-    tty: bool
     since: int = 0
     kind: Literal["containers", "services", "tasks"] = "containers"
     names: Callable[[str], str] | None = None
@@ -71,6 +69,7 @@ class Pieces:
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
+        self._in_lines: bool | None = None
         self._rest = b""
         self._skip = 0
         self._named: dict[bytes, str] = {}
@@ -78,12 +77,14 @@ class Pieces:
     def feed(self, data: bytes) -> list[LogLine]:
         """The pieces that are whole now."""
         self._rest += data
-        return self._lines() if self._origin.tty else self._frames()
+        if self._in_lines is None and self._rest:
+            self._in_lines = self._rest[:1].isdigit()
+        return self._lines() if self._in_lines else self._frames()
 
     def finish(self) -> list[LogLine]:
         """What is left at the end: a terminal's last line may have no end."""
         rest, self._rest = self._rest, b""
-        return [self._piece("stdout", rest)] if rest and self._origin.tty else []
+        return [self._piece("stdout", rest)] if rest and self._in_lines else []
 
     def _frames(self) -> list[LogLine]:
         found: list[LogLine] = []

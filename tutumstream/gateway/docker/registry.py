@@ -86,12 +86,13 @@ class Registry:
         return self.containers.get(self._by_uuid.get(uuid, ""))
 
     def unseen(self, kind: str, uuid: str = "") -> list[str]:
-        """The ids of the containers that an object, or all of a kind, is shown by, and that were told of since somebody
-        looked at them: their addresses and ports are not known yet."""
+        """The ids of the running containers that an object, or all of a kind, is shown by, and that were told of since
+        somebody looked at them: their addresses and ports are not known yet."""
+        running = [known for key in self._checks.doubted() if (known := self.containers[key]).runs]
         if kind == "container":
-            return [key for key in self._checks.doubted() if uuid in ("", self.containers[key].uuid)]
+            return [known.container.id for known in running if uuid in ("", known.uuid)]
         if kind == "service":
-            return [key for key in self._checks.doubted() if uuid in ("", self.containers[key].place.service)]
+            return [known.container.id for known in running if uuid in ("", known.place.service)]
         return []
 
     def alive(self) -> list[str]:

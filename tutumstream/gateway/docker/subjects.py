@@ -41,7 +41,6 @@ def log_origins(registry: Registry, kind: str, uuid: str) -> list[Origin]:
             Origin(
                 ordered.id,
                 ordered.name,
-                ordered.options.tty,
                 kind="services",
                 names=partial(_name_of_task, registry, uuid),
             )
@@ -57,9 +56,9 @@ def log_origin(known: Known, since: int = 0) -> Origin:
     """
     container = known.container
     if not known.machine:
-        return Origin(container.id, container.name, container.options.tty, since)
+        return Origin(container.id, container.name, since)
     task = container.labels.get("com.docker.swarm.task.id", "")
-    return Origin(task, container.name, container.options.tty, since, kind="tasks")
+    return Origin(task, container.name, since, kind="tasks")
 
 
 def _name_of_task(registry: Registry, service: str, task: str) -> str:
