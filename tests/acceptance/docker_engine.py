@@ -120,6 +120,10 @@ class OwnEngine(DockerEngine):
                 stderr=log,
                 start_new_session=True,
             )
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._daemon is not None
         deadline = time.monotonic() + STARTUP
         while not self.docker("version", "--format", "{{.Server.Version}}", check=False):
             if self._daemon.poll() is not None or time.monotonic() > deadline:
@@ -179,7 +183,7 @@ class OwnEngine(DockerEngine):
 
     def _last_words(self) -> str:
         lines = (self.home / "log").read_text("utf-8", "replace").strip().splitlines()
-        return f"dockerd does not start here: {lines[-1] if lines else 'it says nothing'}"
+        return f"{type(self).__name__} does not start here: {lines[-1] if lines else 'it says nothing'}"
 
 
 def _of_its_own() -> tuple[str, ...]:

@@ -83,6 +83,10 @@ class ReadContainerTests(SynchronousTestCase):
         podman = read_container(inspected(State={"Healthcheck": {"Status": "unhealthy"}, "OOMKilled": "yes"}))
         self.assertEqual((podman.health, podman.oom_killed, podman.restart_count), ("unhealthy", False, 0))
 
+    def test_podman_does_not_tell_who_stopped_something(self) -> None:
+        self.assertTrue(read_engine(b'{"ServerVersion": "29.0"}').tells_stops)
+        self.assertFalse(read_engine(b'{"ServerVersion": "4.3.1", "BuildahVersion": "1.28.2"}').tells_stops)
+
     def test_a_health_check_is_one_unless_it_is_turned_off(self) -> None:
         for test, probed in ((["CMD", "true"], True), (["NONE"], False), ([], False), ("true", False), (None, False)):
             self.assertEqual(read_container(inspected(Config={"Healthcheck": {"Test": test}})).probed, probed, test)

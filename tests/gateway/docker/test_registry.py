@@ -775,6 +775,32 @@ class MishapTests(SynchronousTestCase):
         self.told.hear(event("die", at=START + 9, exitCode=str(exit_code)))
         return self.told.happened()
 
+    def test_where_nobody_says_who_stops_something_being_killed_is_no_crash_unless_memory_was_short(self) -> None:
+        for code, more, happened in (
+            (137, {}, "stop"),
+            (143, {}, "stop"),
+            (137, {"oom_killed": True}, "crash"),
+            (3, {}, "crash"),
+            (0, {}, "finish"),
+        ):
+            self.setUp()
+            self.told.registry.describe_engine(Engine(tells_stops=False), START)
+            self.there()
+            self.assertEqual(self.ends(code, **more), [happened], code)
+
+    def test_where_a_restart_policy_says_that_it_restarts_that_is_nobodys_action(self) -> None:
+        self.told.registry.describe_engine(Engine(tells_stops=False), START)
+        again = Options(autorestart="ALWAYS")
+        self.there(options=again)
+        self.told.hear(event("die", at=START + 9.1, exitCode="1"), look=False)
+        self.told.take()
+        self.told.hear(event("restart", at=START + 9.2), look=False)
+        self.assertEqual(self.told.take(), [])
+        self.there(options=again, status="exited", exit_code=1, finished=(START + 9) * SECOND)
+        self.told.take()
+        self.told.hear(event("restart", at=START + 19.2), look=False)
+        self.assertEqual(self.told.take(), ["action create Success Container Restart"])
+
     def test_a_signal_to_stop_before_the_end_makes_it_a_stop(self) -> None:
         self.there()
         self.told.hear(event("kill", at=START + 8, signal="15"))

@@ -114,7 +114,14 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
-    """What `/info` says about the machine. `memory` is in MB; `swarm` is None where it belongs to none."""
+    """What `/info` says about the machine.
+
+    Attributes:
+        memory: in MB.
+        swarm: None where it belongs to none.
+        tells_stops: its stream says when somebody stops a container. Podman's often doesn't, and says `restart` where a
+            restart policy does that.
+    """
 
     hostname: str = ""
     version: str = ""
@@ -123,6 +130,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int = 0
     memory: int = 0
     swarm: Membership | None = None
+    tells_stops: bool = True
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):

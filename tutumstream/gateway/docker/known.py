@@ -5,22 +5,24 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tutumstream.gateway.docker import folds
-from tutumstream.gateway.docker.facts import Container, Hint
+from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Member
 from tutumstream.gateway.docker.identity import Place, is_being_replaced, is_task, resource_uri
-from tutumstream.gateway.docker.mishaps import FRESH, Record
+from tutumstream.gateway.docker.mishaps import FRESH, NOT_ITS_OWN, Record
 
 
 class Death(NamedTuple):
-    """What a `die` told; the code is None where a label may have overwritten it."""
+    """What a `die` told.
+
+    Attributes:
+        at: nanoseconds by the engine's clock.
+        exit_code: None where a label may have overwritten it.
+        silent: if somebody stopped it, that was not said.
+    """
 
     at: int
     exit_code: int | None
-
-    @classmethod
-    def told(cls, hint: Hint, container: Container) -> "Death":
-        """What a `die` hint says of this container, as far as it can be believed."""
-        return cls(hint.at, None if "exitCode" in container.labels else hint.exit_code)
+    silent: bool = False
 
 
 _SECOND: Final = 1_000_000_000
@@ -79,11 +81,12 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.structs.replace(self, strike=strike, killed=hint.at)
         return msgspec.structs.replace(self, strike=strike)
 
-    def hear(self, hint: Hint, now: float) -> "Known":
-        """The same, after the stream spoke of it."""
+    def hear(self, hint: Hint, now: float, engine: Engine) -> "Known":
+        """The same, after the stream of this engine spoke of it."""
         known = msgspec.structs.replace(self, heard=0.0 if hint.action == "destroy" else now)
         if hint.action == "die" and (known.death is None or known.death.at < hint.at):
-            return msgspec.structs.replace(known, death=Death.told(hint, known.container))
+            code = None if "exitCode" in known.container.labels else hint.exit_code
+            return msgspec.structs.replace(known, death=Death(hint.at, code, not engine.tells_stops))
         if hint.action in ("rename", "update"):
             return msgspec.structs.replace(known, altered=True)
         if hint.action == "stop" and hint.at > known.killed:
@@ -162,9 +165,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         container, death = self.container, self.death
         if not container.started or container.bare or self.altered or container.options.autorestart != "OFF":
             return None
-        if death is None or death.exit_code is None:
+        if death is None or death.exit_code is None or (death.silent and death.exit_code in NOT_ITS_OWN):
             return None
         return self.ended()
+
+    def restarts_itself(self, hint: Hint) -> bool:
+        """This `restart` is the work of its restart policy, where an engine says so of that: at once after the end."""
+        death = self.death
+        return death is not None and death.silent and death.at > self.container.started and hint.at < death.at + _SECOND
 
     @property
     def uri(self) -> str:

@@ -17,7 +17,7 @@ QUICK: Final = 10.0
 itself measures by this whether a restart was any good."""
 
 NOT_ITS_OWN: Final = frozenset({130, 137, 143, 255})
-"""Exit codes that say nothing where nobody saw the end: killed, or lost with the daemon."""
+"""Exit codes that say nothing where nobody saw the end, or who wanted it: killed, or lost with the daemon."""
 
 _KEPT: Final = 64
 """Crashes that are remembered; more would count no differently."""
@@ -87,7 +87,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
         error: why it did not even begin.
         oom: the kernel killed a process in it for want of memory.
         asked: somebody wanted it to end.
-        seen: the end itself was heard of; else only that it is over was found.
+        seen: the end itself was heard of, and so would have been that somebody wanted it; else only that it is over was
+            found.
         again: Docker starts it again.
         ran: seconds.
         times: how many ends this stands for, where some were too quick to be seen.

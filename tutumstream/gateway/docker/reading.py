@@ -59,6 +59,7 @@ def read_engine(raw: bytes) -> Engine:
         cpus=integer(info.get("NCPU")) or 0,
         memory=(integer(info.get("MemTotal")) or 0) // MEGABYTE,
         swarm=_membership(mapping(info.get("Swarm"))),
+        tells_stops="BuildahVersion" not in info,  # only Podman has one
     )
 
 

@@ -121,9 +121,9 @@ class Registry:
             # While it starts, Docker lets nobody look; what the hint says is enough to tell that it is there.
             changes = list(self._welcome(hint.born, now)) if hint.born else []
             if hint.born:
-                self.containers[hint.container] = self.containers[hint.container].hear(hint, now)
+                self.containers[hint.container] = self.containers[hint.container].hear(hint, now, self.node.engine)
             return Heard(changes, hint.action in _LOOK)
-        known = self.containers[hint.container] = known.hear(hint, now)
+        known = self.containers[hint.container] = known.hear(hint, now, self.node.engine)
         if hint.action == "start" and (begun := known.begun(hint)) is not None:
             # The first look may have been waiting for this start, and is worth having.
             return Heard(self._presume(known, begun, now), look=begun.bare, final=not begun.bare)
@@ -137,7 +137,7 @@ class Registry:
         elif hint.action == "health_status":
             # Podman sends one for each probe, without a word of what it found.
             return Heard([], not hint.health or hint.health != known.record.health)
-        if hint.action == "restart":
+        if hint.action == "restart" and not known.restarts_itself(hint):
             return Heard(list(self.actions.done(RESTART, known.uri, hint.at)), True)
         return Heard([], hint.action in _LOOK)
 
