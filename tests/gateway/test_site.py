@@ -2,7 +2,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.logger import capturedLogs
 
 from tests.gateway.wire import GOOD, SiteCase, Wire
-from tutumstream.gateway.site import BODY_LIMIT, IDLE_TIMEOUT
+from tutumstream.gateway.site import BODY_PATIENCE, IDLE_TIMEOUT
 from tutumstream.testing import ScriptedPlatform
 
 STACK = {"uuid": "5a", "resource_uri": "/api/v1/stack/5a/", "name": "shop", "state": "Running"}
@@ -90,13 +90,22 @@ class TestSite(SiteCase):
         self.assertFalse(idle.transport.connected)
         self.assertEqual(self.stream.clients, 1)
 
-    def test_a_small_body_is_ignored_and_a_large_one_ends_the_connection(self) -> None:
-        small, large = Wire(self.site), Wire(self.site)
+    def test_a_small_body_is_ignored_a_large_one_refused_and_an_endless_one_ends_the_connection(self) -> None:
+        small, large, endless = Wire(self.site), Wire(self.site), Wire(self.site)
         small.write(f"GET /api/v1/stack/ HTTP/1.1\r\nHost: x\r\n{GOOD}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
         self.assertIn(b" 200 ", small.read())
-        large.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n" + b"x" * (BODY_LIMIT + 1))
-        self.assertFalse(large.transport.connected)
-        self.assertEqual(large.read(), b"")
+        large.write(
+            f"POST /api/v1/stack/x/stop/ HTTP/1.1\r\nHost: x\r\n{GOOD}\r\nContent-Length: 70000\r\n\r\n".encode()
+        )
+        large.write(b"x" * 70_000)
+        self.assertIn(b" 413 ", large.read())
+        large.write(f"GET /api/v1/stack/ HTTP/1.1\r\nHost: x\r\n{GOOD}\r\n\r\n".encode())
+        self.assertIn(b" 200 ", large.read())
+        endless.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+        for _ in range(BODY_PATIENCE // 1_000_000 + 1):
+            endless.write(b"x" * 1_000_000)
+        self.assertFalse(endless.transport.connected)
+        self.assertEqual(endless.read(), b"")
 
     def test_http_2_is_not_offered_over_tls(self) -> None:
         self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])

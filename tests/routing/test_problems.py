@@ -9,7 +9,7 @@ from tutumstream.docker_details import DockerDetails
 from tutumstream.event import Event, decode
 from tutumstream.gateway.streaming import encode
 from tutumstream.rendering import Templates
-from tutumstream.routing.delivery import Delivery
+from tutumstream.routing.delivery import Delivery, Incident
 from tutumstream.routing.problems import NODE_PATIENCE, SERVICE_PATIENCE, UNHEALTHY_FOR_LONG, problems
 from tutumstream.routing.router import Router
 
@@ -47,8 +47,11 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         self.assertEqual(text(crash), ["web-2 crashed: exit 3"])
 
     def test_stay_quiet_on_stops_and_whatever_else_is_as_it_should_be(self) -> None:
-        for happened in ("create", "start", "stop", "finish", "rename", ""):
+        for happened in ("create", "start", "rename", ""):
             self.assertEqual(told(event("container", "Stopped", event=happened)), [])
+        for over in ("stop", "finish"):
+            # Where nothing is open, that is nothing.
+            self.assertEqual(told(event("container", "Stopped", event=over)), [("pagerduty", "close")])
         for state in ("Starting", "Running", "Stopping", "Stopped"):
             self.assertEqual(told(event("container", state)), [])
         self.assertEqual(told(event("service", "Partly running")), [])
@@ -71,6 +74,14 @@ class TheRoutesAboutProblems(SynchronousTestCase):
             if each.incident
         }
         self.assertEqual(keys, {f"crash-loop-{URI}"})
+
+    def test_know_that_a_loop_is_over_though_the_gateway_forgot_that_there_was_one(self) -> None:
+        router = Router(problems(), {"pagerduty"})
+        for over in ("stop", "finish"):
+            (close,) = router.deliveries(event("container", "Stopped", event=over))
+            self.assertEqual(close.incident, Incident("close", f"crash-loop-{URI}"))
+            # In a slot of a swarm another one goes on.
+            self.assertEqual(router.deliveries(event("container", "Stopped", event=over, slot="s/1")), ())
 
     def test_take_all_containers_in_one_slot_of_a_swarm_for_the_same(self) -> None:
         router = Router(problems(), {"pagerduty"})
@@ -111,7 +122,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
 
         self.assertEqual(missed("Running", event="start"), [("pagerduty", "close")] * 2)
         self.assertEqual(missed("Running", event="start", crashes=2), [])
-        self.assertEqual(missed("Stopped", event="stop", exit_code=137), [])
+        self.assertEqual(missed("Stopped", event="stop", exit_code=137), [("pagerduty", "close")])
         self.assertEqual(missed("Stopped", event="crash", exit_code=3, news=True), [("slack", "")])
         self.assertEqual(told(event("container", "Running", event="start")), [])
 
@@ -123,7 +134,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         well = event("container", "Running", event="healthy", health="healthy", news=True)
         self.assertEqual(told(well), [("slack", ""), ("pagerduty", "close")])
         gone = event("container", "Stopped", event="stop", health="unhealthy")
-        self.assertEqual(told(gone), [("pagerduty", "close")])
+        self.assertEqual(told(gone), [("pagerduty", "close")] * 2)
 
     def test_close_every_incident_of_what_is_removed(self) -> None:
         self.assertEqual(told(event("container", "Terminated", "delete")), [("pagerduty", "close")] * 2)

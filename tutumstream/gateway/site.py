@@ -9,7 +9,7 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tutumstream.gateway.answering import answered
+from tutumstream.gateway.answering import answered, failed
 from tutumstream.gateway.concealment import NOTHING, Concealment
 from tutumstream.gateway.dialect import STREAMS, is_tutum_stream, segments
 from tutumstream.gateway.gate import Gate
@@ -24,6 +24,8 @@ IDLE_TIMEOUT: Final = 60.0
 
 
 BODY_LIMIT: Final = 64 * 1024
+BODY_PATIENCE: Final = 16 * 1024 * 1024
+"""Bytes of a body that is too large and is read all the same, so that its sender hears why."""
 
 
 class Channel(HTTPChannel):
@@ -44,12 +46,20 @@ class Channel(HTTPChannel):
 class SmallRequest(Request):
     """A request that may bring a body, as go-tutum's do, but not a large one: nobody here reads it."""
 
+    _size = 0
+
+    @property
+    def is_too_large(self) -> bool:
+        """Its body is longer than any that makes sense; it is not kept."""
+        return self._size > BODY_LIMIT
+
     def handleContentChunk(self, data: bytes) -> None:
         """Take a part of the body, or cut the connection."""
-        if self.content is None or self.content.tell() + len(data) > BODY_LIMIT:
-            cast(ITCPTransport, self.channel.transport).abortConnection()
-        else:
+        self._size += len(data)
+        if not self.is_too_large:
             super().handleContentChunk(data)
+        elif self._size > BODY_PATIENCE:
+            cast(ITCPTransport, self.channel.transport).abortConnection()
 
 
 class Probes:
@@ -85,6 +95,8 @@ class RootResource(Resource):
 
     def render(self, request: Request) -> bytes | int:
         """Pass the request on."""
+        if isinstance(request, SmallRequest) and request.is_too_large:
+            return failed(request, 413, f"the body is longer than {BODY_LIMIT} bytes")
         path = segments(request.path)
         if is_tutum_stream(path) or (is_upgrade(request) and path[-1:] and path[-1].decode("latin-1") in STREAMS):
             return self._upgrades.render(request)

@@ -80,8 +80,10 @@ _CRASH_LOOPS: Final = (
     ),
     Route(
         name="crash loop over",
+        # A gateway that began anew does not know of the loop, and of the slots of a swarm nothing then.
         when='event.docker.event == "recovery"'
-        ' || (event.docker.looping && event.docker.event in ["finish", "stop", "remove"]) || ' + _FOUND_WELL,
+        ' || (event.docker.looping && event.docker.event in ["finish", "stop", "remove"])'
+        ' || (event.docker.event in ["finish", "stop"] && event.docker.slot == "") || ' + _FOUND_WELL,
         notify=("pagerduty",),
         text="{{ event.docker.text }}",
         incident=IncidentRule("close", _LOOP),

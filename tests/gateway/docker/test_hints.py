@@ -35,11 +35,12 @@ class ReadHintTests(SynchronousTestCase):
             assert hint is not None
             self.assertEqual(hint.action, docker)
 
-    def test_a_network_that_lets_go_concerns_the_container(self) -> None:
-        hint = read_hint(event("disconnect", 9, kind="network", container=container_id(4)))
-        assert hint is not None
-        self.assertEqual((hint.container, hint.action), (container_id(4), "disconnect"))
-        self.assertIsNone(read_hint(event("connect", 9, kind="network", container=container_id(4))))
+    def test_a_network_that_takes_or_lets_go_concerns_the_container(self) -> None:
+        for action in ("connect", "disconnect"):
+            hint = read_hint(event(action, 9, kind="network", container=container_id(4)))
+            assert hint is not None
+            self.assertEqual((hint.container, hint.action), (container_id(4), action))
+        self.assertIsNone(read_hint(event("create", 9, kind="network", container=container_id(4))))
         self.assertIsNone(read_hint(event("disconnect", 9, kind="network", container="../secrets")))
 
     def test_services_and_nodes_are_a_reason_to_ask_the_swarm(self) -> None:

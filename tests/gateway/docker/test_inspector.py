@@ -1,4 +1,5 @@
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import container, container_id
@@ -92,6 +93,18 @@ class InspectorTests(SynchronousTestCase):
         self.assertEqual(self.seen, [container_id(1)])
         self.inspector.retry()
         self.assertEqual(len(self.asked), 2)
+
+    def test_that_one_can_not_be_looked_at_is_said_once_until_it_can(self) -> None:
+        with capturedLogs() as logs:
+            for answer in (
+                DockerError("unix:///x", "500"),
+                DockerError("unix:///x", "500"),
+                None,
+                DockerError("x", "5"),
+            ):
+                self.inspector.mark(container_id(1))
+                self.asked[-1][1].callback(answer) if answer is None else self.asked[-1][1].errback(answer)
+        self.assertEqual(["can't be looked at" in line["log_format"] for line in logs], [True, True])
 
     def test_what_is_forgotten_is_neither_asked_for_nor_taken_and_may_be_marked_anew(self) -> None:
         for number in range(IN_FLIGHT + 2):

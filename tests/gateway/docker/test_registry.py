@@ -653,7 +653,21 @@ class RegistryTests(SynchronousTestCase):
             self.told.take("container"), ["container update Stopped web", "container update Terminating web"]
         )
 
-    def test_a_network_that_lets_go_is_a_hint_only_while_starting(self) -> None:
+    def test_a_network_that_takes_or_lets_go_of_what_runs_gives_it_another_address(self) -> None:
+        own = self.there(private_ip="172.17.0.2")
+        for action, address in (("disconnect", None), ("connect", "172.18.0.2")):
+            self.told.truth.containers[own] = container(private_ip=address)
+            self.told.hear(event(action, kind="network", container=own))
+            self.assertEqual(self.told.registry.containers[own].container.private_ip, address)
+
+    def test_a_network_that_takes_what_starts_is_no_hint(self) -> None:
+        own = self.there(status="created")
+        self.told.take()
+        self.told.truth.containers[own] = container()
+        self.told.hear(event("connect", kind="network", container=own))
+        self.assertEqual(self.told.take(), [])
+
+    def test_a_network_that_lets_go_of_what_starts_is_a_hint_that_it_does_not(self) -> None:
         own = self.there(status="created")
         self.told.take()
         self.told.truth.containers[own] = container(status="created", error="no such file", exit_code=127)
@@ -661,7 +675,7 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.told.take("container"), ["container update Stopped web"])
         self.told.truth.containers[own] = container()
         self.told.hear(event("disconnect", kind="network", container=own))
-        self.assertEqual(self.told.take(), [])
+        self.assertEqual(self.told.take(), [], "what has ended may be let go of")
 
     def test_one_that_is_created_is_looked_at_again_and_stops_counting_as_starting(self) -> None:
         own = self.there(status="created")

@@ -138,8 +138,8 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         container: its id.
-        action: Docker's word, Podman's synonyms replaced: `create`, `start`, `die`, `destroy`, …; `disconnect` is the
-            network's.
+        action: Docker's word, Podman's synonyms replaced: `create`, `start`, `die`, `destroy`, …; `connect` and
+            `disconnect` are the network's.
         at: nanoseconds since 1970 by the engine's clock.
         signal: what a `kill` sent. A label of the name `signal` overwrites it.
         exit_code: what a `die` reports. A label of the name `exitCode` overwrites it.

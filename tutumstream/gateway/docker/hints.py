@@ -64,7 +64,8 @@ def read_hint(line: bytes) -> Hint | SwarmHint | None:
     if event.type == "network":
         # A container that can't be started sends neither `start` nor `die`: its network lets go of it, that is all.
         own = container_id(attributes.get("container"))
-        return Hint(container=own, action="disconnect", at=at) if own and event.action == "disconnect" else None
+        known = event.action in ("connect", "disconnect")
+        return Hint(container=own, action=event.action, at=at) if own and known else None
     if event.type in _SWARM_KINDS:
         return SwarmHint()
     own = container_id(event.actor.id)

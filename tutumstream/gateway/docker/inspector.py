@@ -36,6 +36,7 @@ class Inspector:
         self._waiting: dict[str, None] = {}
         self._looking: dict[str, Deferred[None]] = {}
         self._failed: dict[str, None] = {}
+        self._unreadable: set[str] = set()
         self._settled: list[Deferred[None]] = []
         self._awaited: dict[str, dict[Deferred[None], None]] = {}
         self._pumping = False
@@ -61,6 +62,7 @@ class Inspector:
 
     def _forget(self, container: str) -> None:
         self._failed.pop(container, None)
+        self._unreadable.discard(container)
         self._waiting.pop(container, None)
         looking = self._looking.get(container)
         if looking is not None:
@@ -90,6 +92,7 @@ class Inspector:
         """Forget everything that was marked and drop what is being looked at; `settled` then never fires."""
         self._waiting.clear()
         self._failed.clear()
+        self._unreadable.clear()
         self._settled.clear()
         for looking in list(self._looking.values()):
             looking.cancel()
@@ -123,9 +126,16 @@ class Inspector:
         except CancelledError:
             return
         except DockerError as problem:
-            self.log.debug("Container {container} can't be looked at: {problem}", container=container, problem=problem)
+            if container not in self._unreadable:
+                self._unreadable.add(container)
+                self.log.warn(
+                    "Container {container} can't be looked at, and is tried again until it can: {problem}",
+                    container=container[:12],
+                    problem=problem,
+                )
             self._failed[container] = None
             return
+        self._unreadable.discard(container)
         self._observe(container, seen)
 
     def _done(self, container: str) -> None:

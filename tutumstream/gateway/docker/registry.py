@@ -113,8 +113,10 @@ class Registry:
         known = self.containers.get(hint.container)
         if known is not None and known.destroyed:
             return Heard([], False)
-        if hint.action == "disconnect":
-            return Heard([], known is not None and known.state == folds.STARTING)
+        if hint.action in ("connect", "disconnect"):
+            # While it starts it is connected anyhow, and let go of only where it can't be started.
+            looked_for = {folds.RUNNING, folds.STARTING} if hint.action == "disconnect" else {folds.RUNNING}
+            return Heard([], known is not None and known.state in looked_for)
         if hint.action == "kill":
             return Heard(list(self._kill(known, hint, now)) if known else [], False)
         if known is None:
