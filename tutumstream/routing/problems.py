@@ -80,7 +80,7 @@ _CRASH_LOOPS: Final = (
     ),
     Route(
         name="crash loop over",
-        # A gateway that began anew does not know of the loop, and of the slots of a swarm nothing then.
+        # A gateway that began anew forgot the loop. In a slot of a swarm another container may go on with it.
         when='event.docker.event == "recovery"'
         ' || (event.docker.looping && event.docker.event in ["finish", "stop", "remove"])'
         ' || (event.docker.event in ["finish", "stop"] && event.docker.slot == "") || ' + _FOUND_WELL,
