@@ -102,33 +102,29 @@ class OwnEngine(DockerEngine):
     def start(self) -> None:
         """Start it, and wait until it answers. Raises `EngineUnavailableError` where it can't run."""
         if os.geteuid() != 0:
-            raise EngineUnavailableError("a Docker Engine of our own needs root")
-        dockerd = shutil.which("dockerd") or installed("docker.io", "dockerd")
+            raise EngineUnavailableError("an engine of our own needs root")
+        command = self._command()
         if shutil.which("docker") is None:
             installed("docker-cli", "docker")
         with (self.home / "log").open("ab") as log:
             self._daemon = subprocess.Popen(
-                [
-                    dockerd,
-                    *("--iptables=false", "--ip6tables=false", "--bridge=none", "--shutdown-timeout=5"),
-                    *(f"--data-root={self.home}/data", f"--exec-root={self.home}/exec", f"--pidfile={self.home}/pid"),
-                    f"--host={self.host}",
-                    *self._options,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self._wait_until_it_answers()
-
-    def _wait_until_it_answers(self) -> None:
-        assert self._daemon is not None
         deadline = time.monotonic() + STARTUP
         while not self.docker("version", "--format", "{{.Server.Version}}", check=False):
             if self._daemon.poll() is not None or time.monotonic() > deadline:
                 raise EngineUnavailableError(self._last_words())
             time.sleep(0.2)
+
+    def _command(self) -> list[str]:
+        """What starts the daemon; it is installed where it is missing."""
+        return [
+            shutil.which("dockerd") or installed("docker.io", "dockerd"),
+            *("--iptables=false", "--ip6tables=false", "--bridge=none", "--shutdown-timeout=5"),
+            *(f"--data-root={self.home}/data", f"--exec-root={self.home}/exec", f"--pidfile={self.home}/pid"),
+            f"--host={self.host}",
+            *self._options,
+        ]
 
     def signal(self, number: signal.Signals) -> None:
         """Send the daemon a signal."""
