@@ -529,6 +529,20 @@ class JournalContract(_Case):
         self.done(self.journal.record(an_event("a"), []))
         self.assertEqual(self.done(self.journal.states()), [a_state("a"), ill])
 
+    def test_so_is_a_crash_loop_for_as_long_as_docker_keeps_it_up(self) -> None:
+        for kept, docker in (
+            (True, DockerDetails(event="crash", looping=True, restarting=True)),
+            (True, DockerDetails(event="start", looping=True)),
+            (False, DockerDetails(event="crash", restarting=True)),
+            # Whoever starts it again, it is not Docker.
+            (False, DockerDetails(event="crash", looping=True)),
+            *((False, DockerDetails(event=over, looping=True)) for over in ("stop", "finish", "recovery", "remove")),
+        ):
+            self.done(self.journal.record(an_event("a", docker=docker), []))
+            self.assertEqual(self.done(self.journal.states()), [replace(a_state("a"), looping=kept)], docker)
+        self.done(self.journal.catch_up([], [replace(a_state("b"), looping=True)], 9.5))
+        self.assertEqual(self.done(self.journal.states()), [a_state("a"), replace(a_state("b"), looping=True)])
+
     def test_only_what_can_be_listed_has_a_state(self) -> None:
         for kind in ("nodecluster", "node", "stack", "service", "container"):
             self.done(self.journal.record(an_event(kind, type=kind), []))

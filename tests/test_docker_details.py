@@ -95,11 +95,18 @@ class SentenceTests(SynchronousTestCase):
         self.assertTrue(said.startswith("web-2 of shop crashed: exit 1, 3rd time in 10 minutes. "))
         self.assertIn("again and again", said)
 
+    def test_that_docker_gave_up_is_said_and_nothing_of_what_comes_after(self) -> None:
+        self.assertEqual(
+            web("crash", exit_code=1, crashes=5, within=600, looping=True, given_up=True),
+            "web-2 of shop crashed: exit 1, 5th time in 10 minutes. Docker has given up starting it again",
+        )
+
     def test_the_end_of_crashes_says_how_many_there_were(self) -> None:
         self.assertEqual(
             web("recovery", crashes=20, ran=30, news=True),
             "web-2 of shop runs again, for 30 seconds now, after 20 crashes",
         )
+        self.assertEqual(web("recovery", news=True), "web-2 of shop runs again")
         self.assertEqual(web("finish", crashes=1, exit_code=0), "web-2 of shop finished well, after 1 crash")
 
     def test_the_rest_is_said_plainly(self) -> None:

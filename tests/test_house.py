@@ -28,7 +28,7 @@ MAY_IMPORT: Final = {
     # The way of an event, in its order. Each room knows the contract of the next one, never what is behind it.
     "stream": ("backoff", "errors", "event", "ids", "net"),
     "routing": ("docker_details", "errors", "event", "rendering"),
-    "journal": ("errors", "event", "routing.delivery"),
+    "journal": ("docker_details", "errors", "event", "routing.delivery"),
     "intake": (
         "delivery.incidents",
         "delivery.state",

@@ -38,6 +38,7 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         health: `starting`, `healthy`, `unhealthy`; "" without a health check.
         restarting: Docker is about to start it again.
         restart_count: how often Docker did so since somebody started it.
+        given_up: Docker did so until now, and does no more: it was to try so often only, or was told to stop trying.
         looping: it crashes again and again; on what ends that, it did so until now.
         crashes: how often it crashed `within` that many seconds; on what ends the crashes, how many there were.
         ran: seconds for which it ran.
@@ -59,6 +60,7 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     health: _Name = ""
     restarting: bool = False
     restart_count: _Count = 0
+    given_up: bool = False
     looping: bool = False
     crashes: _Count = 0
     within: _Count = 0
@@ -119,7 +121,7 @@ def sentence(details: DockerDetails) -> str:
     if details.event == "crash":
         return _crash(who, details)
     if details.event == "recovery":
-        return f"{who} runs again, for {duration(details.ran)} now, after {_number(details.crashes, 'crash')}"
+        return _recovery(who, details)
     if details.event == "finish" and details.crashes:
         return f"{who} finished well, after {_number(details.crashes, 'crash')}"
     if details.event == "healthy":
@@ -150,6 +152,7 @@ _NODES: Final = {
 }
 
 _LOOP: Final = "It crashes again and again; the next word comes when that is over"
+_GIVEN_UP: Final = "Docker has given up starting it again"
 
 
 def _who(details: DockerDetails) -> str:
@@ -158,6 +161,12 @@ def _who(details: DockerDetails) -> str:
         who += f" of {details.stack}"
     # One engine alone is called so, and nobody needs to hear it.
     return f"{who} on {details.node}" if details.node not in ("", "local") else who
+
+
+def _recovery(who: str, details: DockerDetails) -> str:
+    # Where nobody saw it get well, nobody knows when that was.
+    lasted = f", for {duration(details.ran)} now" if details.ran else ""
+    return f"{who} runs again{lasted}" + (f", after {_number(details.crashes, 'crash')}" if details.crashes else "")
 
 
 def _crash(who: str, details: DockerDetails) -> str:
@@ -174,6 +183,8 @@ def _crash(who: str, details: DockerDetails) -> str:
         what += f", {ordinal(details.crashes)} time"
         if details.within:
             what += f" in {duration(details.within)}"
+    if details.given_up:
+        return f"{what}. {_GIVEN_UP}"
     return f"{what}. {_LOOP}" if details.looping else what
 
 

@@ -154,14 +154,32 @@ def test_a_restart_policy_that_gives_up_is_one_alarm_until_the_container_is_remo
 ) -> None:
     engine.run(name, "sh", "-c", "exit 7", options=("--restart", "on-failure:4"))
     people.heard(lambda: people.happened(name).count("crash") == 5)
+    people.heard(lambda: len(people.said()) == 3)
     assert [text.partition(".")[0] for text in people.said()] == [
         f"{name} crashed: exit 7",
         f"{name} crashed: exit 7, 3rd time in 10 minutes",
+        f"{name} crashed: exit 7, 5th time in 10 minutes",
+    ]
+    assert [text.partition(". ")[2] for text in people.said()[1:]] == [
+        "It crashes again and again; the next word comes when that is over",
+        "Docker has given up starting it again",
     ]
     engine.remove(name)
-    people.heard(lambda: len(people.pages()) == 2)
-    assert people.pages() == [("trigger", "crash-loop-"), ("resolve", "crash-loop-")]
-    assert len(people.said()) == 2
+    people.heard(lambda: people.pages()[-1:] == [("resolve", "crash-loop-")])
+    assert people.pages() == [("trigger", "crash-loop-")] * 2 + [("resolve", "crash-loop-")]
+    assert len(people.said()) == 3
+
+
+def test_a_crash_loop_that_is_stopped_while_nobody_listens_is_over(
+    engine: DockerEngine, people: People, service: RunningService, name: str
+) -> None:
+    engine.run(name, "sh", "-c", "exit 7", options=("--restart", "always"))
+    people.heard(lambda: people.pages() == [("trigger", "crash-loop-")])
+    service.kill_at_rest()
+    engine.docker("stop", name)
+    service.start()
+    people.heard(lambda: people.pages() == [("trigger", "crash-loop-"), ("resolve", "crash-loop-")])
+    assert len(people.said()) == 3
 
 
 def test_illness_and_recovery_are_told_once_each(engine: DockerEngine, people: People, name: str) -> None:

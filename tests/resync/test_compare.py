@@ -1,6 +1,6 @@
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.docker_details import DockerDetails
@@ -89,9 +89,9 @@ class AComparison(SynchronousTestCase):
         ill = DockerDetails(event="unhealthy", health="unhealthy")
         before = [known("container", "a"), known("container", "b")]
         now = [
-            msgspec.structs.replace(listed("container", "a", "Stopped"), docker=crash),
-            msgspec.structs.replace(listed("container", "b", "Stopped"), docker=stop),
-            msgspec.structs.replace(listed("container", "c"), docker=ill),
+            replace(listed("container", "a", "Stopped"), docker=crash),
+            replace(listed("container", "b", "Stopped"), docker=stop),
+            replace(listed("container", "c"), docker=ill),
             listed("container", "d"),
         ]
         told = [
@@ -101,9 +101,9 @@ class AComparison(SynchronousTestCase):
 
     def test_tells_a_change_of_health_of_what_runs_as_before(self) -> None:
         def told(before: str, health: str, event: str = "start", state: str = "Running") -> list[tuple[str, bool]]:
-            was = msgspec.structs.replace(known("container", "a", state), health=before)
+            was = replace(known("container", "a", state), health=before)
             shown = DockerDetails(event=event, health=health, expected=event == "start")
-            result = found([was], [msgspec.structs.replace(listed("container", "a", state), docker=shown)])
+            result = found([was], [replace(listed("container", "a", state), docker=shown)])
             self.assertEqual(
                 [each.health for each in (*(change.now for change in result.changes), *result.learned)],
                 [health] if before != health else [],
@@ -120,10 +120,52 @@ class AComparison(SynchronousTestCase):
         self.assertEqual(told("healthy", "unhealthy", "stop", "Stopped"), [])
 
     def test_says_of_a_change_of_health_what_it_is(self) -> None:
-        was = msgspec.structs.replace(known("container", "a"), health="healthy")
+        was = replace(known("container", "a"), health="healthy")
         ill = DockerDetails(event="unhealthy", health="unhealthy")
-        result = found([was], [msgspec.structs.replace(listed("container", "a"), docker=ill)])
+        result = found([was], [replace(listed("container", "a"), docker=ill)])
         self.assertEqual(summary(42.0, result), "42 s without a stream: 1 container unhealthy")
+
+    def test_tells_what_ended_a_crash_loop_though_the_state_is_what_it_was(self) -> None:
+        gave_up = {"event": "crash", "exit_code": 3, "expected": False, "restart_count": 4, "given_up": True}
+        for state, shown, told in (
+            ("Stopped", {"event": "stop", "exit_code": 137}, ("stop", False)),
+            ("Stopped", {"event": "finish", "exit_code": 0}, ("finish", False)),
+            # Docker would have gone on, so it was stopped between two tries.
+            ("Stopped", {"event": "crash", "exit_code": 3, "expected": False, "restart_count": 4}, ("stop", False)),
+            ("Stopped", gave_up, ("crash", True)),
+            ("Stopped", {**gave_up, "looping": True, "crashes": 5}, ("crash", True)),
+            ("Running", {"event": "start"}, ("recovery", True)),
+        ):
+            before = replace(known("container", "a", state), looping=True)
+            result = found([before], [replace(listed("container", "a", state), docker=DockerDetails(**shown))])
+            (change,) = result.changes
+            assert change.docker is not None
+            self.assertEqual((change.docker.event, change.docker.news), told)
+            self.assertEqual((change.docker.looping, change.now.looping, result.learned), (True, False, ()))
+            self.assertEqual(change.docker.expected, told[0] != "crash")
+
+    def test_tells_nothing_of_a_crash_loop_that_goes_on_or_that_nobody_can_say_it_of(self) -> None:
+        for state, shown in (
+            ("Stopped", {"event": "crash", "restarting": True, "restart_count": 4}),
+            ("Stopped", {"event": "crash", "restarting": True, "restart_count": 4, "looping": True}),
+            # It was told that often that somebody or something else starts it again.
+            ("Stopped", {"event": "crash"}),
+            ("Running", {"event": "start", "looping": True, "crashes": 5}),
+            # It crashed lately, so the gateway waits for it to be well.
+            ("Running", {"event": "start", "crashes": 5}),
+            ("Running", {"event": "start", "slot": "s/1"}),
+            ("Stopped", {"event": "stop", "slot": "s/1"}),
+        ):
+            before = replace(known("container", "a", state), looping=True)
+            shown_now = replace(listed("container", "a", state), docker=DockerDetails(**shown))
+            self.assertEqual(found([before], [shown_now]), Findings(), shown)
+        self.assertEqual(found([before], [listed("container", "a", "Stopped")]), Findings())
+
+    def test_keeps_a_crash_loop_in_mind_until_its_end_was_told(self) -> None:
+        before = replace(known("container", "a"), looping=True)
+        shown = DockerDetails(event="start", crashes=5, health="healthy")
+        result = found([before], [replace(listed("container", "a"), docker=shown)])
+        self.assertEqual([(each.health, each.looping) for each in result.learned], [("healthy", True)])
 
     def test_leaves_out_what_was_heard_of(self) -> None:
         before, now = (

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import GONE, LISTED_TYPES, Event
 
 
@@ -13,6 +14,7 @@ class ObjectState(msgspec.Struct, frozen=True):
     Attributes:
         at: when that was learned, seconds since 1970.
         health: of a container, as Docker calls it; "" where it was not told.
+        looping: it crashed again and again, and Docker was about to start it once more, or just had.
     """
 
     uri: str
@@ -21,6 +23,7 @@ class ObjectState(msgspec.Struct, frozen=True):
     parents: tuple[str, ...]
     at: float
     health: str = ""
+    looping: bool = False
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -37,18 +40,24 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 _LISTED: Final = frozenset(LISTED_TYPES)
+_ENDS: Final = frozenset({"finish", "stop", "recovery", "remove"})
 
 
 def left_behind(event: Event) -> ObjectState | None:
     """The state that an event leaves of its object; None where it says that there is none any more."""
     if event.action == GONE:
         return None
-    return ObjectState(event.resource_uri, event.type, event.state, event.parents, event.received_at, health_of(event))
+    return ObjectState(
+        event.resource_uri, event.type, event.state, event.parents, event.received_at, *condition(event.docker)
+    )
 
 
-def health_of(event: Event) -> str:
-    """Of a container, where that is known, else ""."""
-    return "" if event.docker is None else event.docker.health
+def condition(docker: DockerDetails | None) -> tuple[str, bool]:
+    """Health of a container, and whether it is in a crash loop that goes on: as `ObjectState` has them."""
+    if docker is None:
+        return "", False
+    ended = docker.event in _ENDS or (docker.event == "crash" and not docker.restarting)
+    return docker.health, docker.looping and not ended
 
 
 def about_objects(event: Event) -> bool:

@@ -110,6 +110,7 @@ states: Final = Table(
     Column("parents", Text, nullable=False),
     Column("at", Float, nullable=False),
     Column("health", Text, nullable=False, server_default=text("''")),
+    Column("looping", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 

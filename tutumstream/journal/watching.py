@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from sqlalchemy import CTE, Connection, Delete, Float, Insert, Text, column, delete, insert, select, update
+from sqlalchemy import CTE, Connection, Delete, Insert, Text, column, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED, Event
 from tutumstream.journal.bulk import Bulk, Row
-from tutumstream.journal.objects import ObjectState, Watch, health_of
+from tutumstream.journal.objects import ObjectState, Watch, condition
 from tutumstream.journal.schema import states, watches
 
 
@@ -19,7 +19,8 @@ def learn(connection: Connection, facts: Iterable[Event | ObjectState]) -> None:
     encode = _encoder.encode
     for fact in facts:
         if type(fact) is ObjectState:
-            last[fact.uri] = (fact.uri, fact.type, fact.state, encode(fact.parents).decode(), fact.at, fact.health)
+            parents = encode(fact.parents).decode()
+            last[fact.uri] = (fact.uri, fact.type, fact.state, parents, fact.at, fact.health, int(fact.looping))
         elif isinstance(fact, Event) and fact.type in _LISTED:
             uri = fact.resource_uri
             if fact.action == GONE:
@@ -27,7 +28,8 @@ def learn(connection: Connection, facts: Iterable[Event | ObjectState]) -> None:
                 continue
             # This is done for every event: a row is made of it at once, without a value in between.
             parents = encode(fact.parents).decode()
-            last[uri] = (uri, fact.type, fact.state, parents, fact.received_at, health_of(fact))
+            health, looping = condition(fact.docker)
+            last[uri] = (uri, fact.type, fact.state, parents, fact.received_at, health, int(looping))
     rows = [row for row in last.values() if row is not None]
     _REMEMBER.run(connection, rows)
     if len(rows) < len(last):
@@ -38,7 +40,9 @@ def known(connection: Connection) -> list[ObjectState]:
     """All of them, in the order of their URIs."""
     rows = connection.execute(select(states).order_by(states.c.uri))
     return [
-        ObjectState(row.uri, row.type, row.state, tuple(_parents.decode(row.parents)), row.at, row.health)
+        ObjectState(
+            row.uri, row.type, row.state, tuple(_parents.decode(row.parents)), row.at, row.health, bool(row.looping)
+        )
         for row in rows
     ]
 
@@ -66,8 +70,8 @@ def complete(connection: Connection, until: float) -> None:
 
 def _remember(given: CTE) -> Insert:
     # The condition is for SQLite's parser: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
-    new = sqlite_insert(states).from_select(list(_NAMES), select(given).where(given.c.uri.is_not(None)))
-    changed = {name: new.excluded[name] for name in _NAMES if name != "uri"}
+    new = sqlite_insert(states).from_select(list(states.c), select(given).where(given.c.uri.is_not(None)))
+    changed = {each.name: new.excluded[each.name] for each in states.c if not each.primary_key}
     return new.on_conflict_do_update(index_elements=["uri"], set_=changed)
 
 
@@ -80,7 +84,6 @@ _LISTED: Final = frozenset(LISTED_TYPES)
 _encoder = msgspec.json.Encoder()
 _parents = msgspec.json.Decoder(list[str])
 
-_NAMES: Final = ("uri", "type", "state", "parents", "at", "health")
-_COLUMNS: Final = [column(name, Float if name == "at" else Text) for name in _NAMES]
+_COLUMNS: Final = [column(each.name, each.type) for each in states.c]
 _REMEMBER: Final = Bulk(_COLUMNS, _remember)
 _FORGET: Final = Bulk([column("uri", Text)], _forget)

@@ -35,7 +35,7 @@ MAPPINGS: Final[dict[str, Any]] = {
         "docker": {
             "properties": {
                 **dict.fromkeys(("event", "name", "service", "stack", "node", "slot", "health", "time"), _KEYWORD),
-                **dict.fromkeys(("expected", "news", "oom_killed", "restarting", "looping"), _FLAG),
+                **dict.fromkeys(("expected", "news", "oom_killed", "restarting", "given_up", "looping"), _FLAG),
                 # What is read from the wire as a flag or a number is one, and not too large.
                 **dict.fromkeys(("exit_code", "restart_count", "crashes", "within", "ran"), _NUMBER),
                 "error": {"type": "text"},

@@ -7,7 +7,7 @@ import msgspec
 
 from tutumstream.docker_details import DockerDetails
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED
-from tutumstream.journal.objects import ObjectState
+from tutumstream.journal.objects import ObjectState, condition
 from tutumstream.resources.inventory import Inventory, Listed
 
 _ORDER: Final = {kind: place for place, kind in enumerate(LISTED_TYPES)}
@@ -70,13 +70,16 @@ def compare(
         before = known.get(uri)
         if uri in live or not listed.state:
             continue
-        health = "" if listed.docker is None else listed.docker.health
-        if before is not None and (before.state, before.health) == (listed.state, health):
+        health, looping = condition(listed.docker)
+        was_looping = before is not None and before.looping
+        over = _out_of_loop(listed.docker) if was_looping else None
+        if before is not None and over is None and (before.state, before.health) == (listed.state, health):
             continue
-        now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at, health)
-        news = _as_news(listed.docker)
+        looping = looping or (was_looping and over is None)
+        now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at, health, looping)
+        news = over or _as_news(listed.docker)
         if before is not None and before.state == now.state:
-            if told := _changed_health(before.health, listed.docker):
+            if told := over or _changed_health(before.health, listed.docker):
                 changes.append(Change("update", now, told))
             else:
                 learned.append(now)
@@ -108,6 +111,23 @@ def _as_news(docker: DockerDetails | None) -> DockerDetails | None:
     if docker is None or docker.event not in ("crash", "unhealthy"):
         return docker
     return msgspec.structs.replace(docker, news=True)
+
+
+def _out_of_loop(docker: DockerDetails | None) -> DockerDetails | None:
+    """What ended a crash loop that was told; None where it goes on, or nobody can say. In a slot of a swarm the next
+    container may go on with it."""
+    if docker is None or docker.slot or docker.restarting:
+        return None
+    if docker.given_up:
+        return msgspec.structs.replace(docker, news=True, looping=True)
+    if docker.looping or docker.crashes:
+        return None
+    if docker.event == "start":
+        return msgspec.structs.replace(docker, event="recovery", news=True, looping=True)
+    if docker.event == "crash" and docker.restart_count:
+        # Docker would have gone on, so somebody stopped it in between.
+        return msgspec.structs.replace(docker, event="stop", expected=True, looping=True)
+    return msgspec.structs.replace(docker, looping=True) if docker.event in ("finish", "stop") else None
 
 
 def _changed_health(before: str, docker: DockerDetails | None) -> DockerDetails | None:

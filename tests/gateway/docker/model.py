@@ -94,7 +94,7 @@ class Truth:
                 labels=read_labels(labels),
                 status="created",
                 created=at,
-                options=self._policy(attributes["name"]),
+                **self._policy(attributes["name"]),
             )
         elif action in ("destroy", "remove"):
             self.containers.pop(own, None)
@@ -124,15 +124,16 @@ class Truth:
         elif action == "stop" and known.status == "restarting":
             changes = {"status": "exited"}
         elif action == "update":
-            changes = {"options": self._policy(known.name)}
+            changes = self._policy(known.name)
         elif action == "rename":
             changes = {"name": attributes["name"]}
         elif action in ("pause", "unpause"):
             changes = {"status": "paused" if action == "pause" else "running"}
         self.containers[own] = msgspec.structs.replace(known, **changes)
 
-    def _policy(self, name: str) -> Options:
-        return Options(autorestart="ON_FAILURE" if name in self.restarts else "OFF")
+    def _policy(self, name: str) -> dict[str, Any]:
+        autorestart = "ON_FAILURE" if name in self.restarts else "OFF"
+        return {"options": Options(autorestart=autorestart), "retries": self.restarts.get(name, 0)}
 
     def _refuse(self, own: str) -> None:
         known = self.containers.get(own)

@@ -8,6 +8,7 @@ from tutumstream.gateway.docker.mishaps import (
     Ending,
     Patience,
     Record,
+    aside,
     baseline,
     began,
     called_off,
@@ -157,6 +158,28 @@ class CrashLoopTests(SynchronousTestCase):
         assert verdict.details is not None
         self.assertEqual((verdict.details.event, verdict.details.looping), ("stop", True))
         self.assertFalse(called_off(verdict.record).record.again)
+
+    def test_that_docker_gives_up_is_news_whatever_was_told_before(self) -> None:
+        for crashes, told in ((1, ["crash"]), (4, ["crash", "crash"])):
+            life = Life()
+            life.crashes(crashes)
+            self.assertEqual(life.news(), told)
+            life.begins()
+            last = life.ends(given_up=True)
+            self.assertEqual((life.news(), last.given_up, last.restarting), ([*told, "crash"], True, False))
+
+    def test_whatever_is_told_in_a_loop_says_that_there_is_one(self) -> None:
+        life = Life()
+        life.crashes(3)
+        life.begins()
+        life.record = short_of_memory(life.record, int(life.at * SECOND), life.at, PATIENCE)
+        self.assertEqual(life.runs(3, "unhealthy"), ["unhealthy", "oom"])
+        self.assertEqual(life.runs(1, "healthy"), ["healthy"])
+        self.assertEqual(
+            [(each.event, each.looping) for each in life.told[-4:]],
+            [("start", True), ("unhealthy", True), ("oom", True), ("healthy", True)],
+        )
+        self.assertEqual(aside(life.record, "rename"), DockerDetails(event="rename", health="healthy", looping=True))
 
     def test_a_job_that_gets_through_at_last_is_good_news(self) -> None:
         life = Life()

@@ -78,7 +78,10 @@ class ReadContainerTests(SynchronousTestCase):
         for word, health in (("healthy", "healthy"), ("starting", "starting"), ("none", ""), ("<b>", ""), (7, "")):
             one = read_container(inspected(RestartCount=4, State={"OOMKilled": True, "Health": {"Status": word}}))
             self.assertEqual((one.restart_count, one.oom_killed, one.health), (4, True, health))
+        self.assertEqual(read_container(inspected()).retries, 3)
         for strange in (-1, "x", None, [], 10**30):
+            policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": strange}}
+            self.assertLessEqual(read_container(inspected(HostConfig=policy)).retries, 1_000_000)
             self.assertLessEqual(read_container(inspected(RestartCount=strange)).restart_count, 1_000_000)
         podman = read_container(inspected(State={"Healthcheck": {"Status": "unhealthy"}, "OOMKilled": "yes"}))
         self.assertEqual((podman.health, podman.oom_killed, podman.restart_count), ("unhealthy", False, 0))

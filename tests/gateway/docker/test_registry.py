@@ -252,17 +252,21 @@ class CapturesTests(SynchronousTestCase):
         told.replay(iter(lines[end:]))
         self.assertEqual(told.happened()[0], "finish")
 
-    def test_a_loop_of_the_restart_policy_is_told_at_its_first_and_its_third_crash(self) -> None:
+    def test_a_loop_is_told_at_its_first_and_its_third_crash_and_when_docker_gives_up(
+        self,
+    ) -> None:
         told = Told()
         told.truth.restarts = {"r3": 3, "ra": 99}
         told.replay(capture("07-restart-policy.jsonl"))
-        for name, code in (("r3", 7), ("ra", 1)):
-            first, loop = (line for line in told.news() if line.startswith(name))
+        given_up = ["4th time in 10 minutes. Docker has given up starting it again"]
+        for name, code, end in (("r3", 7, given_up), ("ra", 1, [])):
+            first, loop, *last = (line for line in told.news() if line.startswith(name))
+            self.assertEqual([line.partition(f"exit {code}, ")[2] for line in last], end)
             self.assertEqual(first, f"{name} on test crashed: exit {code}")
             self.assertIn(f"crashed: exit {code}, 3rd time in 10 minutes. It crashes again and again", loop)
-        last = next(change.docker for change in told.changes if change.docker and change.docker.event == "stop")
+        stop = next(change.docker for change in told.changes if change.docker and change.docker.event == "stop")
         # Somebody stopped the loop, so whoever was called because of it is told.
-        self.assertEqual((last.event, last.looping, last.crashes, last.news), ("stop", True, 5, False))
+        self.assertEqual((stop.event, stop.looping, stop.crashes, stop.news), ("stop", True, 5, False))
 
     def test_podmans_stop_comes_before_the_death_and_its_kill_names_no_signal(self) -> None:
         told = Told()

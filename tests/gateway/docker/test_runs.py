@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import START, Told, Truth, capture, container, container_id, event
 from tutumstream.docker_details import DockerDetails
+from tutumstream.gateway.docker.facts import Options
 from tutumstream.gateway.docker.resources import get_resource
 from tutumstream.gateway.docker.runs import as_it_is
 
@@ -22,7 +23,8 @@ class WhatIsShown(SynchronousTestCase):
                     continue
                 shown, heard = as_it_is(known, "test"), change.docker
                 ends += 1
-                for field in ("event", "exit_code", "error", "oom_killed", "expected", "name", "node", "restarting"):
+                fields = ("event", "exit_code", "error", "oom_killed", "expected", "name", "node")
+                for field in (*fields, "restarting", "given_up"):
                     self.assertEqual(getattr(shown, field), getattr(heard, field), (field, name))
         self.assertGreater(ends, 0)
 
@@ -43,6 +45,24 @@ class WhatIsShown(SynchronousTestCase):
             told.registry.take_stock(START + 5.0)
             shown = self.shown(told)
             self.assertEqual((shown.event, shown.exit_code, shown.expected), (happened, code, happened != "crash"))
+
+    def test_of_a_restart_policy_is_whether_it_goes_on(self) -> None:
+        for given_up, facts in (
+            (True, {"options": Options(autorestart="ON_FAILURE"), "retries": 4, "restart_count": 4}),
+            (True, {"options": Options(), "restart_count": 4}),
+            (False, {"options": Options(autorestart="ON_FAILURE"), "retries": 4, "restart_count": 3}),
+            (False, {"options": Options(autorestart="ON_FAILURE"), "restart_count": 4}),
+            (False, {"options": Options(autorestart="ALWAYS"), "restart_count": 4}),
+            (False, {"options": Options(autorestart="ON_FAILURE"), "retries": 4, "restart_count": 4, "exit_code": 0}),
+            (False, {"options": Options()}),
+            (False, {"options": Options(), "restart_count": 4, "bare": True}),
+            (False, {"options": Options(), "restart_count": 4, "status": "restarting"}),
+        ):
+            told = Told()
+            ended = {"status": "exited", "exit_code": 3, "finished": START * 10**9, **facts}
+            told.truth.containers[container_id(1)] = container(**msgspec.to_builtins(ended))
+            told.look(container_id(1), START + 5.0)
+            self.assertEqual(self.shown(told).given_up, given_up, facts)
 
     def test_of_what_runs_is_how_it_does(self) -> None:
         told = Told()

@@ -67,6 +67,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         fate: of a task on another node of a swarm, the state that it ended in: `failed`, `shutdown`, …
         oom_killed: the kernel killed a process in it during the last run, for want of memory.
         restart_count: how often its restart policy started it since somebody did.
+        retries: how often it does so at most; 0 for no limit.
         health: `starting`, `healthy` or `unhealthy`; "" without a health check.
         probed: it has a health check.
         stop_signal, stop_timeout: what `docker stop` sends, and the seconds it waits before it sends SIGKILL.
@@ -83,6 +84,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     fate: str = ""
     oom_killed: bool = False
     restart_count: int = 0
+    retries: int = 0
     health: str = ""
     probed: bool = False
     created: int = 0

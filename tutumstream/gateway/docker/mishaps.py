@@ -3,7 +3,7 @@
 A `Record` is what must be remembered of one container (or of one place that containers follow each other in, as the
 tasks of a swarm do). Each function takes it as it was and gives it as it is now, with what there is to tell. Nothing is
 told twice: a crash is news when somebody must look; the ones that Docker itself restarts after follow silently, until
-they are too many, which is news once more; and so is the end of it.
+they are too many, which is news once more; and so is the end of it, or that Docker gives up.
 """
 
 from typing import Final
@@ -90,6 +90,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
         seen: the end itself was heard of, and so would have been that somebody wanted it; else only that it is over was
             found.
         again: Docker starts it again.
+        given_up: Docker did so before, and does no more.
         ran: seconds.
         times: how many ends this stands for, where some were too quick to be seen.
     """
@@ -101,6 +102,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool = False
     seen: bool = True
     again: bool = False
+    given_up: bool = False
     ran: float = 0.0
     times: int = 1
 
@@ -174,7 +176,8 @@ def began(record: Record, at: int, now: float, patience: Patience) -> Verdict:
     """It runs."""
     due = now + steady(record, patience) if record.unwell else 0.0
     return Verdict(
-        msgspec.structs.replace(record, due=due, since=at, oom_due=0.0), DockerDetails(event="start", looping=False)
+        msgspec.structs.replace(record, due=due, since=at, oom_due=0.0),
+        DockerDetails(event="start", looping=record.looping),
     )
 
 
@@ -187,7 +190,9 @@ def looked(record: Record, since: int, health: str, now: float, patience: Patien
     if health != record.health:
         return _changed_health(record, health)
     if record.oom_due and now >= record.oom_due:
-        told = DockerDetails(event="oom", expected=False, news=True, oom_killed=True, health=health)
+        told = DockerDetails(
+            event="oom", expected=False, news=True, oom_killed=True, health=health, looping=record.looping
+        )
         return Verdict(msgspec.structs.replace(record, oom_due=0.0), told)
     if not record.due or now < record.due or since != record.since:
         return Verdict(record)
@@ -215,6 +220,11 @@ def short_of_memory(record: Record, at: int, now: float, patience: Patience) -> 
     return msgspec.structs.replace(record, oom=at, oom_due=0.0 if record.oom and lately else now + patience.oom)
 
 
+def aside(record: Record, event: str = "") -> DockerDetails:
+    """What there is to say of what changes nothing in the record."""
+    return DockerDetails(event=event, health=record.health, looping=record.looping)
+
+
 def steady(record: Record, patience: Patience) -> float:
     """Seconds for which it must run to be well again."""
     if not record.looping:
@@ -233,7 +243,7 @@ def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
     crash = Crash(ending.at, ending.ran)
     crashes = (*(each for each in record.crashes if each.at > window), *(crash,) * min(ending.times, _KEPT))[-_KEPT:]
     looping = record.looping or len(crashes) >= patience.loop
-    silent = record.looping or (record.unwell > 0 and record.again and not looping)
+    silent = not ending.given_up and (record.looping or (record.unwell > 0 and record.again and not looping))
     details = DockerDetails(
         event="crash",
         expected=False,
@@ -243,6 +253,7 @@ def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
         oom_killed=ending.oom,
         health=record.health,
         restarting=ending.again,
+        given_up=ending.given_up,
         looping=looping,
         crashes=len(crashes),
         within=patience.window,
@@ -265,10 +276,12 @@ def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
 def _changed_health(record: Record, health: str) -> Verdict:
     after = msgspec.structs.replace(record, health=health)
     if health == "unhealthy":
-        told = DockerDetails(event="unhealthy", expected=False, news=not record.ill, health=health)
+        told = DockerDetails(
+            event="unhealthy", expected=False, news=not record.ill, health=health, looping=record.looping
+        )
         return Verdict(msgspec.structs.replace(after, ill=True), told)
     if health == "healthy":
-        told = DockerDetails(event="healthy", news=record.ill, health=health)
+        told = DockerDetails(event="healthy", news=record.ill, health=health, looping=record.looping)
         return Verdict(msgspec.structs.replace(after, ill=False), told)
     return Verdict(after)
 

@@ -83,7 +83,8 @@ def read_container(raw: bytes) -> Container:
         error=text(state.get("Error")),
         exit_code=_exit_code(state, finished),
         oom_killed=state.get("OOMKilled") is True,
-        restart_count=min(max(integer(found.get("RestartCount")) or 0, 0), _COUNT_LIMIT),
+        restart_count=_count(found.get("RestartCount")),
+        retries=_count(mapping(host.get("RestartPolicy")).get("MaximumRetryCount")),
         health=health_word(mapping(state.get("Health") or state.get("Healthcheck")).get("Status")),
         probed=_is_probed(config),
         created=nanoseconds(found.get("Created")),
@@ -184,6 +185,10 @@ def _membership(swarm: Json) -> Membership | None:
 def _is_probed(config: Json) -> bool:
     test = sequence(mapping(config.get("Healthcheck")).get("Test"))
     return bool(test) and test[0] != "NONE"
+
+
+def _count(value: object) -> int:
+    return min(max(integer(value) or 0, 0), _COUNT_LIMIT)
 
 
 def _exit_code(state: Json, finished: int) -> int | None:

@@ -243,7 +243,7 @@ class Registry:
         self._checks.at(deadline, container.id)
         known = self.containers[container.id] = msgspec.structs.replace(known, deadline=deadline)
         if known.state != folds.STARTING:
-            yield from self._tell(known, folds.STOPPING, now, DockerDetails(health=known.record.health))
+            yield from self._tell(known, folds.STOPPING, now, mishaps.aside(known.record))
 
     def _welcome(self, container: Container, now: float, machine: str = "") -> Iterator[Change]:
         known = Known(
@@ -302,7 +302,7 @@ class Registry:
         if old.place.service == new.place.service:
             yield from self.groups.settle(new.place.service, now)
             return
-        yield self._change(new, "update", DockerDetails(event="rename", health=new.record.health))
+        yield self._change(new, "update", mishaps.aside(new.record, "rename"))
         yield from self.groups.settle(new.place.service, now)
         self.groups.remove(old.place.service, old.container.id)
         yield from self.groups.settle(old.place.service, now)

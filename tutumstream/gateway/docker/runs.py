@@ -51,7 +51,7 @@ def step(
         verdict = mishaps.began(record, seen.started, now, patience)
         return _dated(verdict, seen.started)
     if state != folds.STOPPED or (seen.status == "created" and not seen.error):
-        return Verdict(record, DockerDetails(event=_PLAIN.get(state, ""), health=record.health))
+        return Verdict(record, mishaps.aside(record, _PLAIN.get(state, "")))
     ending = missed(known, before, seen) if folds.RUNNING in later else found(known, before, seen)
     return _dated(mishaps.ended(record, ending, patience), ending.at)
 
@@ -83,6 +83,7 @@ def as_it_is(known: Known, node: str) -> DockerDetails:
             oom_killed=ending.oom,
             health=record.health,
             restarting=ending.again,
+            given_up=crashed and ending.given_up,
             looping=crashed and record.looping,
             crashes=len(record.crashes) if crashed else 0,
             ran=int(ending.ran),
@@ -99,7 +100,7 @@ def as_it_is(known: Known, node: str) -> DockerDetails:
             time=moment(seen.started),
         )
     else:
-        details = DockerDetails(event=_PLAIN.get(known.state, ""), health=record.health)
+        details = mishaps.aside(record, _PLAIN.get(known.state, ""))
     return named(details, known, node)
 
 
@@ -130,6 +131,7 @@ def found(known: Known, before: Container, seen: Container) -> Ending:
         asked=seen.fate in _BY_THE_SWARM or _asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code),
         seen=(heard is not None and not heard.silent) or seen.fate == "failed",
         again=seen.status == "restarting",
+        given_up=_given_up(seen),
         ran=_seconds(seen.started, at),
         times=1 if unseen else max(_ends(seen) - _ends(before), 1),
     )
@@ -156,6 +158,14 @@ def missed(known: Known, before: Container, seen: Container) -> Ending:
 def _ends(container: Container) -> int:
     """How often it has ended since somebody started it: Docker counts its own restarts, before they begin."""
     return container.restart_count + (container.status in ("exited", "dead"))
+
+
+def _given_up(seen: Container) -> bool:
+    """Its restart policy started it as often as it may, or was taken away meanwhile."""
+    if seen.bare or seen.status != "exited" or seen.restart_count == 0:
+        return False
+    limited = seen.options.autorestart == "ON_FAILURE" and seen.retries > 0
+    return seen.options.autorestart == "OFF" or (limited and seen.restart_count >= seen.retries)
 
 
 def _asked(known: Known, container: Container, at: int, exit_code: int | None) -> bool:
