@@ -21,6 +21,7 @@ MAY_IMPORT: Final = {
     "listening": (),
     "variables": (),
     "ids": (),
+    "place": (),
     "docker_details": (),
     "event": ("docker_details", "errors", "ids"),
     "rendering": ("errors", "event"),
@@ -28,7 +29,7 @@ MAY_IMPORT: Final = {
     # The way of an event, in its order. Each room knows the contract of the next one, never what is behind it.
     "stream": ("backoff", "errors", "event", "ids", "net"),
     "routing": ("docker_details", "errors", "event", "rendering"),
-    "journal": ("docker_details", "errors", "event", "routing.delivery"),
+    "journal": ("docker_details", "errors", "event", "place", "routing.delivery"),
     "intake": (
         "delivery.incidents",
         "delivery.state",
@@ -70,7 +71,7 @@ MAY_IMPORT: Final = {
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
     "cli": ("errors", "event", "gateway.users", "journal", "operators", "settings"),
     # The gateway is a Tutum of its own, on the other side of the wire.
-    "gateway": ("docker_details", "errors", "event", "listening", "status.systemd", "steady", "twistd"),
+    "gateway": ("docker_details", "errors", "event", "listening", "place", "status.systemd", "steady", "twistd"),
     # What both doors want of twistd.
     "twistd": ("errors", "logs"),
     "steady": (),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -227,3 +228,21 @@ def test_a_state_that_is_in_use_or_of_no_use(engine: DockerEngine, gateway: Runn
     gateway.start()
     assert "gateway.sqlite3.unusable now" in gateway.log.read_text()
     gateway.stop()
+
+
+def test_a_state_that_is_deleted_is_written_anew_and_what_changed_after_a_kill_is_known(
+    engine: DockerEngine, gateway: RunningGateway, names: dict[str, str]
+) -> None:
+    gateway.start()
+    client = Listener(gateway.port)
+    until(lambda: client.joined == 1, "client")
+    shutil.rmtree(gateway.state_dir)
+    until(lambda: "was deleted while it is in use" in gateway.log.read_text(), "word of it")
+    # Written within a second after that.
+    time.sleep(2.0)
+    gateway.kill()
+    engine.docker("kill", names["stops"])
+    gateway.start()
+    until(lambda: [one["state"] for one in client.events if one["type"] == "container"] == ["Stopped"], "its end", 30)
+    gateway.stop()
+    client.end()

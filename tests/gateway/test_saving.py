@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.errors import StateError
-from tutumstream.gateway.saving import LONGEST_PAUSE, PAUSE, RETRY, TICK, Change, Row, Saving
+from tutumstream.gateway.saving import LONGEST_PAUSE, LOOK, PAUSE, RETRY, TICK, Change, Row, Saving
 
 
 class Part:
@@ -44,6 +44,7 @@ class Disk:
         self.problem: Exception | None = None
         self.set_aside_for = ""
         self.closed = False
+        self.taken_away = False
 
     def open(self) -> Mapping[str, Mapping[Row, bytes]]:
         if isinstance(self.problem, StateError):
@@ -54,6 +55,15 @@ class Disk:
         self.set_aside_for = why
         self.content.clear()
         return {}
+
+    def renew(self) -> bool:
+        if not (self.taken_away or self.closed):
+            return False
+        if isinstance(self.problem, StateError):
+            raise self.problem
+        self.content.clear()
+        self.taken_away = self.closed = False
+        return True
 
     def write(self, changes: Iterable[Change]) -> None:
         if self.problem is not None:
@@ -175,11 +185,12 @@ class TestSaving(SynchronousTestCase):
         self.set(a=3)
         self.saving.soon()
         self.clock.advance(10)
-        self.slow[0].callback(None)
-        self.assertNoResult(stopped)
-        self.slow[1].callback(None)
+        # The write that was under way, a look whether it is still there, and the last write.
+        for under_way in range(3):
+            self.assertNoResult(stopped)
+            self.slow[under_way].callback(None)
         self.successResultOf(stopped)
-        self.assertEqual((self.disk.values("one"), self.disk.closed, len(self.slow)), ({"a": 2}, True, 2))
+        self.assertEqual((self.disk.values("one"), self.disk.closed, len(self.slow)), ({"a": 2}, True, 3))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stopping_what_never_started_is_harmless(self) -> None:
@@ -228,6 +239,48 @@ class TestSaving(SynchronousTestCase):
             self.clock.pump([TICK] * int(RETRY + TICK))
         self.assertEqual([log["log_format"] for log in logs], ["The state is kept again"])
         self.assertEqual(self.disk.values("one"), {"a": 1})
+
+    def test_what_is_taken_away_is_written_anew_though_nothing_happens(self) -> None:
+        away = Part("away")
+        self.saving.add(away)
+        self.disk.content = {"away": {("n", "b"): b"5"}}
+        self.saving.start()
+        # Its engine was not reached since.
+        away.values = None
+        self.clock.pump([TICK] * 3)
+        self.disk.taken_away = True
+        self.disk.content.clear()
+        self.clock.pump([TICK] * int(LOOK + TICK))
+        self.assertEqual((self.disk.values("one"), self.disk.values("away")), ({"a": 1}, {"b": 5}))
+        writes = len(self.disk.writes)
+        self.clock.pump([TICK] * 10)
+        self.assertEqual(len(self.disk.writes), writes)
+
+    def test_what_is_taken_away_at_the_last_moment_is_written_anew_at_the_stop(self) -> None:
+        self.saving.start()
+        self.clock.pump([TICK] * 3)
+        self.disk.taken_away = True
+        self.disk.content.clear()
+        self.successResultOf(self.saving.stop())
+        self.assertEqual(self.disk.values("one"), {"a": 1})
+
+    def test_what_can_not_be_written_anew_is_told_once_and_tried_until_it_is(self) -> None:
+        for problem in (StateError("there", "is in use by another gateway"), OSError(28, "No space left on device")):
+            self.disk = Disk()
+            self.saving = self.make()
+            self.saving.start()
+            self.clock.pump([TICK] * 3)
+            self.disk.taken_away, self.disk.problem = True, problem
+            self.disk.content.clear()
+            with capturedLogs() as logs:
+                self.clock.pump([TICK] * 30)
+            self.assertEqual([log["problem"] for log in logs], [problem])
+            self.disk.problem = None
+            with capturedLogs() as logs:
+                self.clock.pump([TICK] * int(LOOK + RETRY + TICK))
+            self.assertEqual([log["log_format"] for log in logs], ["The state is kept again"])
+            self.assertEqual(self.disk.values("one"), {"a": 1})
+            self.successResultOf(self.saving.stop())
 
     def test_a_disk_that_is_full_at_the_end_does_not_hold_up_the_stop(self) -> None:
         self.saving.start()

@@ -1,10 +1,11 @@
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.searching import searching
@@ -91,6 +92,61 @@ class TestStateFile(SynchronousTestCase):
             self.assertIn(word, str(caught.exception))
         self.files[0].close()
         self.file().open()
+
+    def test_what_is_there_need_not_be_renewed(self) -> None:
+        file = self.file()
+        file.open()
+        file.write([ROW])
+        self.assertFalse(file.renew())
+
+    def test_what_was_deleted_replaced_or_overwritten_is_renewed(self) -> None:
+        def all_of_it() -> None:
+            shutil.rmtree(self.folder)
+
+        def another() -> None:
+            all_of_it()
+            self.write(Change("other", "", "", b""))
+
+        for word, taken_away in (
+            ("deleted", all_of_it),
+            ("deleted", lambda: self.path.unlink()),
+            ("deleted", lambda: self.path.with_name(f"{NAME}-wal").unlink()),
+            ("deleted", lambda: self.path.with_name(f"{NAME}.lock").unlink()),
+            ("replaced", another),
+            ("overwritten", lambda: self.path.write_text("once upon a time")),
+        ):
+            file = self.file()
+            file.open()
+            taken_away()
+            with capturedLogs() as logs:
+                self.assertTrue(file.renew(), word)
+            (line,) = (formatEvent(log) for log in logs)
+            self.assertTrue(line.startswith(f"The state {self.path} was {word} while it is in use"), line)
+            file.write([ROW])
+            self.assertFalse(file.renew())
+            with self.assertRaises(StateError):
+                self.file().open()
+            file.close()
+            self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}}, []), word)
+            self.files[-1].close()
+            shutil.rmtree(self.folder)
+
+    def test_what_another_gateway_took_meanwhile_is_left_to_it_until_it_ends(self) -> None:
+        file = self.file()
+        file.open()
+        shutil.rmtree(self.folder)
+        other = self.file()
+        other.open()
+        for _ in range(2):
+            with self.assertRaises(StateError) as caught:
+                file.renew()
+            self.assertIn("in use by another gateway", str(caught.exception))
+        with self.assertRaises(sqlite3.Error):
+            file.write([ROW])
+        other.write([ROW])
+        other.close()
+        self.assertTrue(file.renew())
+        self.assertTrue(self.path.with_name(f"{NAME}.unusable").exists(), "what it wrote is put beside")
 
     def test_a_folder_that_can_not_be_made_is_told_with_the_way_out(self) -> None:
         self.folder.parent.parent.mkdir()

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.contracts_journal import an_event, to
 from tests.journal.places import a_folder
-from tutumstream.journal.place import EVERY
+from tutumstream.journal.place_watch import EVERY
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
 

@@ -5,7 +5,7 @@ value than the one that was written last are written, all of one moment together
 one small transaction now and then, and nothing happening costs a look at what is there.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -23,6 +23,9 @@ SHARE: Final = 9
 """It rests for so many times as long as a write took: however slow the disk, most of the time is for others."""
 
 LONGEST_PAUSE: Final = 2.0
+
+LOOK: Final = 5.0
+"""Seconds between two looks whether what was written is still there."""
 
 TICK: Final = 1.0
 """Seconds after which it looks by itself for what has changed and was told to nobody."""
@@ -51,6 +54,9 @@ class Store(Protocol):
 
     def set_aside(self, why: str) -> Mapping[str, Mapping[Row, bytes]]:
         """What was written is of no use; begin anew. Raises `StateError`."""
+
+    def renew(self) -> bool:
+        """Begin anew where what was written is not there any more; whether that was so. Raises `StateError`."""
 
     def write(self, changes: Iterable[Change]) -> None:
         """All of it or nothing, and on the disk when it returns. Raises OSError or sqlite3.Error."""
@@ -112,6 +118,8 @@ class Saving:
         self._not_before = 0.0
         self._tick = LoopingCall(self.soon)
         self._tick.clock = clock
+        self._looks = LoopingCall(self._look)
+        self._looks.clock = clock
 
     def add(self, part: Lasting) -> None:
         """One more part, before the start."""
@@ -134,6 +142,7 @@ class Saving:
         # Whatever is there now is another value than the bytes of before, so it is written once.
         self._kept = dict(kept)
         self._tick.start(TICK, now=False)
+        self._looks.start(LOOK, now=False)
 
     def soon(self) -> None:
         """Something was told: write it down."""
@@ -147,6 +156,7 @@ class Saving:
             return Deferred.fromCoroutine(_nothing())
         self._open = False
         self._tick.stop()
+        self._looks.stop()
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -155,6 +165,7 @@ class Saving:
     async def _end(self, last: list[tuple[Lasting, Mapping[Row, Any]]]) -> None:
         if self._writing is not None:
             await self._writing
+        await self._renew()
         await self._put(self._changes(last))
         self._store.close()
 
@@ -162,8 +173,15 @@ class Saving:
         self._due = None
         moments = self._changes(self._now())
         if moments:
-            self._writing = Deferred.fromCoroutine(self._put(moments))
-            self._writing.addBoth(self._written)
+            self._work(self._put(moments))
+
+    def _look(self) -> None:
+        if self._writing is None:
+            self._work(self._renew())
+
+    def _work(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        self._writing = Deferred.fromCoroutine(work)
+        self._writing.addBoth(self._written)
 
     def _written(self, result: object) -> None:
         self._writing = None
@@ -182,6 +200,22 @@ class Saving:
             if changed or removed:
                 moments.append(_Moment(part, rows, changed, removed))
         return moments
+
+    async def _renew(self) -> None:
+        """See to it that there is something to write to, and that all of it is written where that is new."""
+        try:
+            if not await self._elsewhere(self._store.renew):
+                return
+            # Of these nothing is known yet but what was read in the beginning.
+            silent = {part.name: self._kept.get(part.name, {}) for part in self._parts if part.rows() is None}
+            rows = [Change(name, *row, value) for name, kept in silent.items() for row, value in kept.items()]
+            await self._elsewhere(self._store.write, rows)
+        except Exception as problem:
+            # Half of it is nothing: at the next look it begins anew once more.
+            self._store.close()
+            self._trouble(problem)
+        else:
+            self._kept = silent
 
     async def _put(self, moments: list[_Moment]) -> None:
         began = self._clock.seconds()

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from tutumstream.errors import StateError
 from tutumstream.gateway.saving import Change, Row
+from tutumstream.place import Place
 
 NAME: Final = "gateway.sqlite3"
 VERSION: Final = 1
@@ -42,6 +43,7 @@ class StateFile:
         self.path: Final = folder / NAME
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
+        self._place: Place | None = None
 
     def open(self) -> Mapping[str, Mapping[Row, bytes]]:
         """Everything that was written, by part; nothing where that is of no use.
@@ -61,27 +63,31 @@ class StateFile:
         Raises:
             StateError: that can't be done.
         """
-        self._disconnect()
-        aside = self.path.with_name(f"{NAME}.unusable")
-        try:
-            for suffix in _FILES:
-                aside.with_name(aside.name + suffix).unlink(missing_ok=True)
-            for suffix in _FILES:
-                if (file := self.path.with_name(NAME + suffix)).exists():
-                    file.replace(aside.with_name(aside.name + suffix))
-            kept = self._read()
-        except (sqlite3.Error, OSError) as problem:
-            self.close()
-            raise StateError(
-                str(self.path), f"can't be used ({why}), nor replaced ({problem}): move it away by hand, {_ELSEWHERE}"
-            ) from problem
+        kept = self._begin_anew(why)
         self.log.error(
             "The state of before can't be used ({why}) and is {aside} now. So what happened while no gateway ran is "
             "not told; all that happens from now on is",
             why=why,
-            aside=aside,
+            aside=self._aside,
         )
         return kept
+
+    def renew(self) -> bool:
+        """Begin anew where what was opened is not there any more, or not open; whether that was so. What lies there
+        instead is put beside.
+
+        Raises:
+            StateError: nothing can be kept there now, or another gateway keeps its own there.
+        """
+        problem = self._place.problem() if self._place is not None else ""
+        if self._connection is not None and not problem:
+            return False
+        self.close()
+        self._lock = _locked(self.path)
+        self._begin_anew(problem)
+        if problem:
+            self.log.error("The state {path} {problem}; all of it is written anew", path=self.path, problem=problem)
+        return True
 
     def write(self, changes: Iterable[Change]) -> None:
         """All of it or nothing, on the disk when it returns. Raises sqlite3.Error."""
@@ -102,6 +108,27 @@ class StateFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    @property
+    def _aside(self) -> Path:
+        return self.path.with_name(f"{NAME}.unusable")
+
+    def _begin_anew(self, why: str) -> Mapping[str, Mapping[Row, bytes]]:
+        """With an empty file; what lies there is put beside, in the place of what was put there before."""
+        self._disconnect()
+        aside = self._aside
+        try:
+            files = [suffix for suffix in _FILES if self.path.with_name(NAME + suffix).exists()]
+            for suffix in _FILES if files else ():
+                aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+            for suffix in files:
+                self.path.with_name(NAME + suffix).replace(aside.with_name(aside.name + suffix))
+            return self._read()
+        except (sqlite3.Error, OSError) as problem:
+            self.close()
+            raise StateError(
+                str(self.path), f"can't be used ({why}), nor replaced ({problem}): move it away by hand, {_ELSEWHERE}"
+            ) from problem
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -137,6 +164,7 @@ class StateFile:
         kept: dict[str, dict[Row, bytes]] = {}
         for part, kind, key, value in connection.execute("SELECT part, kind, key, value FROM kept"):
             kept.setdefault(part, {})[kind, key] = value
+        self._place = Place(self.path)
         return kept
 
 

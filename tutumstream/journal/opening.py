@@ -16,10 +16,10 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from tutumstream.errors import JournalError, JournalInUseError
-from tutumstream.journal.place import Place
 from tutumstream.journal.reads import last_seqs
 from tutumstream.journal.trouble import FULL, in_words
 from tutumstream.journal.upgrade import back_up, check_revision, driver, upgrade
+from tutumstream.place import Place
 
 BUSY_TIMEOUT: Final = 2
 """Seconds to wait for another program that holds the file for a moment: an operator who looks into it."""

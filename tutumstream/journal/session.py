@@ -14,7 +14,7 @@ from tutumstream.journal.group import GroupCommit
 from tutumstream.journal.interface import Pending, recorded
 from tutumstream.journal.objects import ObjectState
 from tutumstream.journal.opening import OpenFile
-from tutumstream.journal.place import PlaceWatch
+from tutumstream.journal.place_watch import PlaceWatch
 from tutumstream.journal.worker import Worker
 from tutumstream.journal.writes import Write
 from tutumstream.routing.delivery import Delivery

@@ -1,0 +1,57 @@
+"""Looks whether the journal is still where it was opened, and tells as soon as it is not."""
+
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from tutumstream.journal.worker import Worker
+from tutumstream.place import Place
+
+EVERY: Final = 5.0
+"""Seconds between two looks."""
+
+_WAY_OUT: Final = (
+    "end this service with SIGTERM, not by a kill, for then it writes down what it still has; then see to it that only "
+    "one runs there, and start it again"
+)
+
+
+class PlaceWatch:
+    """Looks after the place for as long as the journal is open.
+
+    Args:
+        place: the files.
+        worker: looks.
+        clock: for the time between two looks.
+
+    Attributes:
+        problem: what became of the files, in words that say what to do; "" while they are there.
+    """
+
+    log = Logger()
+
+    def __init__(self, place: Place, worker: Worker, clock: IReactorTime) -> None:
+        self.problem = ""
+        self._place = place
+        self._worker = worker
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+        self._loop.start(EVERY, now=False)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._loop.running:
+            self._loop.stop()
+
+    def _look(self) -> Deferred[None]:
+        return self._worker.run(self._place.problem).addCallback(self._seen)
+
+    def _seen(self, problem: str) -> None:
+        before, self.problem = self.problem, f"{problem}: {_WAY_OUT}" if problem else ""
+        if problem and not before:
+            self.log.error("Journal {place} {problem}", place=self._place.path, problem=self.problem)
+        elif before and not problem:
+            self.log.info("Journal {place} is where it was again", place=self._place.path)

@@ -1,0 +1,56 @@
+"""Whether the files of an open database are still where they were opened.
+
+A folder may be deleted, or put back from a copy, under our feet. SQLite goes on with a file that has no name any more,
+and all of it is gone when the process ends; and with the lock gone, too, a second process could begin there.
+"""
+
+from pathlib import Path
+from typing import Final
+
+_HEADER: Final = b"SQLite format 3\x00"
+"""What every such file begins with: https://www.sqlite.org/fileformat.html#the_database_header"""
+
+
+class Place:
+    """The files of an open SQLite database in WAL mode.
+
+    Args:
+        path: of the database; its lock and its write-ahead log lie beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Without its log the database lacks what was written last.
+        self._files = {each: _identity(each) for each in (path, Path(f"{path}.lock"), Path(f"{path}-wal"))}
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the database itself, at least, is what we have open."""
+        return _identity(self.path) == self._files[self.path] and _begins_as_it_must(self.path)
+
+    def problem(self) -> str:
+        """What became of them: `was deleted while it is in use (journal.sqlite3 is gone)`; "" while they are there."""
+        for file, known in self._files.items():
+            found = _identity(file)
+            if found is None:
+                return f"was deleted while it is in use ({file.name} is gone)"
+            if found != known:
+                return f"was replaced while it is in use ({file.name} is another file)"
+        return "" if self.is_ours else "was overwritten while it is in use"
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _begins_as_it_must(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_HEADER)) == _HEADER
+    except OSError:
+        # Who may not read it any more is told by SQLite.
+        return True
