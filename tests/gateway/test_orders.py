@@ -61,3 +61,10 @@ def test_the_state_decides_what_may_be_asked() -> None:
     with pytest.raises(OrderError) as missing:
         check(made("POST", "container", "start"), None)
     assert missing.value.status == 404
+
+
+def test_what_takes_long_can_be_ended() -> None:
+    for kind in ("service", "stack"):
+        for state in ("Starting", "Redeploying"):
+            check(made("POST", kind, "stop"), {"state": state})
+            check(made("DELETE", kind), {"state": state})

@@ -18,6 +18,8 @@ ALLOWED: Final[Mapping[str, Mapping[str, frozenset[Verb]]]] = {
         "Running": frozenset({"stop", "redeploy", "terminate"}),
         "Partly running": frozenset({"start", "stop", "redeploy", "terminate"}),
         "Stopped": frozenset({"start", "redeploy", "terminate"}),
+        "Starting": frozenset({"stop", "terminate"}),
+        "Redeploying": frozenset({"stop", "terminate"}),
     },
     "service": {
         "Not running": frozenset({"start", "stop", "redeploy", "scale", "terminate"}),
@@ -26,6 +28,8 @@ ALLOWED: Final[Mapping[str, Mapping[str, frozenset[Verb]]]] = {
         "Stopped": frozenset({"start", "redeploy", "scale", "terminate"}),
         "Scaling": frozenset({"scale", "stop", "terminate"}),
         "Starting": frozenset({"stop", "scale", "terminate"}),
+        # An update of a swarm may never come to an end by itself.
+        "Redeploying": frozenset({"stop", "scale", "terminate"}),
     },
     "container": {
         "Running": frozenset({"stop", "redeploy", "terminate"}),
