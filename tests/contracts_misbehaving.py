@@ -195,6 +195,14 @@ class MisbehavingServersContract(_Case):
             self.assertEqual(self.body(self.exchange()), b"ok")
             self.assertEqual(len(self.network.dialled), 2)
 
+    def test_a_connection_that_an_old_server_closes_without_a_word_is_not_used_again(self) -> None:
+        old = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        # Its end comes a moment later, and must not meet the next request.
+        self.start(Says(old), Says(old), Says(old))
+        for _ in range(3):
+            self.assertEqual(self.body(self.exchange()), b"ok")
+        self.assertEqual(len(self.network.dialled), 3)
+
     def test_a_kept_connection_that_was_closed_meanwhile_is_not_used_again(self) -> None:
         first = Says(OK)
         self.start(first, Says(OK))

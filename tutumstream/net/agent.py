@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HostnameCachingHTTPSPolicy, HTTPConnectionPool
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
 from tutumstream import __version__
@@ -47,8 +49,9 @@ def agent(reactor: Any, proxies: Proxies, trust: Any, kept: HTTPConnectionPool, 
         reach: another way to a host than TCP by its name, for tests.
     """
 
-    made: IAgent = Agent.usingEndpointFactory(reactor, endpoints(reactor, proxies, trust, reach), kept)
-    return made
+    ways = endpoints(reactor, proxies, trust, reach)
+    keeping = Agent.usingEndpointFactory(reactor, ways, kept)
+    return _Agents(keeping, Agent.usingEndpointFactory(reactor, ways, HTTPConnectionPool(reactor, persistent=False)))
 
 
 def endpoints(reactor: Any, proxies: Proxies, trust: Any, reach: Reach | None = None) -> IAgentEndpointFactory:
@@ -60,6 +63,34 @@ def endpoints(reactor: Any, proxies: Proxies, trust: Any, reach: Reach | None = 
     policy = HostnameCachingHTTPSPolicy(VerifyingPolicy(trust))
     made: IAgentEndpointFactory = _Endpoints(reactor, proxies, policy, reach or by_name)
     return made
+
+
+@implementer(IAgent)
+class _Agents:
+    """Keeps no connection to a server of HTTP/1.0: it closes each after its answer, and Twisted takes it for one that
+    lasts; the next request would meet that end."""
+
+    def __init__(self, keeping: IAgent, closing: IAgent) -> None:
+        self._keeping = keeping
+        self._closing = closing
+        self._old: set[bytes] = set()
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803  # IAgent's
+    ) -> Deferred[IResponse]:
+        server = URI.fromBytes(uri).netloc
+
+        def answered(response: IResponse) -> IResponse:
+            if response.version < (b"HTTP", 1, 1):
+                self._old.add(server)
+            return response
+
+        agent = self._closing if server in self._old else self._keeping
+        return agent.request(method, uri, headers, bodyProducer).addCallback(answered)
 
 
 @implementer(IAgentEndpointFactory)
