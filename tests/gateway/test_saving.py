@@ -256,6 +256,25 @@ class TestSaving(SynchronousTestCase):
         self.clock.pump([TICK] * 10)
         self.assertEqual(len(self.disk.writes), writes)
 
+    def test_a_look_and_a_write_wait_for_each_other(self) -> None:
+        self.saving.start()
+        self.clock.advance(LOOK - PAUSE / 2)
+        self.set(a=2)
+        self.saving.soon()
+        self.clock.advance(0)
+        self.set(a=3)
+        self.saving.soon()
+        self.slow = []
+        self.clock.advance(PAUSE)
+        self.clock.advance(PAUSE)
+        # The look comes with the write that waited already; the write itself begins when it is through.
+        (look,) = self.slow
+        look.callback(None)
+        _, write = self.slow
+        write.callback(None)
+        self.assertEqual(self.disk.values("one"), {"a": 3})
+        self.slow = None
+
     def test_what_is_taken_away_at_the_last_moment_is_written_anew_at_the_stop(self) -> None:
         self.saving.start()
         self.clock.pump([TICK] * 3)

@@ -112,6 +112,7 @@ class Saving:
         self._elsewhere = elsewhere
         self._kept: dict[str, Mapping[Row, Any]] = {}
         self._open = False
+        self._unsure = False
         self._failing = False
         self._writing: Deferred[None] | None = None
         self._due: IDelayedCall | None = None
@@ -171,17 +172,23 @@ class Saving:
 
     def _write(self) -> None:
         self._due = None
-        moments = self._changes(self._now())
-        if moments:
+        if self._unsure:
+            self._work(self._look_and_put())
+        elif moments := self._changes(self._now()):
             self._work(self._put(moments))
-
-    def _look(self) -> None:
-        if self._writing is None:
-            self._work(self._renew())
 
     def _work(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
         self._writing = Deferred.fromCoroutine(work)
         self._writing.addBoth(self._written)
+
+    async def _look_and_put(self) -> None:
+        self._unsure = False
+        await self._renew()
+        await self._put(self._changes(self._now()))
+
+    def _look(self) -> None:
+        self._unsure = True
+        self.soon()
 
     def _written(self, result: object) -> None:
         self._writing = None
