@@ -1,6 +1,9 @@
 """A destination is in trouble, or the service is killed: nothing is lost, the order stays, nobody else is delayed."""
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from tests.acceptance.running_destinations import PAGERDUTY_V1, SLACK, WEBHOOK, RunningDestinations
 from tests.acceptance.service import Serve, container, message, until
 from tests.running_tutum import RunningTutum
+from tutumstream.journal.place_watch import EVERY
 
 pytestmark = pytest.mark.acceptance
 
@@ -56,6 +60,39 @@ def test_what_waits_for_a_failing_slack_survives_a_kill_and_arrives_in_order(
     assert told.accepted(SLACK) == [message(number) for number in range(MANY)]
     # What had arrived when the kill came and was not written down yet is told again, and nothing else.
     assert len(told.accepted(WEBHOOK)) <= AT_ONCE
+
+
+def test_who_looks_into_the_journal_or_backs_it_up_takes_nothing_from_it(
+    serve: Serve, tutum: RunningTutum, told: RunningDestinations, tmp_path: Path
+) -> None:
+    told.script(SLACK, {"status": 503, "times": -1})
+    service = serve()
+    service.wait_until_connected()
+    # It has looked after its files since.
+    time.sleep(EVERY + MARGIN)
+    assert backed_up(service.state_dir / "journal.sqlite3", tmp_path / "first") == 1
+    for number in range(MANY):
+        tutum.send(container(number))
+    told.wait_for(WEBHOOK, MANY, 60)
+    assert backed_up(service.state_dir / "journal.sqlite3", tmp_path / "second") == MANY + 1
+    assert service.probe("/healthz")[0] == 200
+    service.kill()
+    told.forget()
+    serve()
+    until(lambda: told.accepted(SLACK)[-1:] == [message(MANY - 1)], "last message", 60)
+    assert [one for one in told.accepted(SLACK) if "Your" in one["text"]] == [message(n) for n in range(MANY)]
+
+
+def backed_up(journal: Path, copy: Path) -> int:
+    """Events in a copy that another process makes, by SQLite's own way."""
+    program = """
+import sqlite3, sys
+journal, copy = map(sqlite3.connect, sys.argv[1:])
+journal.backup(copy)
+print(copy.execute("SELECT count(*) FROM events").fetchone()[0])
+journal.close()
+"""
+    return int(subprocess.check_output([sys.executable, "-c", program, journal, copy], timeout=30))
 
 
 def test_a_kill_amid_the_work_repeats_at_most_what_was_in_flight(

@@ -2,12 +2,14 @@ import shutil
 import sqlite3
 import stat
 from pathlib import Path
+from unittest import skipIf
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import locks
 from tests.searching import searching
 from tutumstream.errors import StateError
 from tutumstream.gateway.saving import Change
@@ -98,6 +100,14 @@ class TestStateFile(SynchronousTestCase):
         file.open()
         file.write([ROW])
         self.assertFalse(file.renew())
+
+    @skipIf(not locks.are_shown(), "this system does not show its locks")
+    def test_what_was_looked_for_is_still_locked(self) -> None:
+        file = self.file()
+        file.open()
+        file.write([ROW])
+        file.renew()
+        self.assertTrue(locks.is_held(self.path))
 
     def test_what_was_deleted_replaced_or_overwritten_is_renewed(self) -> None:
         def all_of_it() -> None:

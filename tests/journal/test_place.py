@@ -3,11 +3,13 @@
 import sqlite3
 import stat
 from pathlib import Path
+from unittest import skipIf
 
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import locks
 from tests.contracts_journal import an_event, to
 from tests.journal.places import a_folder
 from tutumstream.journal.place_watch import EVERY
@@ -40,6 +42,14 @@ class AJournalThatIsTakenAway(SynchronousTestCase):
         with capturedLogs() as logs:
             self.clock.pump([EVERY] * 3)
         self.assertEqual((self.journal.health.problem, list(logs)), ("", []))
+
+    @skipIf(not locks.are_shown(), "this system does not show its locks")
+    def test_is_still_locked_after_a_look(self) -> None:
+        self.assertTrue(locks.is_held(self.path))
+        self.clock.pump([EVERY] * 2)
+        self.assertTrue(locks.is_held(self.path))
+        self.successResultOf(self.journal.close())
+        self.assertFalse(locks.is_held(self.path))
 
     def test_is_noticed_told_once_and_shown(self) -> None:
         self.delete_all()

@@ -134,6 +134,9 @@ class StateFile:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+        place, self._place = self._place, None
+        if place is not None:
+            place.close()
 
     def _read(self) -> Mapping[str, Mapping[Row, bytes]]:
         # SQLite would make it readable by everybody.

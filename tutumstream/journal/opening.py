@@ -71,6 +71,7 @@ class OpenFile:
     def close(self) -> None:
         """Let go of the file, then of the lock."""
         self._held.close()
+        self.place.close()
 
 
 def file_of(place: str) -> URL:
