@@ -15,6 +15,7 @@ import _pytest.unittest
 import pytest
 from twisted.trial import _synctest
 
+from tests.collecting import PlainCase, is_plain
 from tests.searching import choose_profile
 
 choose_profile()
@@ -37,6 +38,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Nothing is imported only to be left out."""
     unwanted = config.option.markexpr == "not acceptance" and collection_path == ACCEPTANCE
     return True if unwanted else None
+
+
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> PlainCase | None:
+    """Most tests are found in a quicker way."""
+    return PlainCase.from_parent(collector, name=name, obj=obj) if is_plain(obj) else None
 
 
 def pytest_collection_finish() -> None:
