@@ -1,6 +1,7 @@
 """What `deploy/` promises: files that parse, name only variables that exist, and agree with the settings."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ UNIT: Final = (DEPLOY / "tutumstream.service").read_text()
 KNOWN: Final = {*SECRETS, *Variables.model_fields, *(f"{name}_FILE" for name in SECRETS), "TUTUM_USERNAME"}
 
 
+@cache
 def load(name: str) -> Any:
     return YAML(typ="safe", pure=True).load(DEPLOY / name)
 

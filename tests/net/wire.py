@@ -98,6 +98,7 @@ class Network:
                 client,
                 iosim.FakeTransport(client, isServer=False, hostAddress=here, peerAddress=there),
                 greet=False,
+                clock=self.clock,
             )
         )
         return succeed(client)
