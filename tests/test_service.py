@@ -116,9 +116,6 @@ class Everything:
         self.said.append("journal closes")
         return succeed(None)
 
-    def destinations(self) -> Deferred[dict[str, int]]:
-        return succeed({"slack": 3})
-
     def start(self) -> None:
         self.said.append("housekeeping starts")
 

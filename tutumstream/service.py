@@ -116,8 +116,6 @@ class Tutumstream(Service):
             await parts.alarm.cannot_begin(problem)
             raise
         parts.board.journal_is_open()
-        for destination, waiting in sorted((await parts.journal.destinations()).items()):
-            self.log.info("{destination}: {waiting} still to be delivered", waiting=waiting, destination=destination)
         await parts.resync.start()
         await parts.lanes.start()
         parts.housekeeping.start()

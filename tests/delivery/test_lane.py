@@ -324,8 +324,8 @@ class AFailingDestination(LaneCase):
         globalLogPublisher.addObserver(see)
         self.addCleanup(globalLogPublisher.removeObserver, see)
         self.answers(*[TryAgain("500 oops")] * 5)
-        self.record("a", "b")
         self.start()
+        self.record("a", "b")
         self.clock.pump([300.0] * 6)
         self.assertEqual(lines, ["warn slack is failing: 500 oops", "info slack works again"])
 

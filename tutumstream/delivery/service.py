@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from tutumstream.delivery.incidents import Incidents
 from tutumstream.delivery.lane import Lane
+from tutumstream.delivery.orphans import Orphans
 from tutumstream.journal.interface import IJournal, Pending, Standing
 
 AGING: Final = 60.0
@@ -39,6 +40,7 @@ class Lanes:
         self.running = False
         self._aging = LoopingCall(self._give_up_old)
         self._aging.clock = clock
+        self._orphans = Orphans(self._lanes, journal, clock.seconds)
 
     def start(self) -> Deferred[None]:
         """Fires when every lane goes on from where it was."""
@@ -46,6 +48,7 @@ class Lanes:
 
     async def _start(self) -> None:
         self._incidents.load(await self._journal.open_incidents(), await self._journal.recent_opens())
+        await self._orphans.look()
         standings = await self._journal.standings()
         self.running = True
         for name, lane in self._lanes.items():
@@ -53,7 +56,7 @@ class Lanes:
         self._aging.start(AGING, now=False)
 
     def offer(self, rows: Sequence[Pending]) -> None:
-        """These were just recorded. Those for a destination that no longer exists stay as they are."""
+        """These were just recorded, or taken back. Those for a destination that is off stay as they are."""
         if not self.running:
             return
         if len(rows) == 1:
@@ -72,14 +75,17 @@ class Lanes:
         )
         return stopped
 
-    def _give_up_old(self) -> None:
+    def _give_up_old(self) -> Deferred[None]:
         for lane in self._lanes.values():
             lane.give_up_old()
+        return Deferred.fromCoroutine(self._orphans.give_up_old())
 
     def _offer(self, name: str, rows: Sequence[Pending]) -> None:
         lane = self._lanes.get(name)
         if lane is not None:
             lane.offer(rows)
+        else:
+            self._orphans.add(name)
 
     def _stop(self, lane: Lane) -> Deferred[None]:
         def abandoned(*_: object) -> None:
