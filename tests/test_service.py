@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from tutumstream.errors import JournalError
 from tutumstream.outstanding import Outstanding
-from tutumstream.service import WRITING_GRACE, Parts, Tutumstream
+from tutumstream.service import READY_PATIENCE, WRITING_GRACE, Parts, Tutumstream
 
 
 class Part(Service):
@@ -204,6 +204,17 @@ class TheService(SynchronousTestCase):
         self.assertNotIn("stream starts", self.said)
         self.embedded.opening.callback(None)
         self.assertEqual(self.said[-1], "stream starts")
+
+    def test_listens_to_it_all_the_same_where_that_takes_too_long_so_that_it_is_told(self) -> None:
+        self.embedded.opening = Deferred()
+        self.service.startService()
+        self.clock.advance(READY_PATIENCE - 1)
+        self.assertNotIn("stream starts", self.said)
+        self.clock.advance(1)
+        self.assertEqual(self.said[-1], "stream starts")
+        # That it opens at last is told to nobody.
+        self.embedded.opening.callback(None)
+        self.assertEqual(self.fatal, [])
 
     def test_that_is_stopped_while_its_gateway_is_closed_stops_that_too(self) -> None:
         self.embedded.opening = Deferred()

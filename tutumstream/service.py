@@ -33,6 +33,9 @@ WRITING_GRACE: Final = 5.0
 """Seconds that the disk has for what the stream brought last. When it refuses, the journal tries once more at its end,
 and says what it could not write."""
 
+READY_PATIENCE: Final = 30.0
+"""Seconds that an engine of our own gateway may take at the start before it counts as lost."""
+
 
 class Embedded(Protocol):
     """A gateway of our own: a service that says when its stream is open."""
@@ -124,8 +127,9 @@ class Tutumstream(Service):
             parts.embedded.startService()
         parts.systemd.ready()
         if parts.embedded is not None:
-            # Until then it refuses us, and that would be told as a stream that can't be reached.
-            await parts.embedded.ready()
+            # Until then it refuses us, and that would be told as a stream that can't be reached; as it is to be, where
+            # it takes too long.
+            await parts.embedded.ready().addTimeout(READY_PATIENCE, parts.clock, lambda *_: None)
         parts.stream.startService()
 
     async def _end(self) -> None:

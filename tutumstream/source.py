@@ -100,5 +100,8 @@ def _docker(
     from tutumstream.gateway.docker.wiring import docker_platform
     from tutumstream.gateway.service import GatewayService
 
-    platform = docker_platform(reactor, settings.engines, environment=settings.environment, jitter=random.random)
+    # A Docker that is down is an outage to be told like any other: who ends now tells nobody.
+    platform = docker_platform(
+        reactor, settings.engines, environment=settings.environment, jitter=random.random, insist=True
+    )
     return GatewayService(reactor, endpoint, platform, gate, lambda problem: fatal(Failure(problem)))

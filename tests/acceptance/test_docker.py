@@ -4,7 +4,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -152,10 +151,3 @@ def test_nobody_is_dialled_but_the_engine_and_the_destinations(
     assert service.terminate() == 0
     assert [one["event_type"] for one in told.accepted(PAGERDUTY_V1)] == ["resolve", "trigger"]
     assert tutum.requests() == []
-
-
-def test_an_engine_that_is_not_there_ends_the_start_with_a_clear_error(prepare: Serve, tmp_path: Any) -> None:
-    with prepare("--docker", DOCKER_HOST=f"unix://{tmp_path}/nothing.sock") as service:
-        assert service.wait(30) == 1
-        (line,) = (line for line in service.lines if "can't begin" in line)
-        assert "is Docker installed and started?" in line

@@ -70,3 +70,19 @@ def test_an_engine_that_is_killed_and_restarted_pages_and_deletes_nothing(
         until(lambda: containers(told) == [("update", "Stopped")], "what was missed")
     finally:
         own_engine.remove("orphan")
+
+
+def test_an_engine_that_is_not_there_at_the_start_pages_too_and_is_tried_until_it_is(
+    own_engine: OwnEngine, serve: Serve, told: RunningDestinations
+) -> None:
+    own_engine.kill()
+    try:
+        service = serve("--docker", DOCKER_HOST=own_engine.host)
+        # At once, for whoever has just typed it.
+        service.wait_for_line("can't be reached: ")
+        until(lambda: paged(told) == ["trigger"], "page", 2 * HALF_A_MINUTE)
+        assert f"Docker Engine {own_engine.host}: " in not_ready(service)
+    finally:
+        own_engine.start()
+    until(lambda: paged(told) == ["trigger", "resolve"], "the end of it", 120.0)
+    assert service.probe()[0] == 200

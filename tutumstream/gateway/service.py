@@ -90,8 +90,9 @@ class GatewayService(Service):
         if self._platform.synced and self._platform.in_sight:
             self._stream.open()
             self._tell_ready()
-        elif self._platform.synced:
-            self._stream.close("; ".join(self._platform.troubles()) or INTERRUPTED)
+        else:
+            reason = INTERRUPTED if self._platform.synced else UNSYNCED
+            self._stream.close("; ".join(self._platform.troubles()) or reason)
 
     def _tell_ready(self) -> None:
         if not self._stream.closed_because:

@@ -22,18 +22,18 @@ class TwoEngines(SynchronousTestCase):
         self.one.host, self.two.host = "one", "two"
         self.one.truth.containers[container_id(1)] = container(1, "web")
         self.two.truth.containers[container_id(2)] = container(2, "web")
-        self.platform = SeveralEngines(
-            [
-                DockerPlatform(engine, self.clock, name=engine.host, jitter=lambda: 1.0, insist=True)
-                for engine in (self.one, self.two)
-            ],
-            self.clock,
-        )
+        self.platform = SeveralEngines(self.engines(), self.clock)
         self.changes: list[Change] = []
         self.noticed: list[tuple[bool, bool]] = []
         self.platform.subscribe(self.changes.append)
         self.platform.watch(lambda: self.noticed.append((self.platform.synced, self.platform.in_sight)))
         self.addCleanup(lambda: self.successResultOf(self.platform.stop()))
+
+    def engines(self) -> list[DockerPlatform]:
+        return [
+            DockerPlatform(engine, self.clock, name=engine.host, jitter=lambda: 1.0, insist=True)
+            for engine in (self.one, self.two)
+        ]
 
     def pass_time(self, seconds: float) -> None:
         self.clock.pump([0.5] * int(seconds * 2))
@@ -101,6 +101,18 @@ class TwoEngines(SynchronousTestCase):
         self.pass_time(1)
         self.successResultOf(started)
         self.assertEqual(self.noticed[-1], (True, True))
+
+    def test_none_that_can_be_reached_is_waited_for_where_that_is_wanted(self) -> None:
+        self.platform = SeveralEngines(self.engines(), self.clock, insist=True)
+        self.one.down, self.two.down = "refused", "gone"
+        started = self.platform.start()
+        self.pass_time(100)
+        self.assertNoResult(started)
+        self.assertEqual(self.platform.troubles(), ["Docker Engine one: refused", "Docker Engine two: gone"])
+        self.two.down = None
+        self.pass_time(20)
+        self.successResultOf(started)
+        self.assertEqual((self.platform.in_sight, len(self.platform.troubles())), (True, 1))
 
     def test_none_that_can_be_reached_fails_the_start_and_names_all(self) -> None:
         self.one.down, self.two.down = "refused", "gone"

@@ -38,14 +38,19 @@ PATIENCE: Final = 10.0
 
 @implementer(IPlatform)
 class SeveralEngines:
-    """Platforms of one engine each; they must go on after a failed start (`insist`)."""
+    """Platforms of one engine each; they must go on after a failed start (`insist`).
+
+    Args:
+        insist: wait for the first engine for as long as it takes; else the start fails where none can be reached.
+    """
 
     log = Logger()
 
-    def __init__(self, engines: Sequence[DockerPlatform], clock: IReactorTime) -> None:
+    def __init__(self, engines: Sequence[DockerPlatform], clock: IReactorTime, insist: bool = False) -> None:
         self.synced = False
         self._all = self._engines = tuple(engines)
         self._clock = clock
+        self._insist = insist
         self._waiting: Deferred[None] | None = None
         self._late: IDelayedCall | None = None
         self._watchers: list[Callable[[], None]] = []
@@ -70,7 +75,7 @@ class SeveralEngines:
         self._watchers.append(noticed)
 
     def start(self) -> Deferred[None]:
-        """Connect to all. Fails where none can be reached."""
+        """Connect to all. Fails where none can be reached, unless it insists."""
         started: Deferred[None] = Deferred()
         self._waiting = started
         for engine in self._engines:
@@ -170,7 +175,7 @@ class SeveralEngines:
     def _settle(self) -> None:
         """Begin as soon as every engine was tried, or a while after the first was reached."""
         reached = any(engine.synced for engine in self._engines)
-        if all(engine.tried for engine in self._engines):
+        if all(engine.tried for engine in self._engines) and (reached or not self._insist):
             self._begin(reached)
         elif reached and self._late is None:
             self._late = self._clock.callLater(PATIENCE, self._give_up_waiting)

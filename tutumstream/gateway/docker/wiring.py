@@ -24,6 +24,7 @@ def docker_platform(
     environment: Mapping[str, str] = NOTHING,
     control: bool = False,
     logs: bool = False,
+    insist: bool = False,
     **settings: Any,
 ) -> DockerPlatform | SeveralEngines:
     """A platform for one engine or for several.
@@ -32,6 +33,7 @@ def docker_platform(
         environment: for ssh.
         control: may change what runs there. Without it there is nothing that could.
         logs: may read logs. Without it there is nothing that could.
+        insist: go on trying where no engine can be reached at the start; that fails else.
     """
 
     def one(engine: Engine) -> DockerPlatform:
@@ -50,9 +52,9 @@ def docker_platform(
             writer=DockerWriter(speaking, reactor, host, prefix) if control else None,
             log_client=LogClient(speaking, reactor, host, prefix) if logs else None,
             in_flight=POOLED_SSH if isinstance(engine.address, Ssh) else IN_FLIGHT,
-            insist=len(engines) > 1,
+            insist=insist or len(engines) > 1,
             **settings,
         )
 
     found = [one(engine) for engine in engines]
-    return found[0] if len(found) == 1 else SeveralEngines(found, reactor)
+    return found[0] if len(found) == 1 else SeveralEngines(found, reactor, insist)
