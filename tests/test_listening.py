@@ -15,7 +15,7 @@ class AnEndpoint(SynchronousTestCase):
             self.assertEqual(problem_with(text, lambda _: object()), "")
 
     def test_with_a_port_that_there_is_not_says_how_far_they_go(self) -> None:
-        for text in ("tcp:99999", "tcp6:port=65536", "ssl:70000:privateKey=x"):
+        for text in ("tcp:99999", "tcp6:port=65536", "ssl:70000:privateKey=x", "tcp:-1"):
             self.assertIn("they end at 65535", problem_with(text, lambda _: object()))
 
     def test_whose_key_can_not_be_read_names_the_file(self) -> None:

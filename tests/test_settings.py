@@ -67,6 +67,19 @@ class TheTutorialsVariables(SettingsCase):
         ):
             self.assertEqual(settings({**WHO, **variables}).stream_url, url)
 
+    def test_may_not_name_more_of_the_stream_than_its_path(self) -> None:
+        for name in ("TUTUM_STREAM_HOST", "TUTUM_STREAM_URL"):
+            for url, why in (
+                ("ws://here/v1/#hidden", "leave out everything from ? or # on"),
+                ("ws://here/v1/events?token=hidden", "leave out everything from ? or # on"),
+                ("wss://me:hidden@here/v1", "user and password have no place in the URL: set TUTUM_USER"),
+                ("ws://here:0", "no valid host and port"),
+            ):
+                (line,) = self.mistakes({**WHO, name: url})
+                self.assertTrue(line.startswith(f"{name}: "), line)
+                self.assertIn(why, line)
+                self.assertNotIn("hidden", line)
+
     def test_may_choose_the_routes(self) -> None:
         self.assertEqual(settings().routes, "tutorial")
         self.assertEqual(settings({**WHO, "TUTUMSTREAM_ROUTES": "Problems"}).routes, "problems")
@@ -311,7 +324,7 @@ class Mistakes(SettingsCase):
             (line,) = self.mistakes({**WHO, "SLACK_RATE": value})
             self.assertEqual(
                 line,
-                "SLACK_RATE: messages a second are a number above 0, 100000 at most (0.5 is one in two seconds), "
+                "SLACK_RATE: messages a second are from 0.001 to 100000 (0.5 is one in two seconds), "
                 "or none for no limit",
             )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, WrapValidator, field_validator
@@ -50,12 +51,13 @@ def _rate(value: object, number: Callable[[object], float]) -> float:
         raise ValueError(_RATES) from None
     if found == 0:
         raise ValueError(f"0 would tell nothing at all; {_RATES}")
+    if 0 < found < _SLOWEST:
+        raise ValueError(_RATES)
     return found
 
 
-_RATES: Final = (
-    "messages a second are a number above 0, 100000 at most (0.5 is one in two seconds), or none for no limit"
-)
+_SLOWEST: Final = 0.001
+_RATES: Final = "messages a second are from 0.001 to 100000 (0.5 is one in two seconds), or none for no limit"
 
 PerSecond = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False), WrapValidator(_rate)]
 
@@ -91,6 +93,10 @@ class Variables(DestinationVariables):
             raise ValueError("the URL must begin with wss:// or ws://")
         # Apart from its scheme it is like any other.
         Address.parse("http" + value.removeprefix("ws"))
+        if any(mark in value for mark in "?#"):
+            raise ValueError("the URL must end with its path: leave out everything from ? or # on")
+        if "@" in urlsplit(value).netloc:
+            raise ValueError(f"user and password have no place in the URL: set {credentials.VARIABLES}")
         return value
 
     @field_validator("TUTUM_BASE_URL", "TUTUM_REST_HOST")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import pytest
 from tests.acceptance.running_destinations import SLACK, WEBHOOK, RunningDestinations
 from tests.acceptance.service import RunningService, Serve, container, free_port, message, until
 from tests.running_tutum import RunningTutum
+from tutumstream.cli.wire import CONNECTING
 
 pytestmark = pytest.mark.acceptance
 
@@ -67,6 +69,15 @@ def refused(serve: Serve, tutum: RunningTutum, told: RunningDestinations, *optio
     service.wait_for_line("slack: gave up delivery", count=3)
     told.wait_for(WEBHOOK, 3)
     return service
+
+
+def test_https_where_none_is_spoken_is_noticed_soon_and_told(serve: Serve) -> None:
+    service = serve()
+    service.wait_until_connected()
+    began = time.monotonic()
+    said = Operator(service, f"https://127.0.0.1:{service.port}").fails("list")
+    assert "does it speak TLS there, or is http:// meant?" in said
+    assert time.monotonic() - began < 2 * CONNECTING
 
 
 def test_while_the_service_runs_it_is_asked(serve: Serve, tutum: RunningTutum, told: RunningDestinations) -> None:

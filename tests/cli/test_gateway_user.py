@@ -28,3 +28,9 @@ def test_refuses_a_short_key_and_an_impossible_name() -> None:
     colon = CliRunner().invoke(main, ["gateway-user", "a:b"])
     assert colon.exit_code == 1
     assert "no colon" in colon.stderr
+
+
+def test_refuses_a_key_that_is_no_text() -> None:
+    done = CliRunner().invoke(main, ["gateway-user", "alice", "--stdin"], input=b"\xff\xfe0123456789abcdef\n")
+    assert done.exit_code == 1
+    assert "a key is text in UTF-8" in done.stderr

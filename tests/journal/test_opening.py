@@ -115,6 +115,9 @@ class OpeningTests(SynchronousTestCase):
         content[100:108] = b"\xff" * 8
         (self.folder / "j").write_bytes(content)
         self.assertIn("is damaged: stop the service", self.refusal(self.folder / "j"))
+        self.assertNotIn("rescued", self.refusal(self.folder / "j"))
+        (self.folder / "j.rescued").touch()
+        self.assertIn("; j.rescued beside it is what a service had in it", self.refusal(self.folder / "j"))
 
     def test_a_place_may_be_a_url(self) -> None:
         url = file_of("sqlite:////var/lib/tutumstream/j?timeout=0")

@@ -36,6 +36,7 @@ class AddressTests(SynchronousTestCase):
             ("h.example/hidden", "must begin with"),
             ("https:///hidden", "names no host"),
             ("https://h.example:99999/hidden", "no valid host and port"),
+            ("https://h.example:0/hidden", "no valid host and port"),
             ("https://[::1/hidden", "no valid host and port"),
             ("https://h.example/hid den", "blanks"),
             (f"https://{'ü' * 80}.example/hidden", "no valid host"),

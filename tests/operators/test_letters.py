@@ -76,6 +76,7 @@ class WhatIsAskedFor(SynchronousTestCase):
             (Listing, '{"limit": 0}', "limit"),
             (Listing, '{"cause": "boredom"}', "cause"),
             (Filter, '{"limit": 1}', "limit"),
+            (Filter, '{"before": 99999999999999999999999}', "before"),
         ):
             with self.assertRaises(msgspec.ValidationError) as caught:
                 msgspec.json.decode(text, type=shape)

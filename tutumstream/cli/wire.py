@@ -5,6 +5,7 @@ environment are for the world outside and not asked.
 """
 
 import socket
+import ssl
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
@@ -16,6 +17,9 @@ from tutumstream.cli.place import Place
 PATIENCE: Final = 300.0
 """Seconds without a byte of the answer: to look for one id among a million letters takes a minute."""
 
+CONNECTING: Final = 5.0
+"""Seconds to be connected, TLS included."""
+
 Ask = Callable[[str, str, bytes | None], tuple[int, bytes]]
 """Method, path and JSON in; status and body out."""
 
@@ -24,12 +28,12 @@ HEADERS: Final = {"Content-Type": "application/json", "X-Tutumstream": "1"}
 
 class _UnixConnection(HTTPConnection):
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=PATIENCE)
+        super().__init__("localhost", timeout=CONNECTING)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PATIENCE)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 
@@ -37,8 +41,8 @@ def _connection(place: Place) -> HTTPConnection:
     if place.scheme == "unix":
         return _UnixConnection(place.host)
     if place.scheme == "https":
-        return HTTPSConnection(place.host, place.port, timeout=PATIENCE)
-    return HTTPConnection(place.host, place.port, timeout=PATIENCE)
+        return HTTPSConnection(place.host, place.port, timeout=CONNECTING)
+    return HTTPConnection(place.host, place.port, timeout=CONNECTING)
 
 
 def answers(place: Place) -> bool:
@@ -53,7 +57,7 @@ def answers(place: Place) -> bool:
     except (ConnectionRefusedError, FileNotFoundError):
         return False
     except OSError as problem:
-        raise click.ClickException(f"{place} can't be reached: {_words(problem)}") from problem
+        raise click.ClickException(f"{place} can't be reached: {_words(problem)}{_advice(place, problem)}") from problem
     finally:
         connection.close()
     return True
@@ -65,6 +69,8 @@ def asking(place: Place) -> Ask:
     def ask(method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         connection = _connection(place)
         try:
+            connection.connect()
+            connection.sock.settimeout(PATIENCE)
             connection.request(method, path, body, HEADERS if body is not None else {})
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -74,6 +80,11 @@ def asking(place: Place) -> Ask:
             connection.close()
 
     return ask
+
+
+def _advice(place: Place, problem: OSError) -> str:
+    silent = isinstance(problem, TimeoutError | ssl.SSLEOFError) or "WRONG_VERSION" in str(problem)
+    return "; does it speak TLS there, or is http:// meant?" if place.scheme == "https" and silent else ""
 
 
 def _words(problem: Exception) -> str:

@@ -64,7 +64,7 @@ class OpenFile:
             return None
         path = self.path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy = path.with_name(f"{path.name}.rescued") if path.exists() else path
+        copy = _rescued(path) if path.exists() else path
         back_up(self.connection, copy)
         return copy
 
@@ -117,8 +117,18 @@ def open_file(url: URL) -> OpenFile:
         except JournalError:
             raise
         except Exception as problem:
-            raise JournalError(str(path), in_words(problem)) from problem
+            raise JournalError(str(path), in_words(problem) + _and_rescued(path)) from problem
         return OpenFile(Place(path), connection, event_seq, delivery_seq, held.pop_all())
+
+
+def _rescued(path: Path) -> Path:
+    return path.with_name(f"{path.name}.rescued")
+
+
+def _and_rescued(path: Path) -> str:
+    """Where a service wrote what was in the journal before that was overwritten under it; "" where none did."""
+    rescued = _rescued(path)
+    return f"; {rescued.name} beside it is what a service had in it: move that here" if rescued.exists() else ""
 
 
 def _make_folder(path: Path) -> None:

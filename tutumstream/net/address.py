@@ -49,6 +49,8 @@ class Address:
             raise ValueError("the URL must begin with https:// or http://")
         if not parts.hostname:
             raise ValueError("the URL names no host")
+        if port == 0:
+            raise ValueError("the URL has no valid host and port")
         host = _host(parts.hostname)
         netloc = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
         target = quote(parts.path or "/", safe=_AS_IT_IS) + (

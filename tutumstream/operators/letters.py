@@ -83,7 +83,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     destination: str = ""
     cause: DeathCause | Literal[""] = ""
-    before: int | None = None
+    before: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
     def takes(self, dead: DeadLetter) -> bool:
         """Whether this one is meant. `before` is not looked at: the journal does that."""
