@@ -41,11 +41,19 @@ class PlainCase(UnitTestCase):
         names = TestLoader().getTestCaseNames(self.obj)
         if not names and getattr(self.obj, "runTest", SynchronousTestCase.runTest) is not SynchronousTestCase.runTest:
             names = ["runTest"]
-        return [PlainTest.from_parent(self, name=name) for name in names]
+        return [PlainTest.from_parent(self, name=name, callobj=getattr(self.obj, name)) for name in names]
 
 
 class PlainTest(TestCaseFunction):
-    """One of its tests."""
+    """One of its tests. Its `TestCase` is made when it runs: one that is there before is frozen, and all that it holds
+    stays to the end.
+    """
+
+    def setup(self) -> None:
+        """Make it."""
+        self._obj = None
+        del self._instance
+        super().setup()
 
     def reportinfo(self) -> tuple[str, int, str]:
         """Where it is written."""

@@ -107,6 +107,8 @@ class RestartTests(SynchronousTestCase):
 
     def begin(self, now: float = START + 10.0, *engines: FakeEngine) -> Gateway:
         gateway = Gateway(self.disk, now, *(engines or (self.engine,)))
+        # What was killed must not go on when its coroutines are thrown away, in the middle of another test.
+        self.addCleanup(gateway.platform.stop)
         gateway.pass_time(2)
         self.addCleanup(gateway.service.stopService)
         return gateway
