@@ -30,7 +30,10 @@ SETTLE: Final = 1.0
 """Seconds that a connection must stand before anything is listed: whoever is let in and thrown out asks for nothing."""
 
 HEARTBEAT: Final = 10.0
-"""Seconds between two notes of the time up to which nothing was missed."""
+"""Seconds between two notes of the time up to which nothing was missed, while nothing happens."""
+
+NOTED_AFTER: Final = 1.0
+"""Seconds between two such notes while events come: with them it costs next to nothing."""
 
 TOLD_AFTER: Final = 5.0
 """Seconds of trouble with the REST API after which the gap itself is told."""
@@ -119,6 +122,8 @@ class Resync:
             self.log.debug("{uri} {state} was told as missed already", uri=event.resource_uri, state=event.state)
             return
         self._pass_on(event)
+        if self._complete_until is not None and self._heard_at >= self._complete_until + NOTED_AFTER:
+            self._note()
 
     def opened(self) -> None:
         """The stream is there, so whatever happens from now on comes by it."""
