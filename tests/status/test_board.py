@@ -12,7 +12,7 @@ class TheBoard(SynchronousTestCase):
         self.board = Board(lambda: self.problem, self.shown.append)
 
     def test_begins_with_nothing_ready(self) -> None:
-        self.assertEqual(self.board.snapshot().reasons, ("stream: stopped", "journal: not open yet"))
+        self.assertEqual(self.board.snapshot().reasons, ("stream: not begun yet", "journal: not open yet"))
 
     def test_is_ready_when_the_stream_is_connected_and_the_journal_works(self) -> None:
         self.board.stream_is(Connected(1.0))

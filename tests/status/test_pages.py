@@ -39,7 +39,7 @@ class TheProbes(SynchronousTestCase):
     def test_readyz_says_why_not(self) -> None:
         status, body = self.get("/readyz")
         self.assertEqual((status, body["ready"]), (503, False))
-        self.assertEqual(body["reasons"], ["stream: stopped", "journal: not open yet"])
+        self.assertEqual(body["reasons"], ["stream: not begun yet", "journal: not open yet"])
 
     def test_readyz_is_good_when_the_stream_is_connected_and_the_journal_open(self) -> None:
         self.board.stream_is(Connected(1.0))

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from tutumstream.delivery.state import DestinationState
-from tutumstream.stream.connection import Connected, Connection, Stopped
+from tutumstream.stream.connection import Connected, Connection, NotBegun
 
 Counter = Literal["events", "malformed"]
 
@@ -53,7 +53,7 @@ class Board:
     def __init__(self, journal_problem: Callable[[], str], changed: Callable[[Snapshot], None]) -> None:
         self._journal_problem = journal_problem
         self._changed = changed
-        self._stream: Connection = Stopped()
+        self._stream: Connection = NotBegun()
         self._journal_open = False
         self._destinations: dict[str, DestinationState] = {}
         self._counts: dict[Counter, int] = {"events": 0, "malformed": 0}

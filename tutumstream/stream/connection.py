@@ -4,6 +4,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class NotBegun:
+    """The journal is read first; or the gateway of our own looks at its engine."""
+
+    def __str__(self) -> str:
+        return "not begun yet"
+
+
+@dataclass(frozen=True, slots=True)
 class Connecting:
     """On the way: `since` seconds since 1970."""
 
@@ -45,10 +53,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Not begun, or ended on purpose."""
+    """Ended on purpose."""
 
     def __str__(self) -> str:
         return "stopped"
 
 
-Connection = Connecting | Connected | Waiting | Stopped
+Connection = NotBegun | Connecting | Connected | Waiting | Stopped
