@@ -2,7 +2,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.state import Failing, Ok
 from tutumstream.status.board import Board, Snapshot
-from tutumstream.stream.connection import Connected, Waiting
+from tutumstream.stream.connection import Connected, Stopped, Waiting
 
 
 class TheBoard(SynchronousTestCase):
@@ -27,6 +27,8 @@ class TheBoard(SynchronousTestCase):
             self.board.snapshot().reasons,
             ("stream: lost: it refused the connection", "journal: the disk is full"),
         )
+        self.board.stream_is(Stopped())
+        self.assertEqual(self.board.snapshot().reasons[0], "stream: stopped")
 
     def test_is_ready_even_if_a_destination_is_not(self) -> None:
         self.board.stream_is(Connected(1.0))
