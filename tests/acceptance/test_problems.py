@@ -192,3 +192,15 @@ def test_illness_and_recovery_are_told_once_each(engine: DockerEngine, people: P
     people.heard(lambda: people.said() == [f"{name} is unhealthy", f"{name} is healthy again"])
     # It did not last long enough to wake anybody.
     assert people.pages() == []
+
+
+def test_illness_just_after_a_start_is_told_though_the_container_came_while_nobody_listened(
+    engine: DockerEngine, people: People, service: RunningService, name: str
+) -> None:
+    service.wait_for_line("objects are known")
+    service.kill_at_rest()
+    engine.run(name, "sh", "-c", "touch /well; exec sleep 300", options=HEALTH)
+    service.start()
+    people.heard(lambda: "start" in people.happened(name) or "healthy" in people.happened(name))
+    engine.docker("exec", name, "rm", "/well")
+    people.heard(lambda: f"{name} is unhealthy" in people.said())

@@ -161,6 +161,28 @@ class AComparison(SynchronousTestCase):
             self.assertEqual(found([before], [shown_now]), Findings(), shown)
         self.assertEqual(found([before], [listed("container", "a", "Stopped")]), Findings())
 
+    def test_tells_of_a_slot_of_a_swarm_only_what_became_of_it_last(self) -> None:
+        def task(name: str, state: str, event: str, at: str, slot: str = "s/1") -> Listed:
+            shown = DockerDetails(event=event, slot=slot, time=f"2026-11-28T05:00:{at}.000Z")
+            return replace(listed("container", name, state), docker=shown)
+
+        def news(*now: Listed) -> list[str]:
+            changes = found([], list(now)).changes
+            self.assertEqual(len(changes), len(now))
+            return [each.now.uri.split("/")[-2] for each in changes if each.docker and each.docker.news]
+
+        crashes = [task(name, "Stopped", "crash", at) for name, at in (("a", "01"), ("b", "03"), ("c", "02"))]
+        self.assertEqual(news(*crashes), ["b"])
+        self.assertEqual(news(*crashes, task("d", "Running", "start", "04")), [])
+        self.assertEqual(news(*crashes, task("e", "Stopped", "crash", "00", "s/2")), ["b", "e"])
+
+    def test_leaves_in_a_loop_what_was_told_as_such(self) -> None:
+        before = replace(known("container", "a", "Stopped"), looping=True)
+        shown = DockerDetails(event="start", crashes=5, restart_count=5)
+        (change,) = found([before], [replace(listed("container", "a"), docker=shown)]).changes
+        assert change.docker is not None
+        self.assertEqual((change.docker.event, change.docker.looping), ("start", True))
+
     def test_keeps_a_crash_loop_in_mind_until_its_end_was_told(self) -> None:
         before = replace(known("container", "a"), looping=True)
         shown = DockerDetails(event="start", crashes=5, health="healthy")

@@ -295,6 +295,39 @@ class AGap(SynchronousTestCase):
             self.world.resync.take(replace(late, resource_uri=uri, received_at=self.world.clock.seconds()))
         self.assertEqual(self.told(), before)
 
+    def test_with_news_after_it_of_what_is_in_the_state_that_was_told_tells_them(self) -> None:
+        self.known()
+        docker = {"name": "web"}
+        self.change("container", 5, "Running", docker={**docker, "event": "start"})
+        self.change("container", 3, "Running", docker={**docker, "event": "unhealthy", "health": "unhealthy"})
+        self.change("container", 4, "Stopped", docker={**docker, "event": "crash"})
+        self.change("container", 6, "Running", docker={**docker, "event": "start"})
+        self.world.settle()
+        self.world.connect()
+        known = len(self.told())
+        for number, state, details in (
+            (3, "Running", DockerDetails(event="unhealthy")),
+            (4, "Stopped", DockerDetails(event="crash")),
+            # From here on it is news.
+            (3, "Running", DockerDetails(event="healthy")),
+            (5, "Running", DockerDetails(event="unhealthy")),
+            (5, "Running", DockerDetails(event="recovery")),
+            (6, "Running", DockerDetails(error="No such image")),
+        ):
+            self.world.resync.take(
+                Event(
+                    id=f"{number}{details.event}",
+                    received_at=self.world.clock.seconds(),
+                    type="container",
+                    action="update",
+                    state=state,
+                    resource_uri=uri_of("container", number),
+                    docker=details,
+                )
+            )
+        told = [each.docker.event for each in self.world.told() if each.docker is not None and not each.synthetic]
+        self.assertEqual((told, len(self.told()) - known), (["healthy", "unhealthy", "recovery", ""], 4))
+
     def test_that_ends_in_the_journal_s_refusal_is_tried_again(self) -> None:
         self.known()
         self.change("container", 1, "Stopped")

@@ -19,7 +19,7 @@ _HEAD_LIMIT = 16384
 
 _REFUSALS = {
     403: "it does not allow this destination",
-    407: "it wants credentials: put user:password@ into the proxy's URL",
+    407: "it wants credentials, or others than it was given: see to user:password@ in the proxy's URL",
     502: "it can't reach the destination",
     503: "it can't reach the destination",
     504: "the destination did not answer it in time",

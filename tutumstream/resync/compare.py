@@ -66,6 +66,7 @@ def compare(
         first: nothing was listed before, so what is not known need not be new.
     """
     changes, gone, learned = list[Change](), list[Change](), list[ObjectState]()
+    newest = _newest(there)
     for uri, listed in there.objects.items():
         before = known.get(uri)
         if uri in live or not listed.state:
@@ -77,7 +78,7 @@ def compare(
             continue
         looping = looping or (was_looping and over is None)
         now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at, health, looping)
-        news = over or _as_news(listed.docker)
+        news = over or _as_news(listed.docker, newest, was_looping)
         if before is not None and before.state == now.state:
             if told := over or _changed_health(before.health, listed.docker):
                 changes.append(Change("update", now, told))
@@ -106,11 +107,24 @@ def _ended(before: ObjectState, at: float) -> ObjectState:
     return ObjectState(before.uri, before.type, TERMINATED, before.parents, at)
 
 
-def _as_news(docker: DockerDetails | None) -> DockerDetails | None:
-    """What is wrong now was not when it was told last, so nobody has heard of it."""
-    if docker is None or docker.event not in ("crash", "unhealthy"):
-        return docker
-    return msgspec.structs.replace(docker, news=True)
+def _newest(there: Inventory) -> dict[str, str]:
+    """When the last thing happened in each slot of a swarm. What was there before is over."""
+    found: dict[str, str] = {}
+    for listed in there.objects.values():
+        if listed.docker is not None and listed.docker.slot:
+            found[listed.docker.slot] = max(found.get(listed.docker.slot, ""), listed.docker.time)
+    return found
+
+
+def _as_news(docker: DockerDetails | None, newest: Mapping[str, str], was_looping: bool) -> DockerDetails | None:
+    """What is wrong now was not when it was told last, so nobody has heard of it. A loop that was told goes on until
+    its end is."""
+    if docker is None:
+        return None
+    over = bool(docker.slot) and docker.time < newest[docker.slot]
+    looping = docker.looping or (was_looping and not docker.slot)
+    news = docker.news or (docker.event in ("crash", "unhealthy") and not over)
+    return msgspec.structs.replace(docker, news=news, looping=looping)
 
 
 def _out_of_loop(docker: DockerDetails | None) -> DockerDetails | None:

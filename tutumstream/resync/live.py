@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED, Event
 
 MOST: Final = 100_000
@@ -12,6 +13,9 @@ ECHO_SECONDS: Final = 60.0
 """For so long after a change was told as missed its own event may still come, from a server that is slow to send it."""
 
 _LISTED: Final = frozenset(LISTED_TYPES)
+
+_STATE_STAYS: Final = frozenset({"unhealthy", "healthy", "recovery", "oom", "rename"})
+"""What Docker tells of a container whose state is what it was: an event of its own, and no echo of that state."""
 
 
 class Live:
@@ -26,7 +30,7 @@ class Live:
         self.heard: set[str] = set()
         self.busy = False
         self._listening = False
-        self._told: dict[str, tuple[str, str]] = {}
+        self._told: dict[str, Event] = {}
         self._told_until = 0.0
 
     def listen(self) -> None:
@@ -41,7 +45,7 @@ class Live:
 
     def told(self, changes: Iterable[Event], now: float) -> None:
         """The comparison is over; these were told as missed."""
-        self._told = {event.resource_uri: (event.action, event.state) for event in changes}
+        self._told = {event.resource_uri: event for event in changes}
         self._told_until = now + ECHO_SECONDS
         self.silence()
         self.busy = bool(self._told)
@@ -67,9 +71,17 @@ class Live:
             self._told = {}
             self.busy = self._listening
             return False
-        action, state = self._told.get(event.resource_uri, ("", ""))
-        if action == GONE:
+        told = self._told.get(event.resource_uri)
+        if told is None:
+            return False
+        if told.action == GONE:
             # Its end may come in two events, and nothing else can come of it any more.
             return event.action == GONE or event.state == TERMINATED
-        self._told.pop(event.resource_uri, None)
-        return bool(action) and event.state == state and event.action != GONE
+        del self._told[event.resource_uri]
+        return event.state == told.state and event.action != GONE and not _says_more(event, told)
+
+
+def _says_more(event: Event, told: Event) -> bool:
+    """Whether Docker knows something of it that is not in what was told."""
+    now, before = event.docker or DockerDetails(), told.docker or DockerDetails()
+    return (now.event in _STATE_STAYS and now.event != before.event) or now.error not in ("", before.error)
