@@ -1,6 +1,7 @@
 """Whatever happens, and whenever: in the end what was told is what is, nothing was told twice, and all in its order."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -20,6 +21,17 @@ STEPS = st.lists(st.sampled_from(["deliver", "serve", "serve"]), max_size=8)
 def unless_over(state: str | None) -> str | None:
     """None for what is `Terminated`: how long the platform still lists it means nothing."""
     return None if state == TERMINATED else state
+
+
+def states_of(events: list[Event]) -> Iterator[str | None]:
+    """The states that were told, each once: but for what only tells another health of the same."""
+    before: tuple[str | None, str] | None = None
+    for event in events:
+        state = None if event.action == "delete" else unless_over(event.state)
+        health = "" if event.docker is None else event.docker.health
+        if before is None or before[0] != state or before[1] == health:
+            yield state
+        before = (state, health)
 
 
 class Gaps(RuleBasedStateMachine):
@@ -44,6 +56,11 @@ class Gaps(RuleBasedStateMachine):
         """Something happens."""
         for kind, number, state in changes:
             self.world.platform.change(kind, number, state)
+
+    @rule(number=NUMBERS, health=st.sampled_from(["unhealthy", "healthy"]))
+    def feel(self, number: int, health: str) -> None:
+        """A container is ill, or well, and runs all the same."""
+        self.world.platform.feel(number, health)
 
     @rule(steps=STEPS)
     def work(self, steps: list[str]) -> None:
@@ -88,14 +105,16 @@ class Gaps(RuleBasedStateMachine):
         """What is known is what is; what was told of an object is a part of its history, in order, each thing once."""
         world = self.world
         there = {uri: left for uri, shown in world.platform.objects.items() if (left := unless_over(shown["state"]))}
-        known = {uri: left for uri, state in world.states().items() if (left := unless_over(state))}
+        known = {uri: left for uri, each in world.known().items() if (left := unless_over(each.state))}
         assert known == there, (known, there)
+        feels = {uri: shown.get("docker", {}).get("health", "") for uri, shown in world.platform.objects.items()}
+        assert {uri: world.known()[uri].health for uri in there} == {uri: feels[uri] for uri in there}
         told: dict[str, list[Event]] = defaultdict(list)
         for event in world.told():
             if event.type != "stream":
                 told[event.resource_uri].append(event)
         for uri, events in told.items():
-            states = [None if event.action == "delete" else unless_over(event.state) for event in events]
+            states = list(states_of(events))
             history = map(unless_over, world.platform.history[uri][1:])
             assert all(state in history for state in states), (uri, states, world.platform.history[uri])
             assert states[-1] == there.get(uri), (uri, states)

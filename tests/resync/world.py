@@ -9,9 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
+from tutumstream.docker_details import DockerDetails
 from tutumstream.errors import ExchangeError, JournalError
 from tutumstream.event import Event
 from tutumstream.journal.memory import MemoryJournal
+from tutumstream.journal.objects import ObjectState
 from tutumstream.net.http import Answer
 from tutumstream.resources.inventory import Lister
 from tutumstream.resync.service import Resync
@@ -62,6 +64,26 @@ class Platform:
                 state=state or "Terminated",
                 resource_uri=uri,
                 parents=parents,
+            )
+        )
+
+    def feel(self, number: int, health: str) -> None:
+        """A container that runs becomes `unhealthy`, or `healthy`; its state is what it was."""
+        uri = uri_of("container", number)
+        shown = self.objects.get(uri)
+        if shown is None or shown["state"] != "Running" or shown.get("docker", {}).get("health") == health:
+            return
+        shown["docker"] = {"event": "unhealthy" if health == "unhealthy" else "start", "health": health}
+        self.events += 1
+        self.listener(
+            Event(
+                id=f"live-{self.events}",
+                received_at=0.0,
+                type="container",
+                action="update",
+                state="Running",
+                resource_uri=uri,
+                docker=DockerDetails(event=health, health=health),
             )
         )
 
@@ -236,8 +258,8 @@ class World:
         self.journal.history(10**6).addCallback(lambda told: events.extend(each.event for each in reversed(told)))
         return events
 
-    def states(self) -> dict[str, str]:
+    def known(self) -> dict[str, ObjectState]:
         """What is known of the objects."""
-        states: dict[str, str] = {}
-        self.journal.states().addCallback(lambda known: states.update({each.uri: each.state for each in known}))
+        states: dict[str, ObjectState] = {}
+        self.journal.states().addCallback(lambda known: states.update({each.uri: each for each in known}))
         return states
