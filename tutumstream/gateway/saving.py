@@ -249,8 +249,9 @@ class Saving:
         if not self._failing:
             self._failing = True
             self.log.error(
-                "The state can't be kept ({problem}): after a restart, what was told since may be told again, and "
-                "not that it is gone meanwhile. Make room, and the folder writable; it is tried again all the time",
+                "The state can't be kept ({problem}): after a restart, what was told since may be told again, and the "
+                "end of what came since may not be told. Make room, and the folder writable; it is tried again all the "
+                "time",
                 problem=problem,
             )
 
