@@ -15,7 +15,6 @@ import _pytest.unittest
 import pytest
 from twisted.trial import _synctest
 
-from tests.collecting import PlainCase, is_plain
 from tests.searching import choose_profile
 
 choose_profile()
@@ -40,13 +39,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if unwanted else None
 
 
-def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> PlainCase | None:
-    """Most tests are found in a quicker way."""
-    return PlainCase.from_parent(collector, name=name, obj=obj) if is_plain(obj) else None
-
-
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """All that was imported stays: the garbage collector need not look at it again, and rarely at what tests leave."""
+    for item in session.items:
+        if isinstance(item, _pytest.unittest.TestCaseFunction):
+            # Its TestCase is made anew when it runs: this one would stay to the end, with all that it will hold.
+            item._obj = None
+            vars(item).pop("_instance", None)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     gc.enable()
