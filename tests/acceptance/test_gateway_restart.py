@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -238,11 +239,20 @@ def test_a_state_that_is_deleted_is_written_anew_and_what_changed_after_a_kill_i
     until(lambda: client.joined == 1, "client")
     shutil.rmtree(gateway.state_dir)
     until(lambda: "was deleted while it is in use" in gateway.log.read_text(), "word of it")
-    # Written within a second after that.
-    time.sleep(2.0)
+    until(lambda: kept(gateway.state_dir / "gateway.sqlite3") > 0, "all of it on disk")
     gateway.kill()
     engine.docker("kill", names["stops"])
     gateway.start()
     until(lambda: [one["state"] for one in client.events if one["type"] == "container"] == ["Stopped"], "its end", 30)
     gateway.stop()
     client.end()
+
+
+def kept(state: Path) -> int:
+    """How much is kept there now."""
+    try:
+        with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM kept").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return int(count)
