@@ -40,6 +40,10 @@ class AddressTests(SynchronousTestCase):
             ("https://[::1/hidden", "no valid host and port"),
             ("https://h.example/hid den", "blanks"),
             (f"https://{'ü' * 80}.example/hidden", "no valid host"),
+            (f"https://{'x' * 64}.example/hidden", "no valid host"),
+            (f"https://{'long.' * 51}example/hidden", "no valid host"),
+            ("https://two..dots/hidden", "no valid host"),
+            ("https://.example/hidden", "no valid host"),
             ("https://h.example/hidden\n", "blanks"),
             ("", "must begin with"),
         ):

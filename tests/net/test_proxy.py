@@ -71,4 +71,6 @@ class ProxiesTests(SynchronousTestCase):
         self.assertEqual([one.split(":")[0] for one in problem.mistakes], ["HTTPS_PROXY", "HTTP_PROXY"])
         self.assertIn("only http://", problem.mistakes[0])
         self.assertNotIn("hidden", str(problem))
+        impossible = self.assertRaises(SettingsError, Proxies, {"HTTP_PROXY": "http://two..dots:80"})
+        self.assertIn("no valid host", str(impossible))
         self.assertIn("names no host", str(self.assertRaises(SettingsError, Proxies, {"HTTP_PROXY": "http://:80"})))

@@ -12,6 +12,9 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 _AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
 """Of ASCII, nothing is quoted again: the server gets the path that its owner was given."""
 
+_HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[^.]{1,63}(\.[^.]{1,63})*\.?")
+"""What the resolver takes at all (RFC 1035, 2.3.4); what is no name beyond that it says itself, and at once."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -51,7 +54,8 @@ class Address:
             raise ValueError("the URL names no host")
         if port == 0:
             raise ValueError("the URL has no valid host and port")
-        host = _host(parts.hostname)
+        host = host_name(parts.hostname)
+        host = f"[{host}]" if ":" in host else host
         netloc = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
         target = quote(parts.path or "/", safe=_AS_IT_IS) + (
             f"?{quote(parts.query, safe=_AS_IT_IS)}" if parts.query else ""
@@ -67,6 +71,21 @@ class Address:
         )
 
 
+def host_name(name: str) -> str:
+    """A host's name as it is looked up, in ASCII; an address is left as it is.
+
+    Raises:
+        ValueError: no host can be called so.
+    """
+    try:
+        plain = name if name.isascii() else name.encode("idna").decode("ascii")
+    except UnicodeError:
+        plain = ""
+    if not _HOST_NAME.fullmatch(plain):
+        raise ValueError("the URL has no valid host and port")
+    return plain
+
+
 def basic(user: str, password: str) -> str:
     """The value of an `Authorization` header (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
@@ -77,15 +96,6 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
-
-
-def _host(name: str) -> str:
-    if ":" in name:
-        return f"[{name}]"
-    try:
-        return name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise ValueError("the URL has no valid host and port") from None
 
 
 def _secrets(url: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from urllib import request
 from urllib.parse import unquote, urlsplit
 
 from tutumstream.errors import SettingsError
-from tutumstream.net.address import basic
+from tutumstream.net.address import basic, host_name
 
 _urllib: Any = request  # typeshed knows this function on Windows and macOS only
 
@@ -75,15 +75,16 @@ def _parsed(text: str) -> Proxy:
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port = parts.port
+        host = host_name(parts.hostname) if parts.hostname else ""
     except ValueError:
         raise ValueError("the proxy has no valid host and port") from None
     if parts.scheme != "http":
         raise ValueError("only http:// proxies are supported")
-    if not parts.hostname:
+    if not host:
         raise ValueError("the proxy names no host")
     if any(sign.isspace() for sign in text):
         raise ValueError("the proxy holds blanks")
     authorization = None
     if parts.username is not None:
         authorization = basic(unquote(parts.username), unquote(parts.password or ""))
-    return Proxy(parts.hostname, port or _DEFAULT_PROXY_PORT, authorization)
+    return Proxy(host, port or _DEFAULT_PROXY_PORT, authorization)
