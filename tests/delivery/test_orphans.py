@@ -42,14 +42,17 @@ class WhatWaitsForADestinationThatIsOff(LaneCase):
         self.clock.advance(60.0)
         self.record("later", destination="webhook")
         self.start()
-        self.clock.advance(GIVE_UP_AFTER - 60.0)
         with capturedLogs() as logs:
+            self.clock.advance(GIVE_UP_AFTER - 60.0)
             self.clock.advance(0)
         self.assertEqual(self.waiting(), 1)
         self.assertEqual(
             self.letters(), [("webhook", "expired", "not delivered in 24 h: the destination is off")] * (2 * STEP + 1)
         )
-        self.assertEqual(list(logs), [], "once")
+        self.assertEqual(
+            [formatEvent(log) for log in logs],
+            [f"webhook is off: gave up {2 * STEP + 1} deliveries to it, they are dead letters now"],
+        )
 
     def test_but_a_resolve_waits_for_ever(self) -> None:
         self.record("a", destination="pagerduty", key="k", action="resolve")
