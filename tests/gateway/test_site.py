@@ -46,6 +46,10 @@ class TestSite(SiteCase):
         for address in (b"10.0.0.7", b"bastion"):
             self.assertNotIn(address, both)
         self.platform.find()
+        self.keeps = False
+        forgetful = b'{"ready":true,"reasons":["the state can\'t be kept; the log says why"]}'
+        self.assertIn(forgetful, self.ask("GET /readyz HTTP/1.1", "Host: x"))
+        self.keeps = True
         self.platform.synced = False
         answer = self.ask("GET /readyz/ HTTP/1.1", "Host: x")
         self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)

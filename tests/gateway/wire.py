@@ -91,12 +91,17 @@ class Wire:
 class SiteCase(SynchronousTestCase):
     """A site over a platform, on a clock of its own."""
 
+    keeps = True
+    """Whether what is told can be kept for after a restart."""
+
     def serve(self, platform: IPlatform, allow: frozenset[Permission] = frozenset(), **options: Any) -> None:
         """Make the site; Autobahn's timers follow the same clock as everything else."""
         self.clock = Clock()
         self.addCleanup(setattr, txaio.config, "loop", txaio.config.loop)
         self.stream = StreamFactory(self.clock, **options)
-        self.site = GatewaySite(self.clock, platform, Gate(ACCESS, self.clock), self.stream, allow)
+        self.site = GatewaySite(
+            self.clock, platform, Gate(ACCESS, self.clock), self.stream, allow, keeps=lambda: self.keeps
+        )
 
     def tell(self, *changes: Change) -> None:
         """These happen in one turn of the reactor; the next one comes."""

@@ -95,6 +95,9 @@ class Saving:
 
     Args:
         elsewhere: runs a function in a thread, and fires with what comes of it.
+
+    Attributes:
+        failing: whether the last try to write did not succeed.
     """
 
     log = Logger()
@@ -113,7 +116,7 @@ class Saving:
         self._kept: dict[str, Mapping[Row, Any]] = {}
         self._open = False
         self._unsure = False
-        self._failing = False
+        self.failing = False
         self._writing: Deferred[None] | None = None
         self._due: IDelayedCall | None = None
         self._not_before = 0.0
@@ -241,13 +244,13 @@ class Saving:
         for name in strangers:
             del self._kept[name]
         self._kept.update({moment.part.name: moment.rows for moment in moments})
-        if self._failing:
-            self._failing = False
+        if self.failing:
+            self.failing = False
             self.log.info("The state is kept again")
 
     def _trouble(self, problem: Exception) -> None:
-        if not self._failing:
-            self._failing = True
+        if not self.failing:
+            self.failing = True
             self.log.error(
                 "The state can't be kept ({problem}): after a restart, what was told since may be told again, and the "
                 "end of what came since may not be told. Make room, and the folder writable; it is tried again all the "

@@ -67,7 +67,7 @@ class GatewayService(Service):
             self._stream.noted = saving.soon
         self._ready: list[Deferred[None]] = []
         platform.watch(self._noticed)
-        self._site = GatewaySite(reactor, platform, gate, self._stream, allow, conceal)
+        self._site = GatewaySite(reactor, platform, gate, self._stream, allow, conceal, self._keeps)
         self._port: IListeningPort | None = None
         self._start: Deferred[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
@@ -84,6 +84,9 @@ class GatewayService(Service):
         self._ready.append(ready)
         self._tell_ready()
         return ready
+
+    def _keeps(self) -> bool:
+        return self._saving is None or not self._saving.failing
 
     def _noticed(self) -> None:
         """What the platform sees has changed."""

@@ -1,5 +1,6 @@
 """One port: the Stream API under `/v1/`, the REST API under `/api/v1/`, and Docker Cloud's forms of both."""
 
+from collections.abc import Callable
 from typing import Final, cast
 
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
@@ -64,13 +65,18 @@ class SmallRequest(Request):
 
 class Probes:
     """`/healthz` and `/readyz`, for whoever keeps it running. Without credentials, so they tell nothing else: how many
-    engines can't be seen, and neither where they are nor what they answer. The log says that."""
+    engines can't be seen, and neither where they are nor what they answer. The log says that.
 
-    def __init__(self, platform: IPlatform) -> None:
+    Args:
+        keeps: whether what is told is kept for after a restart, where that is wanted.
+    """
+
+    def __init__(self, platform: IPlatform, keeps: Callable[[], bool]) -> None:
         self._platform = platform
+        self._keeps = keeps
 
     def answer(self, request: Request, name: bytes) -> bytes:
-        """200 where all is well, 503 while nothing can be seen; lost engines are counted either way."""
+        """200 where all is well, 503 while nothing can be seen; what else is wrong is said either way."""
         if name == b"healthz":
             return answered(request, {"status": "ok"})
         ready = self._platform.synced and self._platform.in_sight
@@ -78,6 +84,8 @@ class Probes:
         reasons = [f"{lost} engine{'s' if lost > 1 else ''} can't be seen; the log says why"] if lost else []
         if not ready and not reasons:
             reasons = ["the objects are not known yet"]
+        if not self._keeps():
+            reasons.append("the state can't be kept; the log says why")
         request.setResponseCode(200 if ready else 503)
         return answered(request, {"ready": ready, "reasons": reasons})
 
@@ -115,6 +123,7 @@ class GatewaySite(Site):
         stream: the Stream's clients.
         allow: what is served beyond looking.
         conceal: what of the objects is left out.
+        keeps: whether what is told is kept for after a restart, where that is wanted.
     """
 
     _logger = Logger()
@@ -129,9 +138,10 @@ class GatewaySite(Site):
         stream: StreamFactory,
         allow: frozenset[Permission] = frozenset(),
         conceal: Concealment = NOTHING,
+        keeps: Callable[[], bool] = lambda: True,
     ) -> None:
         rest = RestResource(platform, gate, allow, conceal)
-        root = RootResource(UpgradeResource(stream, gate, platform, allow), rest, Probes(platform))
+        root = RootResource(UpgradeResource(stream, gate, platform, allow), rest, Probes(platform, keeps))
         super().__init__(root, SmallRequest, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
         self.stream = stream
 

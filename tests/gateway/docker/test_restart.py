@@ -1,5 +1,6 @@
 """A gateway that was away, and its clients: the whole of it but for the disk and the network."""
 
+import errno
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ class Disk:
         self.kept: dict[str, dict[Row, bytes]] = {}
         self.problem: StateError | None = None
         self.closed = False
+        self.full = False
 
     def open(self) -> Mapping[str, Mapping[Row, bytes]]:
         if self.problem is not None:
@@ -35,7 +37,12 @@ class Disk:
     def set_aside(self, why: str) -> Mapping[str, Mapping[Row, bytes]]:
         raise AssertionError(why)
 
+    def renew(self) -> bool:
+        return False
+
     def write(self, changes: Iterable[Change]) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
         for part, kind, key, value in changes:
             rows = self.kept.setdefault(part, {})
             if value is None:
@@ -82,6 +89,12 @@ class Gateway:
 
     def pass_time(self, seconds: float) -> None:
         self.reactor.pump([0.5] * int(seconds * 2))
+
+    def ready(self) -> bytes:
+        """What `/readyz` answers."""
+        wire = Wire(self.reactor.tcpServers[0][1])
+        wire.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        return wire.read()
 
     def states(self, kind: str = "container") -> dict[str, str]:
         return {one.get("name") or one["nickname"]: one["state"] for one in self.platform.list(kind)}
@@ -134,6 +147,17 @@ class RestartTests(SynchronousTestCase):
         )
         second.pass_time(200)
         self.assertEqual(heard(second.join()), [])
+
+    def test_a_disk_that_is_full_is_a_word_in_readyz_and_nothing_more(self) -> None:
+        gateway = self.begin()
+        self.assertIn(b'"reasons":[]', gateway.ready())
+        self.disk.full = True
+        gateway.join()
+        gateway.pass_time(2)
+        self.assertIn(b'{"ready":true,"reasons":["the state can\'t be kept; the log says why"]}', gateway.ready())
+        self.disk.full = False
+        gateway.pass_time(10)
+        self.assertIn(b'"reasons":[]', gateway.ready())
 
     def test_a_client_that_was_not_there_before_is_told_nothing_of_the_past(self) -> None:
         self.begin()
