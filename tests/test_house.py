@@ -22,10 +22,11 @@ MAY_IMPORT: Final = {
     "variables": (),
     "ids": (),
     "place": (),
+    "reach": (),
     "docker_details": (),
     "event": ("docker_details", "errors", "ids"),
     "rendering": ("errors", "event"),
-    "net": ("errors",),
+    "net": ("errors", "reach"),
     # The way of an event, in its order. Each room knows the contract of the next one, never what is behind it.
     "stream": ("backoff", "errors", "event", "ids", "net"),
     "routing": ("docker_details", "errors", "event", "rendering"),
@@ -71,7 +72,17 @@ MAY_IMPORT: Final = {
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
     "cli": ("errors", "event", "gateway.users", "journal", "operators", "settings"),
     # The gateway is a Tutum of its own, on the other side of the wire.
-    "gateway": ("docker_details", "errors", "event", "listening", "place", "status.systemd", "steady", "twistd"),
+    "gateway": (
+        "docker_details",
+        "errors",
+        "event",
+        "listening",
+        "place",
+        "reach",
+        "status.systemd",
+        "steady",
+        "twistd",
+    ),
     # What both doors want of twistd.
     "twistd": ("errors", "logs"),
     "steady": (),

@@ -74,6 +74,7 @@ class TheTutorialsVariables(SettingsCase):
                 ("ws://here/v1/events?token=hidden", "leave out everything from ? or # on"),
                 ("wss://me:hidden@here/v1", "user and password have no place in the URL: set TUTUM_USER"),
                 ("ws://here:0", "no valid host and port"),
+                ("wss://an_underscore/v1", "no certificate can be for this host"),
             ):
                 (line,) = self.mistakes({**WHO, name: url})
                 self.assertTrue(line.startswith(f"{name}: "), line)

@@ -24,6 +24,13 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(Address.parse("https://h.example").url, "https://h.example/")
         self.assertEqual(Address.parse("https://h.example:8443?q").url, "https://h.example:8443/?q")
 
+    def test_without_a_certificate_a_host_may_be_called_what_the_resolver_knows(self) -> None:
+        self.assertEqual(Address.parse("http://an_underscore:81/x").origin, "http://an_underscore:81")
+
+    def test_addresses_need_no_name(self) -> None:
+        for host in ("10.0.0.5", "[::1]"):
+            self.assertEqual(Address.parse(f"https://{host}:81/x").origin, f"https://{host}:81")
+
     def test_user_and_password_make_a_header(self) -> None:
         self.assertEqual(Address.parse("https://u:p%40@h.example/").authorization, basic("u", "p@"))
         self.assertEqual(Address.parse("https://u@h.example/").authorization, basic("u", ""))
@@ -44,6 +51,8 @@ class AddressTests(SynchronousTestCase):
             (f"https://{'long.' * 51}example/hidden", "no valid host"),
             ("https://two..dots/hidden", "no valid host"),
             ("https://.example/hidden", "no valid host"),
+            ("https://an_underscore/hidden", "no certificate can be for this host"),
+            ("https://-h.example/hidden", "no certificate can be for this host"),
             ("https://h.example/hidden\n", "blanks"),
             ("", "must begin with"),
         ):

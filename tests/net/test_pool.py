@@ -187,8 +187,8 @@ class DialTests(PoolCase):
 
     def test_a_name_that_tls_can_not_verify_is_trouble(self) -> None:
         self.start()
-        problem = self.failureResultOf(self.http.exchange("GET", f"https://{'a' * 70}.example/hidden"), ExchangeError)
-        self.assertEqual(problem.value.problem, "its name or address is not valid")
+        problem = self.failureResultOf(self.http.exchange("GET", "https://an_underscore.example/hidden"), ExchangeError)
+        self.assertIn("no certificate can be for this host", problem.value.problem)
         self.assertNotIn("hidden", str(problem.value))
 
     def test_urls_are_not_remembered_for_ever(self) -> None:

@@ -5,6 +5,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+import idna
+from twisted.internet.abstract import isIPAddress
+
 _SHORTEST_SECRET = 8
 """Characters: path segments shorter than this are words (`services`, `v2`), and masking them would hide too much."""
 
@@ -55,6 +58,8 @@ class Address:
         if port == 0:
             raise ValueError("the URL has no valid host and port")
         host = host_name(parts.hostname)
+        if parts.scheme == "https" and not _may_have_a_certificate(host):
+            raise ValueError("no certificate can be for this host: of ASCII, its name may hold letters, digits and -")
         host = f"[{host}]" if ":" in host else host
         netloc = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
         target = quote(parts.path or "/", safe=_AS_IT_IS) + (
@@ -96,6 +101,15 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
+
+
+def _may_have_a_certificate(host: str) -> bool:
+    if ":" in host or isIPAddress(host):
+        return True
+    try:
+        return bool(idna.encode(host))
+    except idna.IDNAError:
+        return False
 
 
 def _secrets(url: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HostnameCachingHTTPSPolicy, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -15,6 +15,7 @@ from tutumstream import __version__
 from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import VerifyingPolicy
 from tutumstream.net.tunnel import TunnelEndpoint
+from tutumstream.reach import by_name
 
 USER_AGENT = f"tutumstream/{__version__}"
 
@@ -57,11 +58,11 @@ def agent(reactor: Any, proxies: Proxies, trust: Any, kept: HTTPConnectionPool, 
 def endpoints(reactor: Any, proxies: Proxies, trust: Any, reach: Reach | None = None) -> IAgentEndpointFactory:
     """The way to every server, for an agent or for a pool of our own; the arguments are those of `agent`."""
 
-    def by_name(host: str, port: int) -> IStreamClientEndpoint:
-        return HostnameEndpoint(reactor, host, port, timeout=_CONNECT_SECONDS)
+    def directly(host: str, port: int) -> IStreamClientEndpoint:
+        return by_name(reactor, host, port, _CONNECT_SECONDS)
 
     policy = HostnameCachingHTTPSPolicy(VerifyingPolicy(trust))
-    made: IAgentEndpointFactory = _Endpoints(reactor, proxies, policy, reach or by_name)
+    made: IAgentEndpointFactory = _Endpoints(reactor, proxies, policy, reach or directly)
     return made
 
 

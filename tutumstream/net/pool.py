@@ -67,10 +67,7 @@ class Pool:
         if len(self._places) >= self._remembered:
             self._places.clear()
             self._servers = {origin: server for origin, server in self._servers.items() if server.used}
-        try:
-            server = self._servers.get(address.origin) or self._server(address.origin)
-        except ValueError:
-            raise ExchangeError(address.origin, "its name or address is not valid") from None
+        server = self._servers.get(address.origin) or self._server(address.origin)
         self._places[url] = place = (Target(address), server)
         return place
 

@@ -142,6 +142,9 @@ class Tls(EnginesCase):
             self.files = {**certificates("/c"), **change}
             (mistake,) = self.mistakes(DOCKER_HOST="tcp://h", DOCKER_CERT_PATH="/c")
             self.assertIn(words, mistake)
+        self.files = certificates("/c")
+        (mistake,) = self.mistakes(DOCKER_HOST="tcp://an_underscore", DOCKER_CERT_PATH="/c")
+        self.assertIn("no certificate can be for an_underscore", mistake)
         self.files = {}
         self.assertIn("there is none of", self.mistakes(DOCKER_HOST="tcp://h", DOCKER_CERT_PATH="/c")[0])
         self.assertIn("HOME", self.mistakes(DOCKER_HOST="tcp://h", DOCKER_TLS_VERIFY="1")[0])

@@ -13,7 +13,11 @@ _END = b"-----END CERTIFICATE-----"
 
 def client_options(host: str, certificates: Certificates) -> Any:
     """For `wrapClientTLS`. Raises ValueError with what is wrong with the certificates, in words."""
-    return ssl.optionsForClientTLS(host, trustRoot=_trust(certificates), clientCertificate=_own(certificates))
+    trust, own = _trust(certificates), _own(certificates)
+    try:
+        return ssl.optionsForClientTLS(host, trustRoot=trust, clientCertificate=own)
+    except UnicodeError:
+        raise ValueError(f"no certificate can be for {host}: a name may hold letters, digits and - there") from None
 
 
 def _trust(certificates: Certificates) -> Any:

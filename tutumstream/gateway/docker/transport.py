@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -16,6 +16,7 @@ from zope.interface import implementer
 from tutumstream.gateway.docker.address import Address, Ssh, Tcp, Unix
 from tutumstream.gateway.docker.ssh import SshEndpoint
 from tutumstream.gateway.docker.tls import client_options
+from tutumstream.reach import by_name
 
 POOLED: Final = 8
 """Connections that are kept open for the next request."""
@@ -91,7 +92,7 @@ def _endpoint(reactor: Any, address: Address, environment: Mapping[str, str]) ->
         return UNIXClientEndpoint(reactor, address.path)
     if isinstance(address, Ssh):
         return SshEndpoint(reactor, address, environment)
-    plain = HostnameEndpoint(reactor, address.host, address.port, timeout=CONNECT_TIMEOUT)
+    plain = by_name(reactor, address.host, address.port, CONNECT_TIMEOUT)
     if address.tls is None:
         return plain
     wrapped: IStreamClientEndpoint = wrapClientTLS(client_options(address.host, address.tls), plain)
