@@ -1,5 +1,6 @@
 """What every journal must do: mix `JournalContract` into a `SynchronousTestCase` and give it a `journal`."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
@@ -10,7 +11,6 @@ from tutumstream.docker_details import DockerDetails
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.interface import (
-    IN_HAND,
     MALFORMED_BYTES,
     MALFORMED_ROWS,
     OPENS_SECONDS,
@@ -79,6 +79,10 @@ class JournalContract(_Case):
     def window(self, destination: str = "slack", after: int = 0, limit: int = 100) -> list[Pending]:
         """What is pending there."""
         return self.done(self.journal.pending(destination, after, limit))
+
+    def together(self) -> AbstractContextManager[object]:
+        """What is asked for within is done at once in the end, where it makes a difference."""
+        return nullcontext()
 
     def test_it_keeps_the_interface(self) -> None:
         verifyObject(IJournal, self.journal)
@@ -233,8 +237,11 @@ class JournalContract(_Case):
         self.assertEqual(self.done(self.journal.malformed(1)), [cut])
 
     def test_only_the_newest_malformed_messages_stay(self) -> None:
-        for n in range(MALFORMED_ROWS + 2):
-            self.done(self.journal.keep(Malformed(received_at=float(n), reason="r", raw=b"x")))
+        broken = [Malformed(received_at=float(n), reason="r", raw=b"x") for n in range(MALFORMED_ROWS + 2)]
+        with self.together():
+            for each in broken[:-1]:
+                self.journal.keep(each)
+        self.done(self.journal.keep(broken[-1]))
         kept = self.done(self.journal.malformed(MALFORMED_ROWS * 2))
         self.assertEqual([each.received_at for each in kept], [float(n) for n in range(MALFORMED_ROWS + 1, 1, -1)])
 
@@ -364,10 +371,10 @@ class JournalContract(_Case):
         self.assertEqual(self.done(self.journal.dead_letters_named([])), [])
 
     def test_what_died_of_too_large_a_backlog_is_found_by_its_id(self) -> None:
-        rows = self.done(self.journal.record(an_event("a"), [to("slack")] * (IN_HAND + 2)))
-        self.done(self.journal.prune(1.0, Limits(pending_rows=IN_HAND + 1)))
-        (found,) = self.done(self.journal.dead_letters_named([rows[IN_HAND].id]))
-        self.assertEqual((found.pending.seq, found.cause), (rows[IN_HAND].seq, "overflow"))
+        rows = self.done(self.journal.record(an_event("a"), [to("slack")] * 7))
+        self.done(self.journal.prune(1.0, Limits(pending_rows=6, in_hand=5)))
+        (found,) = self.done(self.journal.dead_letters_named([rows[5].id]))
+        self.assertEqual((found.pending.seq, found.cause), (rows[5].seq, "overflow"))
 
     def test_it_is_known_when_incidents_were_opened_lately(self) -> None:
         actions = ("trigger", "resolve", "trigger", "trigger", "acknowledge")
@@ -489,23 +496,24 @@ class JournalContract(_Case):
     def test_of_too_large_a_backlog_the_oldest_go_that_are_neither_urgent_nor_in_a_lane_s_hands(self) -> None:
         event = an_event(received_at=100.0)
         urgent = self.done(self.journal.record(event, [replace(to("slack"), urgent=True)] * 10))
-        slack = self.done(self.journal.record(event, [to("slack")] * (IN_HAND + 30)))
-        late = self.done(self.journal.record(event, [to("pagerduty")] * (IN_HAND + 5)))
+        slack = self.done(self.journal.record(event, [to("slack")] * (50 + 30)))
+        late = self.done(self.journal.record(event, [to("pagerduty")] * (50 + 5)))
         waiting = len(urgent) + len(slack) + len(late)
-        self.assertEqual(self.done(self.journal.prune(100.0, Limits(pending_rows=waiting - 20))), Pruned(0, 20))
+        limits = Limits(pending_rows=waiting - 20, in_hand=50)
+        self.assertEqual(self.done(self.journal.prune(100.0, limits)), Pruned(0, 20))
         letters = self.done(self.journal.dead_letters(99))
-        self.assertEqual([each.pending for each in reversed(letters)], slack[IN_HAND : IN_HAND + 20])
+        self.assertEqual([each.pending for each in reversed(letters)], slack[50 : 50 + 20])
         self.assertEqual(
             {(each.cause, each.reason, each.died_at) for each in letters},
             {("overflow", "too many deliveries wait", 100.0)},
         )
-        self.assertEqual(self.done(self.journal.prune(100.0, Limits(pending_rows=0))), Pruned(0, 15))
-        self.assertEqual(self.done(self.journal.destinations()), {"slack": IN_HAND + 10, "pagerduty": IN_HAND})
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(pending_rows=0, in_hand=50))), Pruned(0, 15))
+        self.assertEqual(self.done(self.journal.destinations()), {"slack": 50 + 10, "pagerduty": 50})
 
     def test_what_was_taken_back_counts_among_what_waits(self) -> None:
-        rows = self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * (IN_HAND + 3)))
+        rows = self.done(self.journal.record(an_event(received_at=100.0), [to("slack")] * 8))
         self.done(self.journal.bury([letter(row) for row in rows]))
-        limits = Limits(pending_rows=IN_HAND + 1)
+        limits = Limits(pending_rows=6, in_hand=5)
         self.assertEqual(self.done(self.journal.prune(100.0, limits)), Pruned(0, 0))
         self.done(self.journal.revive([row.seq for row in rows], 100.0))
         self.assertEqual(self.done(self.journal.prune(100.0, limits)), Pruned(0, 2))

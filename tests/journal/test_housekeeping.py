@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.contracts_journal import an_event, to
 from tutumstream.journal.housekeeping import INTERVAL, Housekeeping
-from tutumstream.journal.interface import IN_HAND, Limits
+from tutumstream.journal.interface import Limits
 from tutumstream.journal.memory import MemoryJournal
 
 
@@ -15,7 +15,7 @@ class HousekeepingTests(SynchronousTestCase):
         self.clock = Clock()
         self.journal = MemoryJournal()
         self.journal.open()
-        limits = Limits(history_seconds=100.0, pending_rows=IN_HAND)
+        limits = Limits(history_seconds=100.0, pending_rows=2, in_hand=0)
         self.housekeeping = Housekeeping(self.journal, limits, self.clock, self.clock.seconds)
 
     def history(self) -> list[Any]:
@@ -30,12 +30,12 @@ class HousekeepingTests(SynchronousTestCase):
         self.assertEqual(self.history(), [])
 
     def test_an_overflow_is_an_error_in_the_log(self) -> None:
-        self.journal.record(an_event(received_at=50.0), [to("slack")] * (IN_HAND + 3))
+        self.journal.record(an_event(received_at=50.0), [to("slack")] * 5)
         self.housekeeping.start()
         with capturedLogs() as logs:
             self.clock.advance(INTERVAL)
         (told,) = [event for event in logs if event["log_level"].name == "error"]
-        self.assertEqual((told["limit"], told["count"]), (IN_HAND, 3))
+        self.assertEqual((told["limit"], told["count"]), (2, 3))
 
     def test_a_journal_that_refuses_is_asked_again_the_next_minute(self) -> None:
         self.journal.record(an_event(received_at=0.0), [])

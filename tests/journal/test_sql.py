@@ -2,6 +2,8 @@
 
 import resource
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError
@@ -34,6 +36,17 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.journal: IJournal = SqlJournal(f"sqlite:///{self.path}?timeout=0", InlineWorker(), self.clock)
         self.done(self.journal.open())
         self.addCleanup(lambda: self.done(self.journal.close()))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """One group."""
+        worker = self.held()
+        yield
+        closed = self.journal.close()
+        worker.release_all()
+        self.done(closed)
+        self.journal = SqlJournal(self.path, InlineWorker(), self.clock)
+        self.done(self.journal.open())
 
     def other(self) -> sqlite3.Connection:
         """Somebody else who has the file open."""

@@ -169,12 +169,14 @@ class Limits:
             remembered. Rows are counted from the newest event back, those that were forgotten already included.
             States of objects that were terminated so long ago are forgotten too.
         pending_rows: beyond it the oldest deliveries that are not urgent go to the dead letters (`overflow`), but for
-            those `IN_HAND`.
+            those in hand.
+        in_hand: so many of each destination, see `IN_HAND`.
     """
 
     history_seconds: float = 7 * 86400.0
     history_rows: int = 1_000_000
     pending_rows: int = 1_000_000
+    in_hand: int = IN_HAND
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from zope.interface import implementer
 from tutumstream.errors import JournalError
 from tutumstream.event import TERMINATED, Event, Malformed
 from tutumstream.journal.interface import (
-    IN_HAND,
     MALFORMED_BYTES,
     MALFORMED_ROWS,
     OPENS_SECONDS,
@@ -251,7 +250,7 @@ class MemoryJournal:
         if not self._is_open:
             return _not_open()
         self._opens = [each for each in self._opens if each.at >= now - OPENS_SECONDS]
-        return succeed(Pruned(self._forget_history(now, limits), self._overflow(limits.pending_rows, now)))
+        return succeed(Pruned(self._forget_history(now, limits), self._overflow(limits, now)))
 
     def _forget_history(self, now: float, limits: Limits) -> int:
         waiting = {self._event_of[seq] for seq in self._pending}
@@ -267,12 +266,12 @@ class MemoryJournal:
         self._states = {uri: each for uri, each in self._states.items() if each.state != TERMINATED or each.at >= since}
         return len(gone)
 
-    def _overflow(self, most: int, now: float) -> int:
+    def _overflow(self, limits: Limits, now: float) -> int:
         by_destination = defaultdict[str, list[int]](list)
         for seq in sorted(seq for seq, row in self._pending.items() if not row.delivery.urgent):
             by_destination[self._pending[seq].delivery.destination].append(seq)
-        others = sorted(chain.from_iterable(seqs[IN_HAND:] for seqs in by_destination.values()))
-        dead = others[: max(0, len(self._pending) - most)]
+        others = sorted(chain.from_iterable(seqs[limits.in_hand :] for seqs in by_destination.values()))
+        dead = others[: max(0, len(self._pending) - limits.pending_rows)]
         for seq in dead:
             row = self._pending.pop(seq)
             self._dead[seq] = DeadLetter(row, "overflow", "too many deliveries wait", row.answer, now)

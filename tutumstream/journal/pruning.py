@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, exists, func, insert, literal, or_, select, update
 
 from tutumstream.journal.bulk import among
-from tutumstream.journal.interface import IN_HAND, Limits
+from tutumstream.journal.interface import Limits
 from tutumstream.journal.schema import dead_letters, deliveries, events
 from tutumstream.journal.upgrade import driver
 from tutumstream.journal.writes import Write, delivery_id
@@ -83,20 +83,20 @@ def give_back(connection: Connection) -> bool:
 async def bury_overflow(ask: Ask, backlogs: Mapping[str, int], now: float, limits: Limits) -> int:
     """Give up what is too much, the oldest of all destinations first; how many they were."""
     excess = sum(backlogs.values()) - limits.pending_rows
-    large = [destination for destination, waiting in backlogs.items() if waiting > IN_HAND]
+    large = [destination for destination, waiting in backlogs.items() if waiting > limits.in_hand]
     buried = 0
     while buried < excess:
         done: list[int] = []
         most = min(STEP, excess - buried)
-        await ask(Write(act=partial(_bury, destinations=large, most=most, now=now, done=done)))
+        await ask(Write(act=partial(_bury, destinations=large, spared=limits.in_hand, most=most, now=now, done=done)))
         buried += done[-1]
         if not done[-1]:
             break
     return buried
 
 
-def _bury(connection: Connection, destinations: list[str], most: int, now: float, done: list[int]) -> None:
-    seqs = list(islice(merge(*(_oldest(connection, each, most) for each in destinations)), most))
+def _bury(connection: Connection, destinations: list[str], spared: int, most: int, now: float, done: list[int]) -> None:
+    seqs = list(islice(merge(*(_oldest(connection, each, spared, most) for each in destinations)), most))
     reason = literal("too many deliveries wait")
     chosen = select(
         deliveries.c.seq, delivery_id(), literal("overflow"), reason, deliveries.c.last_answer, literal(now)
@@ -111,7 +111,7 @@ def _bury(connection: Connection, destinations: list[str], most: int, now: float
     done.append(len(seqs))
 
 
-def _oldest(connection: Connection, destination: str, most: int) -> list[int]:
+def _oldest(connection: Connection, destination: str, spared: int, most: int) -> list[int]:
     chosen = (
         select(deliveries.c.seq)
         .where(deliveries.c.destination == destination)
@@ -119,6 +119,6 @@ def _oldest(connection: Connection, destination: str, most: int) -> list[int]:
         .where(deliveries.c.urgent == 0)
         .order_by(deliveries.c.seq)
         .limit(most)
-        .offset(IN_HAND)
+        .offset(spared)
     )
     return list(connection.scalars(chosen))
