@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -15,7 +16,6 @@ from tutumstream.delivery.manners import Manners
 from tutumstream.delivery.rate import Rate
 from tutumstream.delivery.service import AGING, GRACE, Lanes
 from tutumstream.delivery.state import DestinationState, Failing, Held, Limited, Ok
-from tutumstream.delivery.unwritten import MOST
 from tutumstream.errors import JournalError
 from tutumstream.event import Event
 from tutumstream.journal.interface import Pending
@@ -91,6 +91,10 @@ class LaneCase(SynchronousTestCase):
     def start(self) -> None:
         self.successResultOf(self.lanes.start())
 
+    def keep_in_memory(self, rows: int) -> None:
+        self.manners = replace(self.manners, in_memory=rows)
+        self.lanes = self.make_lanes()
+
     def restart(self) -> None:
         self.successResultOf(self.lanes.stop())
         self.incidents = Incidents()
@@ -135,7 +139,8 @@ class ALane(LaneCase):
         self.assertEqual(self.notifier.told, [])
 
     def test_takes_more_than_one_window_of_rows(self) -> None:
-        names = [f"n{number}" for number in range(2501)]
+        self.keep_in_memory(10)
+        names = [f"n{number}" for number in range(26)]
         self.record(*names)
         self.start()
         self.assertEqual(self.notifier.told, [f"{name}-1" for name in names])
@@ -206,7 +211,8 @@ class Ordering(LaneCase):
         self.assertEqual(self.notifier.told, ["a1-1", "b1-1", "c1-1", "a2-1"])
 
     def test_lets_urgent_ones_overtake(self) -> None:
-        self.record(*[f"n{number}" for number in range(3000)])
+        self.keep_in_memory(10)
+        self.record(*[f"n{number}" for number in range(30)])
         self.record("wake up", urgent=True)
         self.start()
         self.assertEqual(self.notifier.told[0], "wake up-1")
@@ -282,7 +288,8 @@ class AFailingDestination(LaneCase):
         self.assertEqual((dead.cause, dead.answer), ("expired", "x"))
 
     def test_that_wants_nothing_for_days_keeps_no_message_longer_than_one(self) -> None:
-        names = [f"n{number}" for number in range(2200)]
+        self.keep_in_memory(10)
+        names = [f"n{number}" for number in range(22)]
         self.record(*names)
         self.answers(TryAgain("429", after=9 * GIVE_UP_AFTER, limited=True, answer="no"))
         self.start()
@@ -391,7 +398,7 @@ class AJournalThatCanNotBeRead(LaneCase):
 
 
 class AJournalThatCanNotBeWritten(LaneCase):
-    manners = Manners(at_once=50)
+    manners = Manners(at_once=5, unwritten=20)
 
     def setUp(self) -> None:
         super().setUp()
@@ -403,14 +410,14 @@ class AJournalThatCanNotBeWritten(LaneCase):
         return self.writing[-1]
 
     def test_stops_the_telling_before_a_kill_would_repeat_too_much(self) -> None:
-        self.record(*[f"n{number}" for number in range(MOST + 100)])
+        self.record(*[f"n{number}" for number in range(30)])
         self.start()
-        self.assertEqual(len(self.notifier.told), MOST)
+        self.assertEqual(len(self.notifier.told), 20)
         self.writing[0].callback(None)
-        self.assertEqual(len(self.notifier.told), MOST + 1)
+        self.assertEqual(len(self.notifier.told), 21)
         for each in self.writing[1:]:
             each.callback(None)
-        self.assertEqual(len(self.notifier.told), MOST + 100)
+        self.assertEqual(len(self.notifier.told), 30)
 
     def test_gets_in_one_what_arrived_while_it_was_writing(self) -> None:
         real, settled = MemoryJournal.settle, list[int]()
@@ -438,13 +445,13 @@ class AJournalThatCanNotBeWritten(LaneCase):
             each.callback(None)
 
     def test_does_not_keep_the_service_from_stopping(self) -> None:
-        self.record(*[f"n{number}" for number in range(MOST + 100)])
+        self.record(*[f"n{number}" for number in range(30)])
         self.start()
         stopped = self.lanes.stop()
         for each in self.writing:
             each.callback(None)
         self.successResultOf(stopped)
-        self.assertEqual(len(self.notifier.told), MOST)
+        self.assertEqual(len(self.notifier.told), 20)
 
 
 class AStop(LaneCase):
@@ -549,18 +556,19 @@ class OurOwnRate(LaneCase):
         self.assertEqual(self.left(), [])
 
     def test_tells_a_digest_that_failed_in_one_piece_after_a_restart(self) -> None:
+        self.keep_in_memory(100)
         self.notifier.answer = lambda _: TryAgain("500")
-        self.record(*[f"n{number}" for number in range(900)])
+        self.record(*[f"n{number}" for number in range(90)])
         self.start()
         self.clock.pump([1.0] * 60)
         self.restart()
-        self.assertIn("900 container events", self.notifier.messages[-1].text)
+        self.assertIn("90 container events", self.notifier.messages[-1].text)
         self.notifier.messages.clear()
         self.notifier.answer = lambda _: Delivered()
         self.restart()
         self.clock.advance(1.0)
         told = [message.text.partition(" in ")[0] for message in self.notifier.messages]
-        self.assertEqual(told, ["900 container events"])
+        self.assertEqual(told, ["90 container events"])
         self.assertEqual(self.left(), [])
 
     def test_holds_up_a_stop_for_what_is_urgent(self) -> None:
@@ -773,11 +781,10 @@ class ATurnOfState(LaneCase):
 
 class WhatIsTakenBackFromTheDeadLetters(LaneCase):
     def test_is_all_told_even_if_it_is_more_than_a_lane_keeps_in_memory(self) -> None:
-        self.manners = Manners(in_memory=100)
-        self.lanes = self.make_lanes()
+        self.keep_in_memory(10)
         self.notifier.answer = lambda _: Rejected("400")
         self.start()
-        self.record(*[f"n{number}" for number in range(250)])
+        self.record(*[f"n{number}" for number in range(25)])
         self.notifier.answer = lambda _: TryAgain("503")
         letters = self.successResultOf(self.journal.dead_letters(5000))
         seqs = sorted(letter.pending.seq for letter in letters)
@@ -785,5 +792,5 @@ class WhatIsTakenBackFromTheDeadLetters(LaneCase):
         self.notifier.answer = lambda _: Delivered()
         del self.notifier.calls[:]
         self.clock.pump([5.0] * 10)
-        self.assertEqual(self.notifier.told, [f"n{number}-1" for number in range(250)])
+        self.assertEqual(self.notifier.told, [f"n{number}-1" for number in range(25)])
         self.assertEqual(self.left(), [])

@@ -92,7 +92,7 @@ class Lane:
         self._is = Destination(Ok(), jitter)
         self._shown: DestinationState = Ok()
         self._tries: set[Deferred[Any]] = set()
-        self._writes = Unwritten(lambda rows: journal.settle(rows, now()), self._pump)
+        self._writes = Unwritten(lambda rows: journal.settle(rows, now()), manners.unwritten, self._pump)
         self._alarm: IDelayedCall | None = None
         self._reading: Deferred[None] | None = None
         self._lingering_since: float | None = None

@@ -1,15 +1,12 @@
 """What became of deliveries and is not on disk yet: as much as a kill would repeat, so it is bounded."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
 from tutumstream.journal.interface import Pending
 from tutumstream.outstanding import Outstanding
-
-MOST: Final = 2000
-"""Rows. At 20,000 a second and 20 ms a transaction, a fifth of it is in use; while the disk refuses, all of it."""
 
 Settle = Callable[[Sequence[Pending]], Deferred[None]]
 """Writes down that these arrived."""
@@ -20,14 +17,16 @@ class Unwritten:
 
     Args:
         settle: asks the journal.
+        most: rows, beyond which nothing more should be told.
         room: called when there is room again after there was none, and when all is written.
 
     Attributes:
         rows: how many there are.
     """
 
-    def __init__(self, settle: Settle, room: Callable[[], None]) -> None:
+    def __init__(self, settle: Settle, most: int, room: Callable[[], None]) -> None:
         self._settle = settle
+        self._most = most
         self._room = room
         self._writes = Outstanding()
         self._arrived: list[Pending] = []
@@ -38,7 +37,7 @@ class Unwritten:
     @property
     def full(self) -> bool:
         """Nothing more should be told until some of it is on disk."""
-        return self.rows >= MOST
+        return self.rows >= self._most
 
     def arrived(self, rows: Sequence[Pending]) -> None:
         """These were delivered."""
