@@ -20,7 +20,7 @@ from tests.searching import searching
 from tutumstream.gateway.docker.checks import CHECKS
 from tutumstream.gateway.docker.facts import Container, Engine, Options
 from tutumstream.gateway.docker.folds import container_state
-from tutumstream.gateway.docker.gone import TERMINATED_AGE, TERMINATED_LIMIT
+from tutumstream.gateway.docker.gone import TERMINATED_AGE
 from tutumstream.gateway.docker.registry import HEARSAY, LEISURE
 
 
@@ -735,12 +735,12 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual((self.told.registry.groups.services, self.told.registry.groups.stacks), ({}, {}))
 
     def test_what_ended_is_kept_in_a_bounded_number(self) -> None:
-        for number in range(TERMINATED_LIMIT + 3):
+        for number in range(5 + 3):
             self.there(number=number + 1, name=f"n{number}")
             del self.told.truth.containers[container_id(number + 1)]
             self.told.look(container_id(number + 1), START + 6)
-        self.told.registry.purge(START + 7)
-        self.assertEqual(len(self.told.registry.containers), TERMINATED_LIMIT)
+        self.told.registry.purge(START + 7, 5)
+        self.assertEqual(len(self.told.registry.containers), 5)
         self.assertNotIn(container_id(3), self.told.registry.containers)
         self.assertIn(container_id(4), self.told.registry.containers)
 

@@ -31,12 +31,12 @@ class Gone:
         """It is not."""
         del self._order[key]
 
-    def expire(self, now: float) -> Iterator[Known]:
-        """Those that need not be shown any more: what ended long ago, and the oldest where that is too much."""
+    def expire(self, now: float, most: int) -> Iterator[Known]:
+        """Those that need not be shown any more: what ended long ago, and the oldest where that is more than `most`."""
         order = list(self._order)
         for place, key in enumerate(order):
             known = self._containers[key]
-            if len(order) - place <= TERMINATED_LIMIT and known.destroyed >= now - TERMINATED_AGE:
+            if len(order) - place <= most and known.destroyed >= now - TERMINATED_AGE:
                 break
             del self._order[key]
             yield known

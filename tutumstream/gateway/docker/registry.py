@@ -20,7 +20,7 @@ from tutumstream.gateway.docker import folds, mishaps, runs
 from tutumstream.gateway.docker.actions import RESTART, Actions
 from tutumstream.gateway.docker.checks import UNSETTLED, Checks
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
-from tutumstream.gateway.docker.gone import TERMINATED_AGE, Gone
+from tutumstream.gateway.docker.gone import TERMINATED_AGE, TERMINATED_LIMIT, Gone
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
 from tutumstream.gateway.docker.known import Known
@@ -211,9 +211,9 @@ class Registry:
         """The containers that are to be looked at again without any hint."""
         return self._checks.overdue(now)
 
-    def purge(self, now: float) -> None:
-        """Forget what ended long ago, and the oldest of what ended where that is too much."""
-        for known in self._gone.expire(now):
+    def purge(self, now: float, most: int = TERMINATED_LIMIT) -> None:
+        """Forget what ended long ago, and the oldest containers that ended where those are more than `most`."""
+        for known in self._gone.expire(now, most):
             del self.containers[known.container.id], self._by_uuid[known.uuid]
             self._slots.forget(known)
         self.groups.purge(now - TERMINATED_AGE)
