@@ -69,11 +69,11 @@ class Watcher:
 
 
 @cache
-def an_hour() -> Watcher:
-    """What was seen of it, for tests that only look."""
+def some_rounds() -> Watcher:
+    """What was seen of them, for tests that only look."""
     watcher = Watcher()
     watcher.platform.start()
-    watcher.run(3600)
+    watcher.run(4 * ROUND)
     return watcher
 
 
@@ -87,7 +87,7 @@ class TestPace(SynchronousTestCase):
         for seed in range(3):
             watcher = Watcher(seed)
             watcher.platform.start()
-            watcher.run(4 * ROUND)
+            watcher.run(2 * ROUND)
             times = [0.0, *(when for when, _ in watcher.told)]
             self.assertLessEqual(times[1], 2.0)
             self.assertLessEqual(max(after - before for before, after in pairwise(times)), 9.0)
@@ -104,13 +104,13 @@ class TestPace(SynchronousTestCase):
             self.assertEqual(len(watcher.interruptions), 1)
 
     def test_a_client_that_is_back_5_seconds_after_an_interruption_misses_nothing(self) -> None:
-        watcher = an_hour()
+        watcher = some_rounds()
         self.assertGreater(len(watcher.interruptions), 2)
         for lost in watcher.interruptions:
             self.assertEqual([when for when, _ in watcher.told if lost < when < lost + 4.9], [])
 
     def test_every_incident_of_the_day_happens(self) -> None:
-        watcher = an_hour()
+        watcher = some_rounds()
         states = {(change.type, change.state) for _, change in watcher.told}
         self.assertLessEqual(
             {
@@ -153,7 +153,7 @@ class TestAgreement(SynchronousTestCase):
 
         platform.subscribe(check)
         platform.start()
-        for _ in range(4 * ROUND // 5):
+        for _ in range(2 * ROUND // 5):
             watcher.run(5)
             self.assert_folds_hold(platform)
             for kind in KINDS:
@@ -166,8 +166,8 @@ class TestAgreement(SynchronousTestCase):
         # What grows shows in a few rounds.
         for _ in range(2):
             watcher.told.clear()
-            watcher.run(4 * ROUND)
-            self.assertGreater(len(watcher.told), 4 * ROUND / 9)
+            watcher.run(2 * ROUND)
+            self.assertGreater(len(watcher.told), 2 * ROUND / 9)
             self.assertLessEqual(sum(len(watcher.platform.list(kind)) for kind in KINDS), 60)
             self.assertEqual(len(watcher.clock.getDelayedCalls()), 1)
             self.assert_folds_hold(watcher.platform)
@@ -312,7 +312,7 @@ class TestShapes(SynchronousTestCase):
         watcher = Watcher()
         watcher.platform.start()
         seen: dict[tuple[str, str, str], Any] = {}
-        for _ in range(90):
+        for _ in range(2 * ROUND // 7):
             watcher.run(7)
             for kind in KINDS:
                 for one in watcher.platform.list(kind):
@@ -350,7 +350,7 @@ class TestShapes(SynchronousTestCase):
         watcher = Watcher()
         platform = watcher.platform
         platform.start()
-        for _ in range(100):
+        for _ in range(2 * ROUND // 9):
             watcher.run(9)
             for kind in ("stack", "service", "container", "node", "nodecluster"):
                 for one in platform.list(kind):
