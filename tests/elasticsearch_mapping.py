@@ -1,6 +1,7 @@
 """One index of the strict Elasticsearch: its documents, and the mapping that they must fit."""
 
 import re
+from copy import deepcopy
 from typing import Any, Final
 
 FIELD_LIMIT: Final = 1000
@@ -12,6 +13,14 @@ TERM_BYTES: Final = 32_766
 TYPES: Final = {"keyword", "text", "date", "long", "float", "boolean", "object"}
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?")
+
+_FORMS: Final = {
+    "date": _ISO,
+    "long": re.compile(r"-?\d{1,18}"),
+    "float": re.compile(r"-?[\d.eE+-]+"),
+    "boolean": re.compile("True|False|true|false"),
+}
+"""How values of a type look as text; of other types every value is taken."""
 
 
 class RefusedError(Exception):
@@ -44,7 +53,7 @@ class Index:
 
     def __init__(self, mappings: dict[str, Any]) -> None:
         self.documents: dict[str, Any] = {}
-        self.mappings = _copied(mappings)
+        self.mappings = deepcopy(mappings)
 
     def create(self, identity: str, document: Any) -> None:
         """Add a document; `RefusedError` where its id is taken or where it does not fit."""
@@ -54,23 +63,29 @@ class Index:
                 f"[{identity}]: version conflict, document already exists (current version [1])",
                 409,
             )
-        grown = _copied(self.mappings)
-        _fit(grown, document, "", grown.get("dynamic", True))
-        if _fields(grown) > FIELD_LIMIT:
-            raise RefusedError("illegal_argument_exception", f"Limit of total fields [{FIELD_LIMIT}] has been exceeded")
-        self.mappings = grown
+        added: Added = []
+        try:
+            _fit(self.mappings, document, "", self.mappings.get("dynamic", True), added)
+            if added and _fields(self.mappings) > FIELD_LIMIT:
+                raise RefusedError(
+                    "illegal_argument_exception", f"Limit of total fields [{FIELD_LIMIT}] has been exceeded"
+                )
+        except RefusedError:
+            for properties, name in added:
+                del properties[name]
+            raise
         self.documents[identity] = document
-
-
-def _copied(mapping: dict[str, Any]) -> dict[str, Any]:
-    return {name: _copied(value) if isinstance(value, dict) else value for name, value in mapping.items()}
 
 
 def _fields(mapping: dict[str, Any]) -> int:
     return sum(1 + _fields(one) for one in mapping.get("properties", {}).values())
 
 
-def _fit(mapping: dict[str, Any], document: Any, path: str, dynamic: Any) -> None:
+Added = list[tuple[dict[str, Any], str]]
+"""Fields that a document brought with it: whose they are, and their name."""
+
+
+def _fit(mapping: dict[str, Any], document: Any, path: str, dynamic: Any, added: Added) -> None:
     if not isinstance(document, dict):
         raise _parsing(f"object mapping for [{path}] tried to parse field [{path}] as object, but found a value")
     for name, value in document.items():
@@ -85,7 +100,8 @@ def _fit(mapping: dict[str, Any], document: Any, path: str, dynamic: Any) -> Non
                 if dynamic is False:
                     continue
                 properties[name] = _inferred(one)
-            _take(properties[name], one, here, dynamic)
+                added.append((properties, name))
+            _take(properties[name], one, here, dynamic, added)
 
 
 def _inferred(value: Any) -> dict[str, Any]:
@@ -99,11 +115,11 @@ def _inferred(value: Any) -> dict[str, Any]:
     return {"properties": {}}
 
 
-def _take(field: dict[str, Any], value: Any, path: str, dynamic: Any) -> None:
+def _take(field: dict[str, Any], value: Any, path: str, dynamic: Any, added: Added) -> None:
     kind = field.get("type", "object")
     if kind == "object":
         if field.get("enabled", True):
-            _fit(field, value, path, field.get("dynamic", dynamic))
+            _fit(field, value, path, field.get("dynamic", dynamic), added)
         return
     if isinstance(value, (dict, list)):
         raise _parsing(f"failed to parse field [{path}] of type [{kind}]: it is an object")
@@ -112,13 +128,8 @@ def _take(field: dict[str, Any], value: Any, path: str, dynamic: Any) -> None:
         raise RefusedError(
             "illegal_argument_exception", f'Document contains at least one immense term in field="{path}"'
         )
-    fits = {
-        "date": isinstance(value, int) or _ISO.fullmatch(text) is not None,
-        "long": re.fullmatch(r"-?\d{1,18}", text) is not None,
-        "float": re.fullmatch(r"-?[\d.eE+-]+", text) is not None,
-        "boolean": text in ("True", "False", "true", "false"),
-    }
-    if not fits.get(kind, True):
+    form = _FORMS.get(kind)
+    if form is not None and not form.fullmatch(text) and not (kind == "date" and isinstance(value, int)):
         raise _parsing(f"failed to parse field [{path}] of type [{kind}]")
 
 
