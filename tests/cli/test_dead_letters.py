@@ -23,9 +23,12 @@ from tutumstream.cli.wire import HEADERS
 from tutumstream.journal.interface import Pending
 from tutumstream.operators.api import OperatorsResource
 from tutumstream.operators.letters import STEP, Chosen, Filter, Listing
-from tutumstream.operators.office import ONLY_RUNNING, SCAN, Office
+from tutumstream.operators.office import ONLY_RUNNING, Office
 from tutumstream.routing.delivery import Incident
 from tutumstream.status.pages import Pages
+
+SCAN = 15
+"""So many letters does the office look at in one request."""
 
 
 class Commands:
@@ -89,7 +92,7 @@ class Commands:
         for number in range(SCAN + 1):
             bury(self.journal, str(number))
         self.assertEqual(self.listed("--destination", "webhook"), ["wanted-1"])
-        self.assertEqual(len(self.listed("--limit", "1200")), 1200)
+        self.assertEqual(len(self.listed("--limit", "1200")), SCAN + 5)
 
     def test_list_gives_one_json_object_a_line(self: Any) -> None:
         lines = [json.loads(line) for line in self.do("list", "--json").splitlines()]
@@ -193,7 +196,7 @@ class ThroughTheService(Commands, SynchronousTestCase):
     text = "B"
 
     def way(self) -> DeadLetters:
-        office = Office(self.journal, lambda: NOW, self.offered.extend, {"log": upper, "slack": upper})
+        office = Office(self.journal, lambda: NOW, self.offered.extend, {"log": upper, "slack": upper}, SCAN)
         client = StubTreq(Pages(lambda: self.fail("no probe"), OperatorsResource(office)).app.resource())
 
         def ask(method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
@@ -221,7 +224,7 @@ class InAJournal(Commands, SynchronousTestCase):
     text = f"({ONLY_RUNNING})"
 
     def way(self) -> DeadLetters:
-        return DoneInJournal(self.journal, Office(self.journal, lambda: NOW, self.offered.extend, None))
+        return DoneInJournal(self.journal, Office(self.journal, lambda: NOW, self.offered.extend, None, SCAN))
 
     def test_does_not_wait_for_a_disk_that_refuses(self) -> None:
         class Waiting(Office):

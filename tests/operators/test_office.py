@@ -9,7 +9,7 @@ from tutumstream.journal.interface import Pending
 from tutumstream.journal.memory import MemoryJournal
 from tutumstream.notifiers.interface import Message
 from tutumstream.operators.letters import Chosen, Filter, Found, Listing, Step
-from tutumstream.operators.office import NO_TEXT, ONLY_RUNNING, READ, SCAN, Compose, Office
+from tutumstream.operators.office import NO_TEXT, ONLY_RUNNING, READ, Compose, Office
 from tutumstream.routing.delivery import Incident
 
 
@@ -37,8 +37,8 @@ class TheOffice(SynchronousTestCase):
         self.composers: dict[str, Compose] = {"slack": upper}
         self.office = self.over(self.journal)
 
-    def over(self, journal: MemoryJournal) -> Office:
-        return Office(journal, lambda: NOW, self.offered.extend, self.composers)
+    def over(self, journal: MemoryJournal, **scan: int) -> Office:
+        return Office(journal, lambda: NOW, self.offered.extend, self.composers, **scan)
 
     def dead(self) -> list[str]:
         return [each.pending.id for each in self.successResultOf(self.journal.dead_letters(9999))]
@@ -63,9 +63,9 @@ class TheOffice(SynchronousTestCase):
         journal = MemoryJournal()
         journal.open()
         bury(journal, "wanted", destination="webhook")
-        for number in range(SCAN):
+        for number in range(20):
             bury(journal, str(number))
-        office = self.over(journal)
+        office = self.over(journal, scan=20)
         self.assertEqual(self.successResultOf(office.find(Filter(destination="webhook"))), Found([], 2, ["slack"]))
         self.assertEqual(
             self.successResultOf(office.find(Filter(destination="webhook", before=2))), Found([1], None, ["slack"])

@@ -21,7 +21,7 @@ READ: Final = 250
 """Letters in one reading of the journal: a few milliseconds, and events are recorded in between."""
 
 SCAN: Final = 5000
-"""Letters that one request looks at, where it can go on later."""
+"""Letters that one request looks at, where nothing else is said; it can go on later."""
 
 ONLY_RUNNING: Final = "rendered only while the service runs: its texts and look-ups are needed"
 NO_TEXT: Final = "no text: this destination gets the event itself"
@@ -37,6 +37,7 @@ class Office:
         now: seconds since 1970.
         revived: gets the rows that are pending again; the lanes' `offer`.
         composers: the writer of each destination's messages, by name; None where no service runs.
+        scan: letters that one request looks at.
     """
 
     log = Logger()
@@ -47,11 +48,13 @@ class Office:
         now: Callable[[], float],
         revived: Callable[[Sequence[Pending]], None],
         composers: Mapping[str, Compose] | None,
+        scan: int = SCAN,
     ) -> None:
         self._journal = journal
         self._now = now
         self._revived = revived
         self._composers = composers
+        self._scan = scan
 
     def page(self, listing: Listing) -> Deferred[Page]:
         """A part of a listing. All errbacks are `JournalError`."""
@@ -78,7 +81,7 @@ class Office:
         return Page([letter(each) for each in found], more, sorted(self._composers or ()))
 
     async def _find(self, wanted: Filter) -> Found:
-        found, more = await self._look(wanted, SCAN)
+        found, more = await self._look(wanted, self._scan)
         return Found([each.pending.seq for each in found], more, sorted(self._composers or ()))
 
     async def _show(self, letter_id: str) -> Shown | None:
@@ -112,15 +115,16 @@ class Office:
         """At most so many letters that are meant, and where to go on; None at the end."""
         found: list[DeadLetter] = []
         before, seen = wanted.before, 0
-        while seen < SCAN:
-            read = await self._journal.dead_letters(READ, before)
+        while seen < self._scan:
+            asked = min(READ, self._scan - seen)
+            read = await self._journal.dead_letters(asked, before)
             for each in read:
                 before = each.pending.seq
                 if wanted.takes(each):
                     found.append(each)
                     if len(found) == most:
                         return found, before
-            if len(read) < READ:
+            if len(read) < asked:
                 return found, None
             seen += len(read)
         return found, before
