@@ -9,7 +9,7 @@ from tutumstream.delivery.incidents import DUTY, Incidents
 from tutumstream.delivery.state import Failing, Held, Limited, Ok, Refusing
 from tutumstream.errors import JournalError
 from tutumstream.event import Event, Malformed
-from tutumstream.intake import FULL, ROOM, Intake
+from tutumstream.intake import Intake
 from tutumstream.journal.interface import OpenIncident, Pending
 from tutumstream.journal.memory import MemoryJournal
 from tutumstream.journal.objects import ObjectState
@@ -151,15 +151,16 @@ class TheIntake(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.journal.history(10)), [])
 
     def test_asks_for_no_more_while_too_much_waits_to_be_written_down(self) -> None:
+        self.intake = self.an_intake(most=50, room=10)
         writing = self.slow_disk()
-        for _ in range(FULL - 1):
+        for _ in range(49):
             self.intake.take(CONTAINER)
         self.assertEqual(self.asked, [])
         self.intake.take(CONTAINER)
         self.assertEqual(self.asked, [True])
         # What was read already still comes.
         self.intake.take(CONTAINER)
-        for _ in range(FULL - ROOM):
+        for _ in range(40):
             writing.popleft().callback([])
         self.assertEqual(self.asked, [True])
         writing.popleft().callback([])
