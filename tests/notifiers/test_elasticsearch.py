@@ -102,9 +102,9 @@ class ElasticsearchCase(SynchronousTestCase):
     def observed(self) -> Any:
         return Logger(observer=lambda one: self.logged.append(formatEvent(one)))
 
-    def create(self, index: str = "tutum-events", path: str = "") -> ElasticsearchNotifier:
+    def create(self, index: str = "tutum-events", path: str = "", **more: Any) -> ElasticsearchNotifier:
         return ElasticsearchNotifier(
-            self.network.client(), f"http://es.example:9200{path}", IndexName(index), lambda: NOW
+            self.network.client(), f"http://es.example:9200{path}", IndexName(index), lambda: NOW, **more
         )
 
     def told(self, *messages: Message) -> list[Verdict]:
@@ -350,8 +350,9 @@ class ABatch(ElasticsearchCase):
             (Scripted(status=401), Hold),
         ):
             self.setUp()
+            self.notifier = self.create(body_bytes=5000)
             self.server.script(BULK, Scripted(), answer)
-            verdicts = self.told(*[with_resource(f"e{n}", text="x" * 2_000_000) for n in range(6)])
+            verdicts = self.told(*[with_resource(f"e{n}", text="x" * 2000) for n in range(6)])
             self.assertEqual([type(one) for one in verdicts], [Delivered] * 2 + [expected] * 4)
             self.assertEqual(self.sizes(), [2, 2])
 

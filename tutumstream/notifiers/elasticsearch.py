@@ -58,6 +58,7 @@ class ElasticsearchNotifier:
         index: where the documents go.
         now: seconds since 1970.
         authorization: the value of the `Authorization` header; "" leaves it to the URL.
+        body_bytes: of one request, at most, but for a document that is longer.
 
     Raises:
         ValueError: `url` is no http or https URL, or more than a server.
@@ -70,7 +71,14 @@ class ElasticsearchNotifier:
     needs = frozenset({"resource"})
 
     def __init__(
-        self, http: Exchanges, url: str, index: IndexName, now: Callable[[], float], *, authorization: str = ""
+        self,
+        http: Exchanges,
+        url: str,
+        index: IndexName,
+        now: Callable[[], float],
+        *,
+        authorization: str = "",
+        body_bytes: int = BODY_BYTES,
     ) -> None:
         address = server(url)
         self._http = http
@@ -82,7 +90,7 @@ class ElasticsearchNotifier:
         # Without a path there is nothing secret in where it is, and messages would name `***`.
         hidden = [one for one in address.secrets if one.rstrip("/") != address.origin]
         self._secrets = longest_first(*hidden, authorization, *authorization.split(" ")[1:])
-        self._body_bytes = BODY_BYTES
+        self._body_bytes = body_bytes
         self._prepared = False
         self._preparing = DeferredLock()
         self._complete = True
