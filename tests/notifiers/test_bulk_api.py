@@ -84,6 +84,7 @@ class AnAnswer(SynchronousTestCase):
             lambda deeper: st.lists(deeper, max_size=3) | st.dictionaries(
                 st.sampled_from(["create", "index", "status", "error", "type", "reason", "items", "errors"]), deeper
             ),
+            max_leaves=20,
         ),
         st.integers(1, 4),
     )  # fmt: skip
