@@ -171,12 +171,16 @@ class Limits:
         pending_rows: beyond it the oldest deliveries that are not urgent go to the dead letters (`overflow`), but for
             those in hand.
         in_hand: so many of each destination, see `IN_HAND`.
+        at_once: events looked at, or deliveries given up, in one transaction: about 20 ms.
+        room: empty pages of its file that are always kept for what comes next, where a journal has a file.
     """
 
     history_seconds: float = 7 * 86400.0
     history_rows: int = 1_000_000
     pending_rows: int = 1_000_000
     in_hand: int = IN_HAND
+    at_once: int = 2000
+    room: int = 4096
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,8 @@ from tutumstream.journal.schema import dead_letters, deliveries, events
 from tutumstream.journal.upgrade import driver
 from tutumstream.journal.writes import Write, delivery_id
 
-STEP: Final = 2000
-"""Events looked at, or deliveries given up, in one transaction: about 20 ms."""
-
 PAGES: Final = 1000
 """Pages of 4 KiB given back to the disk in one transaction: about 40 ms."""
-
-ROOM: Final = 4096
-"""Empty pages that are always kept for what comes next."""
 
 Ask = Callable[[Write], Awaitable[None]]
 """Does a write."""
@@ -46,7 +40,10 @@ async def forget_history(ask: Ask, now: float, limits: Limits) -> int:
 def _forget(connection: Connection, after: int, now: float, limits: Limits, done: list[tuple[int, int | None]]) -> None:
     newest = connection.scalar(select(func.max(events.c.seq))) or 0
     window = (
-        select(events.c.seq, events.c.received_at).where(events.c.seq > after).order_by(events.c.seq).limit(STEP)
+        select(events.c.seq, events.c.received_at)
+        .where(events.c.seq > after)
+        .order_by(events.c.seq)
+        .limit(limits.at_once)
     ).subquery()
     waits = exists().where(deliveries.c.event_seq == window.c.seq, deliveries.c.settled_at.is_(None))
     too_many, too_old = (
@@ -62,17 +59,17 @@ def _forget(connection: Connection, after: int, now: float, limits: Limits, done
         connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(theirs)))
         connection.execute(delete(deliveries).where(deliveries.c.event_seq.in_(among(gone))))
         connection.execute(delete(events).where(events.c.seq.in_(among(gone))))
-    done.append((len(gone), beyond[-1].seq if len(beyond) == STEP else None))
+    done.append((len(gone), beyond[-1].seq if len(beyond) == limits.at_once else None))
 
 
-def give_back(connection: Connection) -> bool:
-    """Shorten the file a little when more than a quarter of it is empty; whether there is more to do.
+def give_back(connection: Connection, room: int) -> bool:
+    """Shorten the file a little when more than a quarter of it, and than `room`, is empty; whether there is more to do.
 
     Files that were made before revision 0002 keep their size; what is empty is used again.
     """
     file = driver(connection)
     (pages,), (empty,) = (file.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
-    if empty <= max(pages // 4, ROOM):
+    if empty <= max(pages // 4, room):
         return False
     # As a script: it takes a step for each page, and would wait for the interpreter lock in between (see `bulk`).
     file.executescript(f"PRAGMA incremental_vacuum({PAGES})")
@@ -87,7 +84,7 @@ async def bury_overflow(ask: Ask, backlogs: Mapping[str, int], now: float, limit
     buried = 0
     while buried < excess:
         done: list[int] = []
-        most = min(STEP, excess - buried)
+        most = min(limits.at_once, excess - buried)
         await ask(Write(act=partial(_bury, destinations=large, spared=limits.in_hand, most=most, now=now, done=done)))
         buried += done[-1]
         if not done[-1]:

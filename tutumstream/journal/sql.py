@@ -263,7 +263,7 @@ class SqlJournal:
         await self._ask(writes.forgetting_opens(now - OPENS_SECONDS))
         forgotten = await forget_history(self._ask, now, limits)
         await self._ask(Write(act=partial(watching.forget_terminated, before=now - limits.history_seconds)))
-        while await self._run(give_back):
+        while await self._run(partial(give_back, room=limits.room)):
             pass
         session = self._session
         if session is None or session.most_pending <= limits.pending_rows:
