@@ -82,6 +82,7 @@ class Network:
         while moved:
             self.clock.advance(0)  # TLS gathers its writes until the next turn
             moved = sum(wire.pump() for wire in self._wires) > 0
+        self._wires = [wire for wire in self._wires if not (wire.clientIO.disconnected and wire.serverIO.disconnected)]
 
     def open_connections(self) -> int:
         """How many connections neither side has ended."""
