@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.journal.places import a_folder
+from tests.journal.places import a_folder, an_empty_journal
 from tutumstream.errors import JournalError
 from tutumstream.journal.objects import ObjectState
 from tutumstream.journal.opening import file_of, open_file
@@ -49,7 +49,7 @@ class UpgradeTests(SynchronousTestCase):
 
     def made(self) -> None:
         """A journal of today, with an event in it."""
-        file = open_file(file_of(str(self.path)))
+        file = open_file(file_of(str(an_empty_journal(self.path))))
         with file.connection.begin():
             file.connection.exec_driver_sql("INSERT INTO events VALUES (1, 'a', 1.0, 0, '{}')")
         file.close()
