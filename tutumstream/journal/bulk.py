@@ -46,6 +46,7 @@ class Bulk:
         self._columns = columns
         self._build = build
         self._texts: dict[int, str] = {}
+        self._row = f"({', '.join('?' * len(columns))})"
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
         """Do it for all rows, in order. What the statement returns, where it returns something."""
@@ -63,14 +64,18 @@ class Bulk:
 
     def text(self, connection: Connection, size: int) -> str:
         """The SQL for so many rows; made once for each size."""
+        if not self._texts:
+            self._texts[1] = self._of_one(connection)
         if size not in self._texts:
-            blanks = tuple(bindparam(None, type_=each.type) for each in self._columns)
-            given = values(*self._columns, name="given").data([blanks]).cte("given")
-            of_one = str(self._build(given).compile(dialect=connection.dialect))
             # Compiling it for 512 rows takes a tenth of a second, in the middle of the first storm.
-            row = f"({', '.join('?' * len(blanks))})"
-            self._texts[size] = of_one.replace(f"VALUES {row}", f"VALUES {', '.join([row] * size)}", 1)
+            rows = ", ".join([self._row] * size)
+            self._texts[size] = self._texts[1].replace(f"VALUES {self._row}", f"VALUES {rows}", 1)
         return self._texts[size]
+
+    def _of_one(self, connection: Connection) -> str:
+        blanks = tuple(bindparam(None, type_=each.type) for each in self._columns)
+        given = values(*self._columns, name="given").data([blanks]).cte("given")
+        return str(self._build(given).compile(dialect=connection.dialect))
 
 
 def inserting(table: Table, *names: str) -> Bulk:
