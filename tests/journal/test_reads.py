@@ -67,4 +67,7 @@ class QueryPlanTests(SynchronousTestCase):
             self.assertIn("SCAN", step)
 
     def test_the_last_seqs(self) -> None:
-        self.assertEqual(self.plan(reads.last_seqs), ["SEARCH events"])
+        steps = [
+            step for step in self.plan(reads.last_seqs) if step.startswith(("SEARCH", "SCAN events", "SCAN deliv"))
+        ]
+        self.assertEqual(steps, ["SEARCH events", "SEARCH deliveries"])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, LargeBinary, Row, Select, cast, func, literal_column, select
+from sqlalchemy import Connection, LargeBinary, Row, Select, bindparam, cast, func, literal_column, select
 
 from tutumstream.event import Event, Malformed
 from tutumstream.journal.bulk import among
@@ -25,17 +25,8 @@ def pending(
     connection: Connection, destination: str, after: int, limit: int, urgent: bool
 ) -> tuple[list[Pending], list[Pending]]:
     """A window of a destination's backlog: the rows, and those among them without a readable event, apart."""
-    chosen = (
-        _DELIVERIES.where(deliveries.c.settled_at.is_(None))
-        .where(deliveries.c.destination == destination)
-        .where(deliveries.c.seq > after)
-        .order_by(deliveries.c.seq)
-        .limit(max(limit, 0))
-    )
-    if urgent:
-        # Not as a parameter: SQLite takes an index of some rows only where the SQL says that it is about those.
-        chosen = chosen.where(deliveries.c.urgent == literal_column("1"))
-    rows = [_pending(row) for row in connection.execute(chosen)]
+    where = {"to": destination, "after": after, "most": max(limit, 0)}
+    rows = [_pending(row) for row in connection.execute(_URGENT if urgent else _PENDING, where)]
     damaged = [row for row in rows if isinstance(row.event, Unreadable)]
     return [row for row in rows if not isinstance(row.event, Unreadable)], damaged
 
@@ -108,8 +99,8 @@ def backlogs(connection: Connection) -> dict[str, int]:
 
 def last_seqs(connection: Connection) -> tuple[int, int]:
     """The highest seq of an event and of a delivery, 0 where there is none."""
-    event_seq = connection.scalar(select(func.max(events.c.seq)))
-    return event_seq or 0, connection.scalar(select(func.max(deliveries.c.seq))) or 0
+    event_seq, delivery_seq = connection.execute(_LAST_SEQS).one()
+    return event_seq or 0, delivery_seq or 0
 
 
 def _pending(row: Any) -> Pending:
@@ -160,6 +151,21 @@ _DELIVERIES: Final[Select[Any]] = select(
     deliveries.c.born_at,
     *_EVENT,
 ).join_from(deliveries, events, deliveries.c.event_seq == events.c.seq)
+
+_LAST_SEQS: Final = select(
+    select(func.max(events.c.seq)).scalar_subquery(), select(func.max(deliveries.c.seq)).scalar_subquery()
+)
+
+_PENDING: Final = (
+    _DELIVERIES.where(deliveries.c.settled_at.is_(None))
+    .where(deliveries.c.destination == bindparam("to"))
+    .where(deliveries.c.seq > bindparam("after"))
+    .order_by(deliveries.c.seq)
+    .limit(bindparam("most"))
+)
+
+# Not as a parameter: SQLite takes an index of some rows only where the SQL says that it is about those.
+_URGENT: Final = _PENDING.where(deliveries.c.urgent == literal_column("1"))
 
 _DEAD_LETTERS: Final = (
     _DELIVERIES.add_columns(

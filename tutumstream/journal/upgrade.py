@@ -5,13 +5,16 @@ import sqlite3
 from pathlib import Path
 from typing import Final, cast
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 from twisted.logger import Logger
 
 from tutumstream.errors import JournalError
 from tutumstream.journal.schema import metadata
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+_TABLES: Final = r"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
+"""Those that somebody made, not SQLite itself. SQLAlchemy's inspector takes ten times as long."""
 
 _log = Logger()
 
@@ -23,7 +26,7 @@ def check_revision(connection: Connection, path: Path, migrations: Path = MIGRAT
         JournalError: another program, or a newer version of this one, made it.
     """
     with connection.begin():
-        tables = inspect(connection).get_table_names()
+        tables = connection.exec_driver_sql(_TABLES).scalars().all()
         stamp = None
         if "alembic_version" in tables:
             stamp = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
