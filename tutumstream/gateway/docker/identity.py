@@ -7,6 +7,7 @@ everything that is not unique by itself.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -60,8 +61,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     by_swarm: bool = False
 
 
+@lru_cache(maxsize=4096)
 def derived(kind: str, *key: str) -> str:
-    """The uuid of an object: always the same for the same key.
+    """The uuid of an object: always the same for the same key. Every hint asks for a few, mostly for the same again.
 
     It has the look of version 4, because Tutum's clients take every other uuid for a name (protocol B1). NUL can't be
     in a key's parts, so two keys never run into one.
