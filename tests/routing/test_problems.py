@@ -1,4 +1,5 @@
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from tutumstream.routing.router import Router
 
 PEOPLE = {"slack", "pagerduty"}
 URI = "/api/v1/container/x/"
+TEMPLATES = Templates()
 
 
 def event(kind: str, state: str = "", action: str = "update", **details: Any) -> Event:
@@ -23,9 +25,15 @@ def event(kind: str, state: str = "", action: str = "update", **details: Any) ->
     return Event(id="e1", received_at=1.0, type=kind, action=action, state=state, resource_uri=uri, docker=docker)
 
 
+@cache
+def a_router(destinations: frozenset[str], **options: Any) -> Router:
+    """Made once: its conditions are compiled."""
+    return Router(problems(**options), destinations)
+
+
 def told(happened: Event, destinations: Collection[str] = PEOPLE, **options: Any) -> list[tuple[str, str]]:
     """Who is told, and what that does to an incident."""
-    router = Router(problems(**options), destinations)
+    router = a_router(frozenset(destinations), **options)
     return [(each.destination, each.incident.action if each.incident else "") for each in router.deliveries(happened)]
 
 
@@ -35,9 +43,10 @@ def closes(delivery: Delivery) -> bool:
 
 
 def text(happened: Event, destination: str = "slack") -> list[str]:
-    router, routes = Router(problems(), PEOPLE), {route.name: route.text for route in problems()}
-    found = [each for each in router.deliveries(happened) if each.destination == destination and not closes(each)]
-    return [Templates().compile(each.route, routes[each.route]).render(happened.view(), {}) for each in found]
+    routes = {route.name: route.text for route in problems()}
+    deliveries = a_router(frozenset(PEOPLE)).deliveries(happened)
+    found = [each for each in deliveries if each.destination == destination and not closes(each)]
+    return [TEMPLATES.compile(each.route, routes[each.route]).render(happened.view(), {}) for each in found]
 
 
 class TheRoutesAboutProblems(SynchronousTestCase):
@@ -70,13 +79,13 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         keys = {
             each.incident.key
             for happened in (loop, recovery)
-            for each in Router(problems(), {"pagerduty"}).deliveries(happened)
+            for each in a_router(frozenset({"pagerduty"})).deliveries(happened)
             if each.incident
         }
         self.assertEqual(keys, {f"crash-loop-{URI}"})
 
     def test_know_that_a_loop_is_over_though_the_gateway_forgot_that_there_was_one(self) -> None:
-        router = Router(problems(), {"pagerduty"})
+        router = a_router(frozenset({"pagerduty"}))
         for over in ("stop", "finish"):
             (close,) = router.deliveries(event("container", "Stopped", event=over))
             self.assertEqual(close.incident, Incident("close", f"crash-loop-{URI}"))
@@ -84,7 +93,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
             self.assertEqual(router.deliveries(event("container", "Stopped", event=over, slot="s/1")), ())
 
     def test_take_all_containers_in_one_slot_of_a_swarm_for_the_same(self) -> None:
-        router = Router(problems(), {"pagerduty"})
+        router = a_router(frozenset({"pagerduty"}))
         (page,) = router.deliveries(event("container", event="crash", looping=True, news=True, slot="s/1"))
         (over,) = router.deliveries(event("container", event="recovery", looping=True, news=True, slot="s/1"))
         self.assertEqual((page.ordering_key, over.ordering_key), ("crash-loop-s/1", "crash-loop-s/1"))
@@ -94,7 +103,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
 
     def test_tell_of_a_service_that_its_swarm_can_not_mend_and_why(self) -> None:
         trouble = event("service", "Partly running", expected=False, error="No such image: x")
-        (said,) = Router(problems(), {"slack"}).deliveries(trouble)
+        (said,) = a_router(frozenset({"slack"})).deliveries(trouble)
         self.assertEqual((said.incident and said.incident.action, said.grace), ("trigger", SERVICE_PATIENCE))
         self.assertEqual(text(trouble), ["service (unknown) is Partly running: No such image: x"])
 
@@ -104,7 +113,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         )
         self.assertEqual(text(trouble), ["service api of shop is Not running: No such image: x"])
         routes = {route.name: route.text for route in problems()}
-        failed, shown = Templates().compile("x", routes["failed action"]), {"action": "Service Scale"}
+        failed, shown = TEMPLATES.compile("x", routes["failed action"]), {"action": "Service Scale"}
         view = event("action", "Failed").view() | {"parent": {"service": "/api/v1/service/a/", "stack": ""}}
         for service, words in (
             ({"name": "shop_api", "docker": {"name": "api", "stack": "shop"}}, "api of shop"),
@@ -129,7 +138,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
     def test_page_for_one_that_is_unhealthy_for_long(self) -> None:
         ill = event("container", "Running", event="unhealthy", health="unhealthy", news=True)
         self.assertEqual(told(ill), [("slack", ""), ("pagerduty", "trigger")])
-        (page,) = Router(problems(), {"pagerduty"}).deliveries(ill)
+        (page,) = a_router(frozenset({"pagerduty"})).deliveries(ill)
         self.assertEqual(page.grace, UNHEALTHY_FOR_LONG)
         well = event("container", "Running", event="healthy", health="healthy", news=True)
         self.assertEqual(told(well), [("slack", ""), ("pagerduty", "close")])
@@ -142,7 +151,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
     def test_tell_of_a_lost_node_at_once_and_page_a_little_later(self) -> None:
         lost = event("node", "Unreachable")
         self.assertEqual(told(lost), [("slack", "trigger"), ("pagerduty", "trigger")])
-        found = Router(problems(), PEOPLE).deliveries(lost)
+        found = a_router(frozenset(PEOPLE)).deliveries(lost)
         self.assertEqual([each.grace for each in found], [0.0, NODE_PATIENCE])
         self.assertEqual(text(lost), ["Node (unknown) is Unreachable"])
         named = event("node", "Unreachable", event="unreachable", name="hh-3", node="hh-3", expected=False)
@@ -153,7 +162,7 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         self.assertEqual(told(event("action", "Failed")), [("slack", "")])
         self.assertEqual(text(event("action", "Failed")), ["(unknown) failed: /api/v1/action/x/"])
         for kind, state in (("service", "Not running"), ("stack", "Not Running"), ("service", "Start failed")):
-            (failed,) = Router(problems(), PEOPLE).deliveries(event(kind, state))
+            (failed,) = a_router(frozenset(PEOPLE)).deliveries(event(kind, state))
             self.assertEqual((failed.incident and failed.incident.action, failed.grace), ("trigger", SERVICE_PATIENCE))
             self.assertEqual(told(event(kind, "Running")), [("slack", "close")])
 

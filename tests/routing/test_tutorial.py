@@ -1,5 +1,6 @@
 import json
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,8 +18,15 @@ PAGED = {"stack", "service", "node"}
 STACK = ("/api/v1/stack/s/",)
 
 
+@cache
+def a_router(on_delete: frozenset[str], destinations: frozenset[str]) -> Router:
+    """Made once: its conditions are compiled."""
+    return Router(tutorial(on_delete), destinations)
+
+
 def told(event: Event, on_delete: Collection[str] = (), destinations: Collection[str] = ALL) -> list[tuple[str, str]]:
-    return [(each.destination, each.route) for each in Router(tutorial(on_delete), destinations).deliveries(event)]
+    router = a_router(frozenset(on_delete), frozenset(destinations))
+    return [(each.destination, each.route) for each in router.deliveries(event)]
 
 
 def event(kind: str, action: str = "update", parents: tuple[str, ...] = ()) -> Event:
