@@ -22,6 +22,6 @@ def choose_profile() -> None:
     settings.load_profile("ours")
 
 
-def searching(examples: int, **more: Any) -> settings:
-    """So many examples in a short run."""
-    return settings(max_examples=examples * _TIMES, **more)
+def searching(examples: int, steps: int = 50) -> settings:
+    """So many examples in a short run; a state machine's of so many steps, and of twice as many in longer runs."""
+    return settings(max_examples=examples * _TIMES, stateful_step_count=steps * min(_TIMES, 2))

@@ -200,5 +200,5 @@ class ConservationMachine(RuleBasedStateMachine):
                 return
 
 
-ConservationMachine.TestCase.settings = searching(2, stateful_step_count=40)
+ConservationMachine.TestCase.settings = searching(2, steps=20)
 ConservationTests = ConservationMachine.TestCase

@@ -218,7 +218,7 @@ class TestStateFile(SynchronousTestCase):
 
 
 @given(st.binary(max_size=300), st.integers(0, 20_000))
-@searching(12)
+@searching(6)
 def test_whatever_happens_to_the_file_the_gateway_starts(noise: bytes, place: int) -> None:
     import tempfile
 

@@ -276,5 +276,5 @@ def _as_stored(answer: Any) -> Any:
     return answer
 
 
-JournalMachine.TestCase.settings = searching(2, stateful_step_count=25)
+JournalMachine.TestCase.settings = searching(2, steps=15)
 JournalMachineTests = JournalMachine.TestCase

@@ -124,5 +124,5 @@ class Gaps(RuleBasedStateMachine):
         assert len({event.id for event in world.told()}) == len(world.told())
 
 
-Gaps.TestCase.settings = searching(6, stateful_step_count=30)
+Gaps.TestCase.settings = searching(4, steps=20)
 GapsTests = Gaps.TestCase

@@ -1017,7 +1017,7 @@ def disorder(data: st.DataObject, count: int) -> list[int]:
 
 
 class PropertyTests(SynchronousTestCase):
-    @searching(12)
+    @searching(6)
     @given(STEPS, st.data())
     def test_whatever_is_lost_doubled_or_late_a_look_at_everything_ends_in_the_truth(
         self, steps: list[tuple[int, int]], data: st.DataObject
@@ -1058,7 +1058,7 @@ class PropertyTests(SynchronousTestCase):
         for one in (*services, *stacks):
             self.assertEqual(states[one.uri], one.state)
 
-    @searching(8)
+    @searching(4)
     @given(STEPS)
     def test_with_every_hint_in_order_each_container_goes_through_tutums_states(
         self, steps: list[tuple[int, int]]
