@@ -290,8 +290,7 @@ class TestEnd(StreamCase):
     def test_too_much_to_keep_is_not_kept(self) -> None:
         self.join()
         self.stream.interrupt("gone for a moment")
-        for _ in range(LIMIT + 1):
-            self.tell(CHANGE)
+        self.tell(*[CHANGE] * (LIMIT + 1))
         self.join()
 
     def test_a_closed_stream_sends_all_away_and_lets_none_in_until_it_is_opened(self) -> None:

@@ -134,15 +134,15 @@ class ResourcesTests(SynchronousTestCase):
 
     def test_what_waits_for_a_place_is_told_at_once_when_the_api_turns_out_to_be_out_of_reach(self) -> None:
         dials = self.network.hang("api.example:80")
-        fetched = [self.fetch(f"/api/v1/service/{number}/") for number in range(200)]
+        fetched = [self.fetch(f"/api/v1/service/{number}/") for number in range(30)]
         self.network.host("api.example:80", ConnectionRefusedError())
         dials[0].fail(ConnectionRefusedError())
-        self.assertEqual([self.successResultOf(one) for one in fetched[AT_ONCE:]], [None] * (200 - AT_ONCE))
+        self.assertEqual([self.successResultOf(one) for one in fetched[AT_ONCE:]], [None] * (30 - AT_ONCE))
         self.assertEqual(len(self.network.dialled), AT_ONCE)
-        self.assertEqual(self.resources.lookups, LookUps(failed=1, spared=200 - AT_ONCE))
+        self.assertEqual(self.resources.lookups, LookUps(failed=1, spared=30 - AT_ONCE))
 
     def test_what_waits_for_a_place_is_not_asked_for_any_more_once_the_api_hangs(self) -> None:
-        uris = [f"/api/v1/service/{number}/" for number in range(200)]
+        uris = [f"/api/v1/service/{number}/" for number in range(30)]
         for uri in uris:
             self.api.script(uri, Scripted(hang="before"))
         fetched = [self.fetch(uri) for uri in uris[:AT_ONCE]]

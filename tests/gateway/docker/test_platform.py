@@ -418,7 +418,7 @@ class PlatformTests(SynchronousTestCase):
             return gate
 
         self.platform._inspector._inspect = inspect  # type: ignore[assignment]  # to hold the answer back
-        self.engine.feeds[-1].dataReceived((event("update") + b"\n") * 5000)
+        self.engine.feeds[-1].dataReceived((event("update") + b"\n") * 500)
         for _ in range(20):
             self.clock.advance(0)
         self.assertEqual(len(looks), 1)
