@@ -3,6 +3,7 @@
 import base64
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import idna
@@ -38,8 +39,9 @@ class Address:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, text: str) -> "Address":
-        """Take a URL apart.
+        """Take a URL apart. The last ones are remembered: a chat's is asked for with every message.
 
         Raises:
             ValueError: it is no http or https URL with a host; the text says why and holds nothing of the URL.
