@@ -118,12 +118,14 @@ class Basics:
         self.assertEqual(self.told(self.make()), [])
 
     def test_every_kind_of_text_and_incident_is_taken(self: Any) -> None:
+        notifier = self.make()
         for text in ("", "  \n", "x" * 1_000_000, "&" * 50_000, "\x00\x1b[2J\r\n", "\ud800 lone", "grüße 🎉" * 9000):
             for incident in (None, Incident("trigger", "k"), Incident("acknowledge", "k"), Incident("resolve", "k")):
-                verdicts = self.told(self.make(), message(text, incident=incident))
+                verdicts = self.told(notifier, message(text, incident=incident))
                 self.assertEqual([outcome(one) for one in verdicts], ["delivered"], (text[:9], incident))
 
     def test_every_kind_of_event_is_taken(self: Any) -> None:
+        notifier = self.make()
         for event in (
             Event(id="e", received_at=0.0, type="stream", action="open"),
             Event(id="e", received_at=NOW, type="user-notification", message="x" * 700_000),
@@ -131,7 +133,7 @@ class Basics:
                 id="e", received_at=NOW, type="stack", action="ü\n", resource_uri="/" * 700_000, parents=("",) * 9000
             ),
         ):
-            self.assertEqual([outcome(one) for one in self.told(self.make(), message(event=event))], ["delivered"])
+            self.assertEqual([outcome(one) for one in self.told(notifier, message(event=event))], ["delivered"])
 
     def test_what_it_escapes_stays_text_and_plain_text_stays_as_it_is(self: Any) -> None:
         self.assertEqual(self.make().escape("plain text, 1 / 2"), "plain text, 1 / 2")
