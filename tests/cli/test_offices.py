@@ -4,7 +4,7 @@ import click
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.journal.places import a_folder
+from tests.journal.places import a_folder, an_empty_journal
 from tests.operators.dead import bury
 from tutumstream.cli.offices import at_hand
 from tutumstream.errors import SettingsError
@@ -19,7 +19,8 @@ class WithoutAService(SynchronousTestCase):
         self.variables = {"TUTUMSTREAM_LISTEN": "none", "TUTUMSTREAM_STATE_DIR": str(self.folder)}
 
     def journal(self, folder: Path) -> SqlJournal:
-        journal = SqlJournal(folder / "journal.sqlite3", InlineWorker(), Clock())
+        path = folder / "journal.sqlite3"
+        journal = SqlJournal(path if path.exists() else an_empty_journal(path), InlineWorker(), Clock())
         self.successResultOf(journal.open())
         self.addCleanup(lambda: self.successResultOf(journal.close()))
         return journal

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests import locks
 from tests.contracts_journal import an_event, to
-from tests.journal.places import a_folder
+from tests.journal.places import a_folder, an_empty_journal
 from tutumstream.journal.place_watch import EVERY
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
@@ -19,7 +19,7 @@ from tutumstream.journal.worker import InlineWorker
 
 class AJournalThatIsTakenAway(SynchronousTestCase):
     def setUp(self) -> None:
-        self.path = a_folder(self) / "state" / "journal.sqlite3"
+        self.path = an_empty_journal(a_folder(self) / "state" / "journal.sqlite3")
         self.clock = Clock()
         self.journal = self.opened()
         self.successResultOf(self.journal.record(an_event("kept"), [to("slack")]))
