@@ -180,15 +180,24 @@ class Feed(Protocol):
     Args:
         wake: called when lines wait and none did before.
         gap: called when something was lost.
+        lines, size: how many lines, and bytes of lines, may wait.
     """
 
     LINE_LIMIT: Final = 8 * 1024 * 1024
     WAITING_LIMIT: Final = 20_000
     BYTES_LIMIT: Final = 32 * 1024 * 1024
 
-    def __init__(self, wake: Callable[[], None], gap: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wake: Callable[[], None],
+        gap: Callable[[], None],
+        lines: int = WAITING_LIMIT,
+        size: int = BYTES_LIMIT,
+    ) -> None:
         self._wake = wake
         self._gap = gap
+        self._most = lines
+        self._size = size
         self._splitter = LineSplitter(self.LINE_LIMIT)
         self._lines: list[bytes] = []
         self._bytes = 0
@@ -224,7 +233,7 @@ class Feed(Protocol):
         idle = not self._lines
         self._lines += lines
         self._bytes += sum(map(len, lines))
-        overflow = len(self._lines) > self.WAITING_LIMIT or self._bytes > self.BYTES_LIMIT
+        overflow = len(self._lines) > self._most or self._bytes > self._size
         if overflow:
             self._lines, self._bytes = [], 0
         if overflow or self._splitter.dropped > before:
