@@ -201,15 +201,15 @@ class JournalContract(_Case):
         self.assertEqual(self.done(self.journal.dead_letters(10)), [])
 
     def test_many_changes_at_once(self) -> None:
-        self.done(self.journal.record(an_event("a"), [to("slack")] * 1300))
+        self.done(self.journal.record(an_event("a"), [to("slack")] * 1040))
         rows = self.window(limit=2000)
         self.done(self.journal.postpone([Postponement(row.seq, row.seq, 1.0, f"r{row.seq}") for row in rows]))
         self.assertEqual([row.attempts for row in self.window(limit=2000)], [row.seq for row in rows])
-        self.done(self.journal.bury([letter(row) for row in rows[:600]]))
-        self.done(self.journal.settle(rows[600:1299], 1.0))
-        self.assertEqual([row.seq for row in self.window()], [rows[1299].seq])
+        self.done(self.journal.bury([letter(row) for row in rows[:520]]))
+        self.done(self.journal.settle(rows[520:1039], 1.0))
+        self.assertEqual([row.seq for row in self.window()], [rows[1039].seq])
         dead = self.done(self.journal.dead_letters(2000))
-        self.assertEqual([each.pending.seq for each in dead], [row.seq for row in reversed(rows[:600])])
+        self.assertEqual([each.pending.seq for each in dead], [row.seq for row in reversed(rows[:520])])
 
     def test_history_holds_every_event_newest_first_with_what_it_caused(self) -> None:
         self.done(self.journal.record(an_event("a"), []))
@@ -603,11 +603,11 @@ class JournalContract(_Case):
         self.assertEqual(self.window()[-1].id, "e-1")
 
     def test_much_can_be_missed_at_once(self) -> None:
-        told = [(an_event(f"{n:04}"), [to("slack")]) for n in range(1100)]
-        self.done(self.journal.catch_up(told, [a_state(f"{n:04}") for n in range(1100, 2300)], 9.5))
-        self.assertEqual([row.id for row in self.window(limit=2000)], [f"{n:04}-1" for n in range(1100)])
+        told = [(an_event(f"{n:04}"), [to("slack")]) for n in range(600)]
+        self.done(self.journal.catch_up(told, [a_state(f"{n:04}") for n in range(600, 1200)], 9.5))
+        self.assertEqual([row.id for row in self.window(limit=2000)], [f"{n:04}-1" for n in range(600)])
         self.assertEqual(
-            [each.uri[-5:-1] for each in self.done(self.journal.states())], [f"{n:04}" for n in range(2300)]
+            [each.uri[-5:-1] for each in self.done(self.journal.states())], [f"{n:04}" for n in range(1200)]
         )
 
     def test_states_and_watch_are_there_after_closing_and_opening_again(self) -> None:

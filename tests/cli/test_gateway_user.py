@@ -1,14 +1,14 @@
 from click.testing import CliRunner
 
 from tutumstream.cli.main import main
-from tutumstream.gateway.users import read_users
+from tutumstream.gateway.users import COST, read_users
 
 
 def test_makes_a_key_and_the_line_that_knows_it() -> None:
     done = CliRunner().invoke(main, ["gateway-user", "alice"])
     assert done.exit_code == 0
     (found,), mistakes = read_users(done.stdout)
-    assert (found.user, mistakes) == ("alice", [])
+    assert (found.user, found.cost, mistakes) == ("alice", COST, [])
     key = done.stderr.strip().rpartition(" ")[2]
     assert len(key) == 40
     assert found.matches(key.encode())

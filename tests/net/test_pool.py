@@ -1,3 +1,4 @@
+from sys import getrecursionlimit
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -125,7 +126,7 @@ class LineTests(PoolCase):
 
     def test_a_long_line_is_told_without_going_deep(self) -> None:
         self.start(size=1)
-        exchanges = [self.exchange() for _ in range(1500)]
+        exchanges = [self.exchange(), *(self.http.exchange("POST", SINK) for _ in range(getrecursionlimit()))]
         self.network.host("sink.example:80", Refused())
         self.servers[0].transport.loseConnection()
         self.network.settle()
