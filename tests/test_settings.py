@@ -415,6 +415,23 @@ class Amounts(SettingsCase):
         wrong = {"SLACK_RATE": "fast", "PAGERDUTY_RATE": "-1", "WEBHOOK_RATE": "inf", "TUTUMSTREAM_PENDING_ROWS": "0"}
         self.assertEqual([line.split(":")[0] for line in self.mistakes({**WHO, **wrong})], list(wrong))
 
+    def test_that_no_clock_and_no_journal_can_count_are_mistakes_that_name_the_most(self) -> None:
+        for name, values, most in (
+            ("TUTUMSTREAM_HISTORY_DAYS", ("36501", "1e300", "inf", "nan"), "36500"),
+            ("TUTUMSTREAM_HISTORY_ROWS", ("1000000000001", "9" * 30), "1000000000000"),
+            ("TUTUMSTREAM_PENDING_ROWS", ("1000000000001", "9" * 30), "1000000000000"),
+            ("SLACK_RATE", ("100001", "1e300", "inf", "nan"), "100000"),
+        ):
+            for value in values:
+                (line,) = self.mistakes({**WHO, name: value})
+                self.assertTrue(line.startswith(f"{name}: "), line)
+                self.assertIn(most, line, value)
+
+    def test_may_be_as_many_as_that(self) -> None:
+        most = {"HISTORY_DAYS": "36500", "HISTORY_ROWS": str(10**12), "PENDING_ROWS": str(10**12)}
+        found = settings({**WHO, **{f"TUTUMSTREAM_{name}": value for name, value in most.items()}})
+        self.assertEqual(found.limits, Limits(36500 * 86400.0, 10**12, 10**12))
+
 
 class Logging(SettingsCase):
     def test_is_chosen_in_any_case(self) -> None:

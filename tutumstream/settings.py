@@ -61,6 +61,9 @@ _RATES: Final = "messages a second are from 0.001 to 100000 (0.5 is one in two s
 
 PerSecond = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False), WrapValidator(_rate)]
 
+Rows = Annotated[int, Field(gt=0, le=10**12)]
+"""More than any disk holds, and few enough for SQLite's integers of 64 bits."""
+
 
 class Variables(DestinationVariables):
     """The environment, typed. An empty variable counts as not set."""
@@ -76,9 +79,9 @@ class Variables(DestinationVariables):
     PAGERDUTY_RATE: PerSecond | None = None
     WEBHOOK_RATE: PerSecond | None = None
     ELASTICSEARCH_RATE: PerSecond | None = None
-    TUTUMSTREAM_HISTORY_DAYS: Annotated[float, Field(gt=0)] = 7.0
-    TUTUMSTREAM_HISTORY_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
-    TUTUMSTREAM_PENDING_ROWS: Annotated[int, Field(gt=0)] = 1_000_000
+    TUTUMSTREAM_HISTORY_DAYS: Annotated[float, Field(gt=0, le=36_500)] = 7.0
+    TUTUMSTREAM_HISTORY_ROWS: Rows = 1_000_000
+    TUTUMSTREAM_PENDING_ROWS: Rows = 1_000_000
     TUTUMSTREAM_ROUTES: Annotated[RouteSet, BeforeValidator(_lower)] = "tutorial"
     TUTUMSTREAM_STATE_DIR: str = ""
     STATE_DIRECTORY: str = ""
