@@ -11,11 +11,11 @@ def taken(_: str) -> object:
 
 class AnEndpoint(SynchronousTestCase):
     def test_without_a_fault_has_no_problem(self) -> None:
-        for text in ("tcp:0", "tcp:65535:interface=::1", "unix:/run/x.sock"):
+        for text in ("tcp:0", "tcp:65535:interface=::1", "tcp:0000080", "unix:/run/x.sock"):
             self.assertEqual(problem_with(text, lambda _: object()), "")
 
     def test_with_a_port_that_there_is_not_says_how_far_they_go(self) -> None:
-        for text in ("tcp:99999", "tcp6:port=65536", "ssl:70000:privateKey=x", "tcp:-1"):
+        for text in ("tcp:99999", "tcp6:port=65536", "ssl:70000:privateKey=x", "tcp:-1", "tcp:" + "9" * 5000):
             self.assertIn("they end at 65535", problem_with(text, lambda _: object()))
 
     def test_whose_key_can_not_be_read_names_the_file(self) -> None:

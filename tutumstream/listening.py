@@ -9,7 +9,7 @@ from twisted.internet.error import CannotListenError
 
 DEFAULT: Final = "tcp:8788:interface=127.0.0.1"
 
-_PORT: Final = re.compile(r"(?:tcp6?|ssl):(?:port=)?(-?\d+)")
+_PORT: Final = re.compile(r"(?:tcp6?|ssl):(?:port=)?0*(-?[0-9]+)")
 
 
 def problem_with(text: str, parse: Callable[[str], object], example: str = DEFAULT) -> str:
@@ -21,7 +21,8 @@ def problem_with(text: str, parse: Callable[[str], object], example: str = DEFAU
         example: an endpoint to suggest where this is none.
     """
     port = _PORT.match(text)
-    if port and not 0 <= int(port[1]) <= 65535:
+    # Python reads no number of thousands of digits.
+    if port and (len(port[1]) > 5 or not 0 <= int(port[1]) <= 65535):
         return f"there is no port {port[1]}, they end at 65535"
     try:
         parse(text)

@@ -1,10 +1,15 @@
 """Tells systemd how we are (sd_notify(3)): READY=1, STATUS=, WATCHDOG=1, STOPPING=1. Silent without systemd."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+
+_MICROSECONDS: Final = re.compile("[0-9]{1,20}")
+"""All that 64 bits hold."""
 
 
 class Systemd:
@@ -35,7 +40,7 @@ class Systemd:
         self._watchdog.clock = clock
         microseconds = environment.get("WATCHDOG_USEC", "")
         # Half of the deadline, as sd_watchdog_enabled(3) advises.
-        self._interval = int(microseconds) / 2e6 if microseconds.isdigit() else 0.0
+        self._interval = int(microseconds) / 2e6 if _MICROSECONDS.fullmatch(microseconds) else 0.0
 
     def ready(self) -> None:
         """The start is complete."""
