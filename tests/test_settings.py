@@ -126,6 +126,22 @@ class Secrets(SettingsCase):
         assert found.credentials is not None
         self.assertEqual(found.credentials.query, "user=alice&token=from-file")
 
+    def test_in_files_that_an_editor_began_with_a_byte_order_mark_are_read_without_it(self) -> None:
+        home = Path(self.mktemp())
+        home.mkdir()
+        secret, url = home / "secret", home / "url"
+        secret.write_bytes(b"\xef\xbb\xbfwhsec_a2V5\r\n")
+        url.write_bytes(b"\xef\xbb\xbfhttps://hooks.example/x\r\n")
+        (home / ".tutum").write_bytes(b"\xef\xbb\xbf[auth]\r\nuser = alice\r\napikey = k3y\r\n")
+        files = {"HOME": str(home), "WEBHOOK_URL_FILE": str(url), "WEBHOOK_SECRET_FILE": str(secret)}
+        found = read({}, files, parse_endpoint)
+        assert found.webhook is not None
+        assert found.webhook.secret is not None
+        self.assertEqual(found.webhook.url.get_secret_value(), "https://hooks.example/x")
+        self.assertEqual(found.webhook.secret.get_secret_value(), "whsec_a2V5")
+        assert found.credentials is not None
+        self.assertEqual(found.credentials.query, "user=alice&token=k3y")
+
     def test_from_both_the_variable_and_the_file_are_a_mistake(self) -> None:
         self.assertEqual(
             self.mistakes({**WHO, "TUTUM_TOKEN_FILE": "/run/token"}),

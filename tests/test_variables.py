@@ -31,6 +31,12 @@ class AValue(SynchronousTestCase):
                 unfit({name: b"a\xff".decode("utf-8", "surrogateescape")}), [f"{name}: it is not UTF-8 text"]
             )
 
+    def test_that_begins_with_a_byte_order_mark_is_told_for_it_is_not_seen(self) -> None:
+        for name in ("SLACK_URL", "WEBHOOK_SECRET", "TUTUM_TOKEN"):
+            (line,) = unfit({name: "\ufeffhush"})
+            self.assertTrue(line.startswith(f"{name}: it begins with a byte order mark"), line)
+            self.assertNotIn("hush", line)
+
     def test_of_somebody_else_is_not_looked_at(self) -> None:
         self.assertEqual(unfit({"PS1": "\x1b[1m", "LS_COLORS": "\udcff"}), [])
 

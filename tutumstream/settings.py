@@ -26,7 +26,7 @@ from tutumstream.net.proxy import Proxies
 from tutumstream.net.tls import load_trust
 from tutumstream.stream import credentials
 from tutumstream.stream.credentials import Credentials
-from tutumstream.variables import SECRETS, ReadText, from_files, slips, that_count, unfit
+from tutumstream.variables import SECRETS, TEXT, ReadText, from_files, slips, that_count, unfit
 
 NOT_YET: Final = ("TUTUMSTREAM_CONFIG",)
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
@@ -163,7 +163,7 @@ def read(
     options: Mapping[str, Any],
     environment: Mapping[str, str],
     parse_endpoint: Callable[[str], object],
-    read_text: ReadText = lambda path: Path(path).read_text(encoding="utf-8"),
+    read_text: ReadText = lambda path: Path(path).read_text(encoding=TEXT),
     read_file: Read = lambda path: Path(path).read_bytes(),
 ) -> Settings:
     """Make settings of options and environment; an option beats its variable.

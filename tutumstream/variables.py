@@ -31,8 +31,13 @@ _ALIKE: Final = 0.87
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
+_MARK: Final = "\ufeff"
+
+TEXT: Final = "utf-8-sig"
+"""How a file of text is read: UTF-8, without the mark that some editors begin it with and none shows."""
+
 ReadText = Callable[[str], str]
-"""Reads a file; raises OSError or UnicodeDecodeError."""
+"""Reads a file as `TEXT`; raises OSError or UnicodeDecodeError."""
 
 
 def that_count(environment: Mapping[str, str], source: str) -> dict[str, str]:
@@ -80,6 +85,8 @@ def unfit(known: Mapping[str, str]) -> list[str]:
             continue
         if not _is_text(value):
             found.append(f"{name}: it is not UTF-8 text")
+        elif value.startswith(_MARK):
+            found.append(f"{name}: it begins with a byte order mark, which no editor shows: leave it out")
         elif name != "WEBHOOK_SECRET" and _CONTROL.search(value):
             found.append(f"{name}: it holds a line's end or another control character")
     return found

@@ -53,6 +53,17 @@ class TestSettings(SynchronousTestCase):
         found = settings({"TUTUM_USERNAME": "alice", "TUTUM_TOKEN_FILE": "/run/token"})
         self.assertEqual(found.users, (Credentials("alice", "from-file"),))
 
+    def test_files_that_an_editor_began_with_a_byte_order_mark_are_read_without_it(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        users, token = folder / "users", folder / "token"
+        users.write_bytes(b"\xef\xbb\xbf" + LINE.encode() + b"\r\n")
+        token.write_bytes(b"\xef\xbb\xbfk3y\r\n")
+        files = {"TUTUM_USERNAME": "alice", "TUTUM_TOKEN_FILE": str(token), "TUTUMGATEWAY_USERS": str(users)}
+        found = read({}, files, parse_endpoint)
+        self.assertEqual((found.users, found.hashed[0].user), ((Credentials("alice", "k3y"),), "bob"))
+        self.assertEqual(read_hashed(str(users)), found.hashed)
+
     def test_every_mistake_is_told_at_once_under_the_name_that_was_typed(self) -> None:
         environment = {"TUTUM_USERNAME": "a:b", "TUTUM_TOKEN": "x", "TUTUMGATEWAY_LOG_LEVEL": "loud"}
         mistakes = self.mistakes(

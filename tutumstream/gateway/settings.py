@@ -89,7 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _from_disk(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8")
+    """UTF-8, without the mark that some editors begin it with and none shows."""
+    return Path(path).read_text(encoding="utf-8-sig")
 
 
 def read(

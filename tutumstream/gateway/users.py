@@ -85,7 +85,7 @@ def read_users(text: str) -> tuple[list[HashedKey], list[str]]:
     found: list[HashedKey] = []
     mistakes: list[str] = []
     # Not splitlines: it would cut a name at characters that are no ends of lines.
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
