@@ -3,7 +3,7 @@
 from typing import Any
 
 from twisted.application.service import Application, Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
@@ -46,31 +46,33 @@ class Gateway(Part):
 
 
 class Resync:
-    """Says when it starts and stops."""
+    """Says when it starts and stops; a start may be held up."""
 
     def __init__(self, said: list[str]) -> None:
         self.said = said
+        self.starting: Deferred[None] = succeed(None)
 
     def start(self) -> Deferred[None]:
         self.said.append("resync starts")
-        return succeed(None)
+        return self.starting
 
     def stop(self) -> None:
         self.said.append("resync stops")
 
 
 class Lanes:
-    """Say when they start and stop; a stop may be held up."""
+    """Say when they start and stop; both may be held up."""
 
     def __init__(self, said: list[str]) -> None:
         self.said = said
         self.running = False
+        self.starting: Deferred[None] = succeed(None)
         self.stopping: Deferred[None] = succeed(None)
 
     def start(self) -> Deferred[None]:
         self.running = True
         self.said.append("lanes starts")
-        return succeed(None)
+        return self.starting
 
     def stop(self) -> Deferred[None]:
         self.said.append("lanes stops")
@@ -187,10 +189,10 @@ class TheService(SynchronousTestCase):
                 "pages listen",
                 "journal opens",
                 "board knows",
+                "alarm starts",
                 "resync starts",
                 "lanes starts",
                 "housekeeping starts",
-                "alarm starts",
                 "gateway starts",
                 "systemd ready",
                 "gateway is waited for",
@@ -289,6 +291,24 @@ class TheService(SynchronousTestCase):
         self.assertNotIn("stream starts", self.said)
         self.successResultOf(self.service.stopService())
         self.assertNotIn("stream stops", self.said)
+
+    def test_pages_and_ends_when_the_journal_turns_out_to_be_damaged_while_it_is_read(self) -> None:
+        problem = JournalError("/state", "is damaged")
+        for part in (self.resync, self.lanes):
+            part.starting = fail(problem)
+            self.service.startService()
+            self.assertEqual(self.said[-1], "alarm: journal /state: is damaged")
+            self.assertEqual([each.value for each in self.fatal], [problem])
+            self.assertNotIn("stream starts", self.said)
+            part.starting = succeed(None)
+            self.fatal.clear()
+
+    def test_is_watched_by_the_alarm_while_the_journal_does_not_take_the_first_change(self) -> None:
+        self.resync.starting = Deferred()
+        self.service.startService()
+        self.assertEqual(self.said[-2:], ["alarm starts", "resync starts"])
+        self.successResultOf(self.service.stopService())
+        self.assertIn("alarm has the last word", self.said)
 
     def test_says_why_when_the_port_of_the_pages_is_taken(self) -> None:
         self.all.listening = CannotListenError("127.0.0.1", 8788, OSError("taken"))

@@ -114,15 +114,11 @@ class Tutumstream(Service):
         if parts.pages is not None:
             self._port = await _listening(*parts.pages)
         try:
-            await parts.journal.open()
+            await self._remember()
         except JournalError as problem:
             await parts.alarm.cannot_begin(problem)
             raise
-        parts.board.journal_is_open()
-        await parts.resync.start()
-        await parts.lanes.start()
         parts.housekeeping.start()
-        parts.alarm.start()
         if parts.embedded is not None:
             parts.embedded.startService()
         parts.systemd.ready()
@@ -131,6 +127,16 @@ class Tutumstream(Service):
             # it takes too long.
             await parts.embedded.ready().addTimeout(READY_PATIENCE, parts.clock, lambda *_: None)
         parts.stream.startService()
+
+    async def _remember(self) -> None:
+        """Go on from what the journal knows. Raises JournalError where that can't be read."""
+        parts = self._parts
+        await parts.journal.open()
+        parts.board.journal_is_open()
+        # What comes next writes too, and tries for as long as it takes.
+        parts.alarm.start()
+        await parts.resync.start()
+        await parts.lanes.start()
 
     async def _end(self) -> None:
         parts = self._parts

@@ -1,7 +1,9 @@
 """The stream is lost in every way that a stream can be lost; the service is back by itself, and has paged."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +231,24 @@ def test_stopped_on_a_full_disk_it_says_so_and_started_on_one_it_pages(
     service.wait_until_connected()
     assert pages(told, 4)[3:] == ["resolve"]
     assert not [one for one in told.accepted(SLACK)[said:] if "can't begin" in one["text"]]
+
+
+@pytest.mark.parametrize("table", ["standings", "opens"])
+def test_a_journal_that_is_damaged_wherever_it_is_read_first_pages(
+    serve: Serve, told: RunningDestinations, table: str
+) -> None:
+    service = serve()
+    assert pages(told, 1) == ["resolve"]
+    assert service.terminate() == 0
+    pages(told, 2)
+    path = service.state_dir / "journal.sqlite3"
+    with closing(sqlite3.connect(path)) as journal:
+        (page,) = journal.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+        (size,) = journal.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+    service.start()
+    assert service.wait(20) == 1
+    assert pages(told, 3)[2:] == ["trigger"]
+    assert "tutumstream can't begin: journal" in told.accepted(PAGERDUTY_V1)[-1]["description"]
