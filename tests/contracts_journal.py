@@ -402,7 +402,7 @@ class JournalContract(_Case):
             self.done(self.journal.record(an_event(str(at), received_at=float(at)), [to("slack")]))
         waits, *done = self.window()
         self.done(self.journal.settle(done[:5], 50.0))
-        self.done(self.journal.bury([letter(row) for row in done[5:]]))
+        self.done(self.journal.bury([letter(row, died_at=7.0) for row in done[5:]]))
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=92.0))), Pruned(7, 0))
         self.assertEqual([told.event.id for told in self.done(self.journal.history(99))], ["9", "8", "0"])
         self.assertEqual(self.window(), [waits])
@@ -426,9 +426,26 @@ class JournalContract(_Case):
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=2))), Pruned(1, 0))
         self.assertEqual([told.event.id for told in self.done(self.journal.history(99))], ["e", "d"])
 
+    def test_a_dead_letter_is_as_old_as_its_death_and_keeps_its_event(self) -> None:
+        rows = self.done(self.journal.record(an_event(received_at=1.0), [to("slack"), to("webhook")]))
+        self.done(self.journal.bury([letter(rows[0], died_at=2.0), letter(rows[1], died_at=90.0)]))
+        self.assertEqual(self.done(self.journal.prune(140.0, Limits(history_seconds=50.0))), Pruned(0, 0))
+        self.assertEqual(len(self.done(self.journal.dead_letters(9))), 2)
+        self.assertEqual(self.done(self.journal.prune(141.0, Limits(history_seconds=50.0))), Pruned(1, 0))
+        self.assertEqual(self.done(self.journal.dead_letters(9)), [])
+
+    def test_a_dead_letter_goes_by_number_only_where_so_many_died_after_it(self) -> None:
+        for name in "abc":
+            self.done(self.journal.record(an_event(name, received_at=100.0), [to("slack")]))
+        self.done(self.journal.bury([letter(row, died_at=100.0) for row in self.window()]))
+        for name in "defg":
+            self.done(self.journal.record(an_event(name, received_at=100.0), []))
+        self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=2))), Pruned(3, 0))
+        self.assertEqual([told.event.id for told in self.done(self.journal.history(9))], ["g", "f", "c", "b"])
+
     def test_what_was_taken_back_keeps_its_event(self) -> None:
         rows = self.done(self.journal.record(an_event(received_at=1.0), [to("slack"), to("slack")]))
-        self.done(self.journal.bury([letter(row) for row in rows]))
+        self.done(self.journal.bury([letter(row, died_at=2.0) for row in rows]))
         self.done(self.journal.revive([rows[0].seq], 90.0))
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_seconds=50.0))), Pruned(0, 0))
         self.assertEqual(len(self.done(self.journal.dead_letters(9))), 1)

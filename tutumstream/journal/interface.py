@@ -165,9 +165,9 @@ class Limits:
 
     Attributes:
         history_seconds, history_rows: events with nothing pending are forgotten beyond either, the oldest first,
-            together with their deliveries and dead letters: a dead letter can be taken back for as long as its event is
-            remembered. Rows are counted from the newest event back, those that were forgotten already included.
-            States of objects that were terminated so long ago are forgotten too.
+            together with their deliveries and dead letters. A dead letter is as old as its death: for so long, and
+            while there are not so many newer ones, it keeps its event. Rows are counted from the newest back, those
+            that were forgotten already included. States of objects that were terminated so long ago are forgotten too.
         pending_rows: beyond it the oldest deliveries that are not urgent go to the dead letters (`overflow`), but for
             those in hand.
         in_hand: so many of each destination, see `IN_HAND`.

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 from typing import TypeVar
 
@@ -255,10 +255,12 @@ class MemoryJournal:
     def _forget_history(self, now: float, limits: Limits) -> int:
         waiting = {self._event_of[seq] for seq in self._pending}
         first, since = self._last_event - limits.history_rows + 1, now - limits.history_seconds
+        dead = islice(reversed(self._dead.items()), limits.history_rows)
+        died_lately = {self._event_of[seq] for seq, each in dead if each.died_at >= since}
         gone = {
             seq
             for seq, told in self._told.items()
-            if seq not in waiting and (seq < first or told.event.received_at < since)
+            if seq not in waiting and seq not in died_lately and (seq < first or told.event.received_at < since)
         }
         self._told = {seq: told for seq, told in self._told.items() if seq not in gone}
         self._dead = {seq: each for seq, each in self._dead.items() if self._event_of[seq] not in gone}

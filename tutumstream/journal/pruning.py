@@ -38,7 +38,8 @@ async def forget_history(ask: Ask, now: float, limits: Limits) -> int:
 
 
 def _forget(connection: Connection, after: int, now: float, limits: Limits, done: list[tuple[int, int | None]]) -> None:
-    newest = connection.scalar(select(func.max(events.c.seq))) or 0
+    newest, newest_dead = (connection.scalar(select(func.max(each.c.seq))) or 0 for each in (events, dead_letters))
+    since = now - limits.history_seconds
     window = (
         select(events.c.seq, events.c.received_at)
         .where(events.c.seq > after)
@@ -46,14 +47,19 @@ def _forget(connection: Connection, after: int, now: float, limits: Limits, done
         .limit(limits.at_once)
     ).subquery()
     waits = exists().where(deliveries.c.event_seq == window.c.seq, deliveries.c.settled_at.is_(None))
-    too_many, too_old = (
-        window.c.seq <= newest - limits.history_rows,
-        window.c.received_at < now - limits.history_seconds,
+    died_lately = exists().where(
+        deliveries.c.event_seq == window.c.seq,
+        dead_letters.c.delivery_seq == deliveries.c.seq,
+        dead_letters.c.died_at >= since,
+        dead_letters.c.seq > newest_dead - limits.history_rows,
     )
+    too_many, too_old = window.c.seq <= newest - limits.history_rows, window.c.received_at < since
     beyond = connection.execute(
-        select(window.c.seq, waits.label("waits")).where(or_(too_many, too_old)).order_by(window.c.seq)
+        select(window.c.seq, or_(waits, died_lately).label("stays"))
+        .where(or_(too_many, too_old))
+        .order_by(window.c.seq)
     ).all()
-    gone = [row.seq for row in beyond if not row.waits]
+    gone = [row.seq for row in beyond if not row.stays]
     if gone:
         theirs = select(deliveries.c.seq).where(deliveries.c.event_seq.in_(among(gone)))
         connection.execute(delete(dead_letters).where(dead_letters.c.delivery_seq.in_(theirs)))
