@@ -211,7 +211,7 @@ class TheIntake(SynchronousTestCase):
         return writing
 
     def test_meets_the_duty_to_resolve(self) -> None:
-        self.incidents.load([OpenIncident("old-pager", "blind", "stream", 1.0)])
+        self.incidents.load([OpenIncident("old-pager", "blind", "stream", 1.0)], [], 0.0)
         self.intake.take(Event(id="e1", received_at=1.0, type="stream", action="open"))
         (row,) = self.successResultOf(self.journal.pending("old-pager", 0, 10))
         self.assertEqual(row.delivery.route, DUTY)

@@ -226,6 +226,15 @@ class AState(SynchronousTestCase):
             kept = standing(Limited(until, "429", since=1.0, told=True))
             self.assertEqual(state(kept, 9.0), Limited(then, "429", since=1.0, told=True))
 
+    def test_that_began_before_the_clock_was_set_back_began_now(self) -> None:
+        for then, now in (
+            (Limited(43_220.0, "429", since=43_200.0), Limited(120.0, "429", since=100.0)),
+            (Held(43_200.0, "404"), Held(100.0, "404")),
+            (Failing(43_200.0, "500", told=True), Failing(100.0, "500", told=True)),
+            (Refusing(43_200.0, "400"), Refusing(100.0, "400")),
+        ):
+            self.assertEqual(state(standing(then), 100.0), now)
+
     def test_that_fails_for_ten_minutes_is_told_to_others(self) -> None:
         destination = Destination(Ok(), lambda: 0.0)
         told = []

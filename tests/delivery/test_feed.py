@@ -42,7 +42,7 @@ class FeedTests(SynchronousTestCase):
         self.journal = SlowJournal()
         self.journal.open()
         self.window = Window()
-        self.feed = Feed("slack", self.journal, self.window, lambda _: None, 4)
+        self.feed = Feed("slack", self.journal, self.window, lambda _: None, 4, lambda: 100.0)
 
     def record(self, *names: str, urgent: bool = False) -> list[Pending]:
         """Recorded, and offered."""
@@ -136,3 +136,13 @@ class FeedTests(SynchronousTestCase):
         self.read()
         self.assertEqual(self.tell(), ["e"])
         self.assertFalse(self.feed.behind)
+
+    def test_lets_a_grace_begin_anew_that_a_clock_began_which_was_set_back_since(self) -> None:
+        for name, received_at, grace in (("ago", 40.0, 120.0), ("ahead", 43_300.0, 120.0), ("at once", 43_300.0, 0.0)):
+            event = Event(id=name, received_at=received_at, type="container", action="create")
+            self.journal.record(event, [Delivery("slack", "r", "", name, grace=grace)])
+        self.start()
+        self.assertEqual([row.event.id for row in self.window.take(100.0, 9)], ["at once"])
+        self.assertEqual(
+            [(row.event.id, row.due) for row in self.window.take(500.0, 9)], [("ago", 160.0), ("ahead", 220.0)]
+        )

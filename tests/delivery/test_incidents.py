@@ -5,7 +5,7 @@ from tests.delivery.rows import row
 from tutumstream.delivery.incidents import BLIND_PATIENCE, DUTY, LOOK_AGAIN, Incidents
 from tutumstream.delivery.pairs import FLAP_TIME, FLAPS
 from tutumstream.event import Event
-from tutumstream.journal.interface import OpenIncident
+from tutumstream.journal.interface import Opened, OpenIncident
 from tutumstream.routing.delivery import Delivery, Incident
 
 BACK = Event(id="e1", received_at=1.0, type="stream", action="open")
@@ -39,7 +39,7 @@ class OpenIncidents(SynchronousTestCase):
             self.assertEqual(self.incidents.held_until(other, 40.0), 0.0)
 
     def test_are_remembered_by_the_journal(self) -> None:
-        self.incidents.load([OpenIncident("slack", "k", "stream", 1.0)])
+        self.incidents.load([OpenIncident("slack", "k", "stream", 1.0)], [], 0.0)
         self.assertTrue(self.incidents.is_open("slack", "k"))
 
     def test_that_flap_are_held_open_for_ten_quiet_minutes(self) -> None:
@@ -50,11 +50,20 @@ class OpenIncidents(SynchronousTestCase):
         self.assertEqual(self.incidents.held_open_until("slack", "k", 9.0), FLAPS + FLAP_TIME)
         self.assertEqual(self.incidents.held_open_until("slack", "k", FLAPS + FLAP_TIME), 0.0)
 
+    def test_that_were_opened_before_the_clock_was_set_back_do_not_count_as_flapping(self) -> None:
+        opened = [Opened("slack", "k", at) for at in (50.0, *(43_200.0 + n for n in range(FLAPS + 2)))]
+        self.incidents.load([], opened, 100.0)
+        self.assertEqual(self.incidents.held_open_until("slack", "k", 100.0), 0.0)
+        self.incidents.load([], [Opened("slack", "k", float(n)) for n in range(FLAPS + 1)], 100.0)
+        self.assertEqual(self.incidents.held_open_until("slack", "k", 100.0), FLAPS + FLAP_TIME)
+
 
 class TheDutyToResolve(SynchronousTestCase):
     def setUp(self) -> None:
         self.incidents = Incidents()
-        self.incidents.load([OpenIncident("old-pager", "blind", "stream", 1.0), OpenIncident("p", "x", "stack", 1.0)])
+        self.incidents.load(
+            [OpenIncident("old-pager", "blind", "stream", 1.0), OpenIncident("p", "x", "stack", 1.0)], [], 0.0
+        )
 
     def test_of_the_stream_is_met_when_it_is_back_even_if_no_route_asks_for_it(self) -> None:
         (owed,) = self.incidents.duties(BACK, [])

@@ -18,6 +18,7 @@ class Feed:
         window: takes them.
         added: called with the rows each time after some came into the window.
         size: rows that the window holds; urgent ones may double it.
+        now: seconds since 1970.
     """
 
     def __init__(
@@ -27,7 +28,9 @@ class Feed:
         window: Window,
         added: Callable[[Sequence[Pending]], None],
         size: int,
+        now: Callable[[], float],
     ) -> None:
+        self._now = now
         self._size = size
         self._destination = destination
         self._journal = journal
@@ -95,7 +98,7 @@ class Feed:
         finally:
             self._reading = False
         self._urgent_behind = False
-        self._add_urgent([_from_before(row) for row in urgent])
+        self._add_urgent(self._from_before(urgent))
         self._urgent_behind = len(urgent) == self._size
         await self._read()
         while self.wants():
@@ -112,12 +115,16 @@ class Feed:
             self._take_in(self._has_read())
             raise
         offered = self._has_read()
-        self._add([_from_before(row) for row in rows])
+        self._add(self._from_before(rows))
         if len(rows) < most:
             # That was all there was when it was read; what came meanwhile may be among it or not.
             self._behind = self._urgent_behind = False
         self._skipped = self._skipped or any(row.seq <= begun_at for row in offered)
         self._take_in([row for row in offered if row.seq > self._last])
+
+    def _from_before(self, rows: Sequence[Pending]) -> list[Pending]:
+        now = self._now()
+        return [_read_at(now, row) for row in rows]
 
     def _has_read(self) -> list[Pending]:
         """Reading ended, well or not. What was offered meanwhile."""
@@ -145,7 +152,10 @@ class Feed:
         self._added(urgent)
 
 
-def _from_before(row: Pending) -> Pending:
+def _read_at(now: float, row: Pending) -> Pending:
     """A row that was read. What failed in this run is in the window, so this one failed in an earlier run, and that is
-    no reason to wait now; a grace goes on."""
-    return replace(row, due=0.0) if row.reason else row
+    no reason to wait now; a grace goes on, and begins anew where the clock was set back since."""
+    if row.reason:
+        return replace(row, due=0.0)
+    ahead = row.event.received_at - now
+    return replace(row, due=row.due - ahead) if row.due and ahead > 0 else row

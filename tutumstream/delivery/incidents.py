@@ -32,11 +32,15 @@ class Incidents:
         self._open: dict[tuple[str, str], OpenIncident] = {}
         self._opens: dict[tuple[str, str], Opens] = {}
 
-    def load(self, incidents: Iterable[OpenIncident], opened: Iterable[Opened] = ()) -> None:
-        """What the journal remembers: which are open, and when any was opened lately, in order."""
+    def load(self, incidents: Iterable[OpenIncident], opened: Iterable[Opened], now: float) -> None:
+        """What the journal remembers: which are open, and when any was opened lately, in order.
+
+        Before a clock was set back, nobody knows when anything was.
+        """
         self._open = {(each.destination, each.key): each for each in incidents}
         for each in opened:
-            self._opens.setdefault((each.destination, each.key), Opens()).opened(each.at)
+            if each.at <= now:
+                self._opens.setdefault((each.destination, each.key), Opens()).opened(each.at)
 
     def told(self, row: Pending, now: float) -> None:
         """A delivery arrived."""

@@ -86,7 +86,7 @@ class Lane:
         self._window = Window(incidents.held_until)
         self._pairing = Pairing(destination, self._window, incidents, journal, self._write, now)
         size = max(manners.in_memory, 8 * notifier.batch)
-        self._feed = Feed(destination, journal, self._window, self._pairing.tidy, size)
+        self._feed = Feed(destination, journal, self._window, self._pairing.tidy, size, now)
         self._bucket = TokenBucket(manners.rate)
         self._unhurried = manners.rate is None and not notifier.linger
         self._is = Destination(Ok(), jitter)

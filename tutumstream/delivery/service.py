@@ -47,7 +47,8 @@ class Lanes:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        self._incidents.load(await self._journal.open_incidents(), await self._journal.recent_opens())
+        open_incidents, opened = await self._journal.open_incidents(), await self._journal.recent_opens()
+        self._incidents.load(open_incidents, opened, self._clock.seconds())
         await self._orphans.look()
         standings = await self._journal.standings()
         self.running = True

@@ -94,20 +94,22 @@ def state(remembered: Standing, now: float) -> DestinationState:
     """The state to go on from, after a start.
 
     Who asked for more than a day of silence is asked again: nothing that waits would live to be told, and the start may
-    be because the address was changed.
+    be because the address was changed. What began in the future began now: the clock was set back.
     """
+    ahead = max(remembered.since - now, 0.0)
+    since, until = remembered.since - ahead, remembered.until - ahead
     match remembered.kind:
         case "limited":
             # Older journals do not say since when.
-            since = remembered.since or remembered.until
-            until = now if remembered.until - now > GIVE_UP_AFTER else remembered.until
-            return Limited(until, remembered.reason, since, remembered.told)
+            return Limited(
+                now if until - now > GIVE_UP_AFTER else until, remembered.reason, since or until, remembered.told
+            )
         case "held":
-            return Held(remembered.since, remembered.reason)
+            return Held(since, remembered.reason)
         case "failing":
-            return Failing(remembered.since, remembered.reason, remembered.told)
+            return Failing(since, remembered.reason, remembered.told)
         case "refusing":
-            return Refusing(remembered.since, remembered.reason)
+            return Refusing(since, remembered.reason)
     return Ok()
 
 
