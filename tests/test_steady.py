@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.internet.base import ReactorBase
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.steady import keep_steady, steady_clock
+from tutumstream.steady import BELIEVED_AFTER, DOUBTED, keep_steady, steady_clock
 
 
 class World:
@@ -31,9 +31,30 @@ class ASteadyClock(SynchronousTestCase):
             self.world.pass_by(2.5)
             self.assertEqual(self.clock(), self.world.wall)
 
-    def test_takes_a_step_forward_as_it_comes(self) -> None:
+    def test_takes_a_small_step_forward_as_it_comes(self) -> None:
+        self.world.wall += DOUBTED
+        self.assertEqual(self.clock(), self.world.wall)
+
+    def test_believes_in_a_large_step_forward_once_it_has_lasted(self) -> None:
         self.world.wall += 7200.0
-        self.assertEqual(self.clock(), 1_007_200.0)
+        self.assertEqual(self.clock(), 1_000_000.0)
+        self.world.pass_by(BELIEVED_AFTER - 1.0)
+        self.assertEqual(self.clock(), 1_000_000.0 + BELIEVED_AFTER - 1.0)
+        self.world.pass_by(1.0)
+        self.assertEqual(self.clock(), self.world.wall)
+
+    def test_knows_nothing_of_a_step_forward_that_was_taken_back_at_once(self) -> None:
+        for _ in range(3):
+            self.world.wall += 30 * 86400.0
+            self.clock()
+            self.world.pass_by(BELIEVED_AFTER - 10.0)
+            self.clock()
+            self.world.wall -= 30 * 86400.0
+            self.assertEqual(self.clock(), self.world.wall)
+
+    def test_counts_the_time_that_the_machine_slept(self) -> None:
+        self.world.pass_by(8 * 3600.0)
+        self.assertEqual(self.clock(), self.world.wall)
 
     def test_goes_on_at_half_the_speed_after_a_step_back_until_the_two_agree(self) -> None:
         self.world.wall -= 7200.0
