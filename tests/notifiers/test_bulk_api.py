@@ -75,7 +75,15 @@ class AnAnswer(SynchronousTestCase):
             self.assertIsInstance(judge(Answer(200, {}, body), 1, NOW), TryAgain, body[:9])
 
     def test_with_another_status_is_judged_by_it_alone(self) -> None:
-        for status, expected in ((201, TryAgain), (302, Hold), (404, Hold), (413, Rejected), (503, TryAgain)):
+        for status, expected in (
+            (201, TryAgain),
+            (302, Hold),
+            (404, Hold),
+            (406, Hold),
+            (413, Rejected),
+            (415, Hold),
+            (503, TryAgain),
+        ):
             self.assertIsInstance(judge(answered({}, errors=False, status=status), 1, NOW), expected)
 
     @given(

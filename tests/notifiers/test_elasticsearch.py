@@ -242,7 +242,9 @@ class TheTemplate(ElasticsearchCase):
         for answer, expected in (
             (Scripted(status=401), "hold"),
             (Scripted(status=307), "hold"),
+            (Scripted(status=406), "hold"),
             (Scripted(status=407), "hold"),
+            (Scripted(status=415), "hold"),
             (Scripted(status=429), "limited"),
             (Scripted(status=503), "again"),
             (Scripted(cut="before"), "again"),
@@ -355,6 +357,14 @@ class ABatch(ElasticsearchCase):
             verdicts = self.told(*[with_resource(f"e{n}", text="x" * 2000) for n in range(6)])
             self.assertEqual([type(one) for one in verdicts], [Delivered] * 2 + [expected] * 4)
             self.assertEqual(self.sizes(), [2, 2])
+
+    def test_is_not_given_up_for_how_we_speak_and_stored_when_that_is_taken_again(self) -> None:
+        messages = [with_resource(f"e{n}", x=1) for n in range(8)]
+        for status in (406, 415):
+            self.server.script(BULK, Scripted(status=status))
+            self.assertEqual(self.outcomes(*messages), ["hold"] * 8)
+        self.assertEqual(self.sizes(), [8, 8], "no document is looked for that would be to blame")
+        self.assertEqual(self.outcomes(*messages), ["delivered"] * 8)
 
     def test_waits_as_long_as_it_is_asked_to(self) -> None:
         self.server.script(BULK, Scripted(status=429, headers={"Retry-After": "7"}))

@@ -24,8 +24,11 @@ _REFUSES_US = {
     403: "it does not allow us in",
     404: "there is nothing at this address",
     405: "nothing can be sent to this address",
+    406: "it does not take how we speak to it",
     407: "a proxy wants credentials",
     410: "this address was given up",
+    # Not for this message alone: all have the same Content-Type.
+    415: "it does not take how we speak to it",
     421: "this address is not served there",
     501: "nothing can be sent to this address",
 }
@@ -35,7 +38,6 @@ _REFUSES_THIS = {
     411: "it does not understand the message",
     413: "the message is too long",
     414: "the message is too long",
-    415: "it does not take this kind of message",
     422: "it does not accept the message",
 }
 

@@ -41,7 +41,7 @@ ANSWER_BYTES: Final = 4 * 1024 * 1024
 """An error's reason may quote the document, once for each."""
 
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
-_SHUT = frozenset({401, 407})
+_SHUT = frozenset({401, 406, 407, 415})
 
 
 @implementer(INotifier)

@@ -69,7 +69,7 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The destination refuses us as a whole (credentials, address): nothing will arrive there until that changes."""
+    """The destination refuses us as a whole (credentials, address, form): nothing will arrive until that changes."""
 
     reason: str
     answer: str = ""
