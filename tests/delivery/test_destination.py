@@ -83,6 +83,30 @@ class ADestination(DestinationCase):
             self.judge(row(n + 1), Delivered())
         self.assertEqual(self.destination.state, Ok())
 
+    def test_refuses_nothing_altogether_while_it_takes_one_of_each_try(self) -> None:
+        for verdicts in ([Delivered(), *[Rejected("400")] * 9], [*[Rejected("400")] * 9, Delivered()]):
+            self.destination.judge([row(n) for n in range(10)], verdicts, self.now)
+            self.assertEqual(self.destination.state, Ok())
+
+    def test_refuses_altogether_when_one_try_has_that_many_messages_refused(self) -> None:
+        rows = [row(n) for n in range(REFUSES_AFTER)]
+        self.destination.judge(rows, [Rejected("400")] * REFUSES_AFTER, self.now)
+        self.assertEqual(self.destination.state, Refusing(100.0, "400"))
+
+    def test_refuses_altogether_when_a_few_tries_have_that_many_messages_refused(self) -> None:
+        rows = [row(n) for n in range(REFUSES_AFTER)]
+        self.destination.judge(rows[:-1], [Rejected("400")] * (REFUSES_AFTER - 1), self.now)
+        self.assertEqual(self.destination.state, Ok())
+        self.judge(rows[-1], Rejected("400"))
+        self.assertEqual(self.destination.state, Refusing(100.0, "400"))
+
+    def test_counts_what_is_refused_beside_trouble(self) -> None:
+        rows = [row(n) for n in range(REFUSES_AFTER)]
+        self.destination.judge(rows, [TryAgain("500"), *[Rejected("400")] * (REFUSES_AFTER - 1)], self.now)
+        self.assertEqual(self.destination.state, Failing(100.0, "500"))
+        self.judge(rows[0], Rejected("400"))
+        self.assertEqual(self.destination.state, Refusing(100.0, "400"))
+
     def test_refuses_altogether_when_a_single_page_is_refused(self) -> None:
         self.judge(row(1, action="trigger", urgent=True), Rejected("400"))
         self.assertEqual(self.destination.state, Refusing(100.0, "400"))

@@ -13,7 +13,7 @@ SUSPECT_AFTER: Final = 5
 """Tries of one delivery, one after the other, before another one is tried in between."""
 
 REFUSES_AFTER: Final = 5
-"""Tries that were refused for what they are, one after the other, before the destination is the suspect."""
+"""Messages that were refused for what they are, one after the other, before the destination is the suspect."""
 
 
 class Destination:
@@ -47,9 +47,10 @@ class Destination:
             return [Settled(row) for row in rows]
         if any(isinstance(verdict, Delivered) for verdict in verdicts):
             self._arrived += 1
+            # Messages of one try have no order among them: one that is taken speaks for all of them.
             self._refused = 0
-        elif all(isinstance(verdict, Rejected) for verdict in verdicts):
-            self._refused += 1
+        else:
+            self._refused += sum(isinstance(verdict, Rejected) for verdict in verdicts)
         suspect = self._is_suspect(rows[0])
         if all(isinstance(verdict, Delivered | Rejected) for verdict in verdicts):
             self._streak = 0
