@@ -41,6 +41,13 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         for action in ("trigger", "resolve"):
             self.assertEqual(unneeded([row(1, action=action)], is_open=False, flapping=False), {})
 
+    def test_are_dropped_with_all_triggers_before_it(self) -> None:
+        rows = [row(1, action="trigger"), row(2, action="trigger"), row(3, action="close")]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False), dict.fromkeys((1, 2, 3), OVER))
+        self.assertEqual(unneeded(rows, is_open=True, flapping=False), dict.fromkeys((1, 2), OVER))
+        tried = [row(1, action="trigger", attempts=1), *rows[1:]]
+        self.assertEqual(unneeded(tried, is_open=False, flapping=False), dict.fromkeys((1, 2), OVER))
+
     def test_are_dropped_pair_by_pair_and_the_last_trigger_stays(self) -> None:
         rows = [row(n, action="trigger" if n % 2 else "resolve") for n in range(1, 6)]
         self.assertEqual(unneeded(rows, is_open=False, flapping=False), dict.fromkeys(range(1, 5), OVER))

@@ -5,6 +5,7 @@ Nobody wants to be woken for what is over, nor by an incident that opens and clo
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from tutumstream.journal.interface import Pending
@@ -37,10 +38,12 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: floa
         if _is(row, "close") and not row.reason and not _open_before(kept, is_open):
             dropped[row.seq] = NOTHING_OPEN
         elif is_resolve(row) and before is not None and _is(before, "trigger"):
-            dropped[kept.pop().seq] = OVER
+            over = list(takewhile(lambda each: _is(each, "trigger"), reversed(kept)))
+            dropped |= {each.seq: OVER for each in over}
+            del kept[-len(over) :]
             # A try that failed may have arrived all the same, and then the incident is open.
-            known = is_open or _may_have_arrived(before, since) or any(_is(each, "trigger") for each in kept)
-            if known:
+            maybe = any(_may_have_arrived(each, since) for each in over)
+            if is_open or maybe or any(_is(each, "trigger") for each in kept):
                 kept.append(row)
             else:
                 dropped[row.seq] = OVER
