@@ -84,6 +84,12 @@ class Network:
             moved = sum(wire.pump() for wire in self._wires) > 0
         self._wires = [wire for wire in self._wires if not (wire.clientIO.disconnected and wire.serverIO.disconnected)]
 
+    def cut(self) -> None:
+        """End all connections."""
+        for wire in self._wires:
+            wire.serverIO.loseConnection()
+        self.settle()
+
     def open_connections(self) -> int:
         """How many connections neither side has ended."""
         return sum(not (wire.clientIO.disconnected or wire.serverIO.disconnected) for wire in self._wires)

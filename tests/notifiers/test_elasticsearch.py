@@ -1,5 +1,6 @@
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -27,6 +28,7 @@ class PasswordTests(Credentials, SynchronousTestCase):
     secrets = ("passwords", "ZWxhc3RpYzpwYXNzd29yZHM=")
     header = "Basic ZWxhc3RpYzpwYXNzd29yZHM="
     patience = 30.0
+    way = "fast"
 
     def setUp(self) -> None:
         super().setUp()
@@ -104,7 +106,7 @@ class ElasticsearchCase(SynchronousTestCase):
 
     def create(self, index: str = "tutum-events", path: str = "", **more: Any) -> ElasticsearchNotifier:
         return ElasticsearchNotifier(
-            self.network.client(), f"http://es.example:9200{path}", IndexName(index), lambda: NOW, **more
+            self.network.client(way="fast"), f"http://es.example:9200{path}", IndexName(index), lambda: NOW, **more
         )
 
     def told(self, *messages: Message) -> list[Verdict]:
@@ -224,7 +226,7 @@ class TheTemplate(ElasticsearchCase):
         first, second = (self.notifier.notify([message(event=event(name))]) for name in ("a", "b"))
         first.cancel()
         self.network.settle()
-        self.assertEqual([outcome(one) for one in self.successResultOf(first)], ["again"])
+        self.failureResultOf(first, CancelledError)
         self.assertEqual(self.successResultOf(second), [Delivered()])
 
     def test_that_is_not_taken_is_told_once_and_the_documents_are_sent(self) -> None:
@@ -346,17 +348,18 @@ class ABatch(ElasticsearchCase):
         self.assertEqual(self.sizes(), [4, 2, 2, 1, 1])
 
     def test_ends_where_the_server_is_in_trouble_and_what_was_not_sent_waits_too(self) -> None:
-        for answer, expected in (
-            (Scripted(status=429, headers={"Retry-After": "7"}), TryAgain),
-            (Scripted(cut="before"), TryAgain),
-            (Scripted(status=401), Hold),
+        for answer, expected, asked in (
+            (Scripted(status=429, headers={"Retry-After": "7"}), TryAgain, 1),
+            # A connection that was kept may have been closed before, so it is asked once more over another.
+            (Scripted(cut="before", times=2), TryAgain, 2),
+            (Scripted(status=401), Hold, 1),
         ):
             self.setUp()
             self.notifier = self.create(body_bytes=5000)
             self.server.script(BULK, Scripted(), answer)
             verdicts = self.told(*[with_resource(f"e{n}", text="x" * 2000) for n in range(6)])
             self.assertEqual([type(one) for one in verdicts], [Delivered] * 2 + [expected] * 4)
-            self.assertEqual(self.sizes(), [2, 2])
+            self.assertEqual(self.sizes(), [2] * (1 + asked))
 
     def test_is_not_given_up_for_how_we_speak_and_stored_when_that_is_taken_again(self) -> None:
         messages = [with_resource(f"e{n}", x=1) for n in range(8)]
@@ -387,8 +390,7 @@ class ABatch(ElasticsearchCase):
 
     def test_of_an_unreachable_server_is_tried_again(self) -> None:
         self.told(message())
-        self.network.kept.closeCachedConnections()
-        self.network.settle()
+        self.network.cut()
         self.network.host("es.example:9200", ConnectionLost())
         self.assertEqual(self.outcomes(message()), ["again"])
 

@@ -13,6 +13,7 @@ TWO_XX = {200: "delivered", 201: "delivered", 202: "delivered", 204: "delivered"
 
 
 class UnsignedContractTests(NotifierContract, SynchronousTestCase):
+    way = "fast"
     url = "http://sink.example/webhook/tokentokentoken?sig=signature1"
     secrets = ("tokentokentoken", "signature1")
     dialect = TWO_XX  # type: ignore[assignment]  # a dict of literals is one of str
@@ -26,6 +27,7 @@ class UnsignedContractTests(NotifierContract, SynchronousTestCase):
 
 
 class SignedTests(Credentials, SynchronousTestCase):
+    way = "fast"
     webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     url = "http://someone:passwords@sink.example/webhook"
     secrets = (webhook_secret, webhook_secret[6:], "passwords")
