@@ -20,6 +20,10 @@ from tutumstream.notifiers.interface import Delivered, Hold, Message, Rejected, 
 
 BULK = "/_bulk"
 TEMPLATE = "/_index_template/tutumstream-tutum-events"
+BLOCKED = (
+    '{"error":{"root_cause":[],"type":"cluster_block_exception",'
+    '"reason":"blocked by: [FORBIDDEN/6/cluster read-only (api)];"},"status":403}'
+)
 KEY = "VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeWFrdzl0dk5udw=="
 
 
@@ -230,7 +234,7 @@ class TheTemplate(ElasticsearchCase):
         self.assertEqual(self.successResultOf(second), [Delivered()])
 
     def test_that_is_not_taken_is_told_once_and_the_documents_are_sent(self) -> None:
-        for status in (400, 403, 404, 405, 410, 500, 501):
+        for status in (400, 403, 404, 405, 410, 418, 501):
             with self.subTest(status=status):
                 self.setUp()
                 self.server.script(TEMPLATE, Scripted(status=status, body='{"error":\n"no"}', times=-1))
@@ -247,14 +251,30 @@ class TheTemplate(ElasticsearchCase):
             (Scripted(status=406), "hold"),
             (Scripted(status=407), "hold"),
             (Scripted(status=415), "hold"),
+            (Scripted(status=403, body=BLOCKED), "hold"),
+            (Scripted(status=408), "again"),
             (Scripted(status=429), "limited"),
+            (Scripted(status=500), "again"),
             (Scripted(status=503), "again"),
+            (Scripted(status=507), "again"),
+            (Scripted(status=200, body="<html>log in"), "again"),
             (Scripted(cut="before"), "again"),
         ):
             self.server.script(TEMPLATE, answer)
             self.assertEqual(self.outcomes(message(event=event("a")), message(event=event("b"))), [expected] * 2)
         self.assertEqual(self.asked(BULK), [])
         self.assertEqual(self.outcomes(message()), ["delivered"])
+        self.assertEqual(self.server.indices["tutum-events"].mappings["dynamic"], False)
+        self.assertEqual(self.logged, [])
+
+    def test_of_a_blocked_cluster_is_held_for_the_block_and_not_for_our_rights(self) -> None:
+        self.server.script(TEMPLATE, Scripted(status=403, body=BLOCKED))
+        self.server.script(BULK, Scripted(status=403, body=BLOCKED))
+        for _ in (TEMPLATE, BULK):
+            (verdict,) = self.told(message())
+            assert isinstance(verdict, Hold)
+            self.assertEqual(verdict.reason, "it answered 403: the cluster is blocked")
+            self.assertIn("read-only", verdict.answer)
 
     def test_of_a_closer_name_counts_beside_one_of_a_wider_name(self) -> None:
         for index in ("tutum-events", "tutum-events-staging", "tutum-events-%Y.%m"):
@@ -384,7 +404,7 @@ class ABatch(ElasticsearchCase):
 
     def test_keeps_going_to_a_server_behind_a_path(self) -> None:
         self.notifier = self.create(path="/search/")
-        self.server.script("/search" + TEMPLATE, Scripted(status=200))
+        self.server.script("/search" + TEMPLATE, Scripted(status=200, body='{"acknowledged":true}'))
         self.server.script("/search" + BULK, Scripted(status=200, body='{"errors":false,"items":[{}]}'))
         self.assertEqual(self.outcomes(message()), ["delivered"])
 

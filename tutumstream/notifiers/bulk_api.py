@@ -75,7 +75,7 @@ def judge(answer: Answer, count: int, now: float) -> list[Verdict] | Verdict:
         A verdict for each, or one on the request as a whole.
     """
     if answer.status != 200:
-        return by_status(answer, now)
+        return of_request(answer, now)
     found = json_object(answer)
     items = found.get("items")
     if not isinstance(items, list) or len(items) > count:
@@ -84,6 +84,21 @@ def judge(answer: Answer, count: int, now: float) -> list[Verdict] | Verdict:
         return [DELIVERED] * count
     missing = TryAgain("it answered 200, but not for this document", answer=excerpt(answer))
     return [_judge_item(items[n]) if n < len(items) else missing for n in range(count)]
+
+
+def of_request(answer: Answer, now: float) -> Verdict:
+    """The verdict on an answer to a request as a whole; `now` is in seconds since 1970."""
+    if is_blocked(answer):
+        return Hold(f"it answered {answer.status}: the cluster is blocked", excerpt(answer))
+    return by_status(answer, now)
+
+
+def is_blocked(answer: Answer) -> bool:
+    """Whether its 403 is no matter of rights: the cluster or the index is read-only until somebody, or room, mends it.
+
+    Other blocks, of a cluster that only just starts or of a full disk, come as 503 and 429, which say it themselves.
+    """
+    return answer.status == 403 and b"cluster_block_exception" in answer.body
 
 
 def _judge_item(item: object) -> Verdict:

@@ -16,8 +16,8 @@ from zope.interface import implementer
 from tutumstream.errors import ExchangeError
 from tutumstream.net.address import masked
 from tutumstream.net.http import Exchanges
-from tutumstream.notifiers.answers import by_status, excerpt
-from tutumstream.notifiers.bulk_api import CONTENT_TYPE, PATH, entry, grouped, judge
+from tutumstream.notifiers.answers import excerpt
+from tutumstream.notifiers.bulk_api import CONTENT_TYPE, PATH, entry, grouped, is_blocked, judge, of_request
 from tutumstream.notifiers.elasticsearch_access import server
 from tutumstream.notifiers.elasticsearch_document import source, template, template_name
 from tutumstream.notifiers.elasticsearch_index import IndexName
@@ -40,16 +40,17 @@ LINE_LIMIT: Final = 300
 ANSWER_BYTES: Final = 4 * 1024 * 1024
 """An error's reason may quote the document, once for each."""
 
-_BUSY = frozenset({408, 425, 429, 502, 503, 504})
 _SHUT = frozenset({401, 406, 407, 415})
+"""Who refuses the index template so refuses the documents too."""
 
 
 @implementer(INotifier)
 class ElasticsearchNotifier:
     """Indexes each message's event; the text is for people and stays behind.
 
-    The index template is put before the first documents: a mapping can't be changed once there is one. Where we may not
-    do that, or the server is too old for it, that is logged once, and the documents are sent all the same.
+    The index template is put before the first documents: a mapping can't be changed once there is one. So trouble that
+    may pass keeps them back. Where we may not put it, or the server is too old for it, that is logged once, and the
+    documents are sent all the same.
 
     Args:
         http: how to speak.
@@ -179,16 +180,20 @@ class ElasticsearchNotifier:
             answer = await self._http.exchange("PUT", url, headers, template(self._index), timeout=PATIENCE)
         except ExchangeError as trouble:
             return TryAgain(masked(str(trouble), self._secrets))
-        if answer.status in _BUSY or answer.status in _SHUT or 300 <= answer.status < 400:
-            return discreet(by_status(answer, self._now()), self._secrets)
+        # A page that something in between shows with a 200, a login perhaps, puts nothing.
+        if answer.status in (200, 201) and answer.body.lstrip().startswith(b"{"):
+            self._prepared = True
+            return None
+        verdict = of_request(answer, self._now())
+        if isinstance(verdict, TryAgain) or answer.status in _SHUT or 300 <= answer.status < 400 or is_blocked(answer):
+            return discreet(verdict, self._secrets)
         self._prepared = True
-        if answer.status >= 400:
-            self.log.warn(
-                "{notifier}: the index template was not taken ({status}: {said}); the server maps new indices itself",
-                notifier=self,
-                status=answer.status,
-                said=self._shown(excerpt(answer)),
-            )
+        self.log.warn(
+            "{notifier}: the index template was not taken ({status}: {said}); the server maps new indices itself",
+            notifier=self,
+            status=answer.status,
+            said=self._shown(excerpt(answer)),
+        )
         return None
 
     def _observe(self, refusal: Verdict) -> None:
