@@ -3,13 +3,18 @@
 The exit status is 0 where everything asked for was done, else 1.
 """
 
+import errno
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from os import devnull
 from typing import Any
 
 import click
 
 from tutumstream import __version__
+from tutumstream.cli import printing
 from tutumstream.cli.dead_letters import dead_letters
 from tutumstream.cli.gateway_user import gateway_user
 from tutumstream.errors import TutumstreamError
@@ -22,6 +27,7 @@ class Commands(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Read the command line's first part."""
+        _prepare()
         with _told():
             return super().make_context(info_name, args, parent, **extra)
 
@@ -31,15 +37,35 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
+def _prepare() -> None:
+    """What the terminal's encoding lacks is shown as on stderr; a standard input that is closed is an empty one."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdin is None:
+        sys.stdin = open(devnull, encoding="utf-8")  # noqa: SIM115  (for as long as the process)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     try:
         yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.UsageError as mistake:
         mistake.show()
         raise click.exceptions.Exit(1) from mistake
+    except click.ClickException as problem:
+        raise click.ClickException(printing.harmless(problem.message)) from problem
     except TutumstreamError as problem:
-        raise click.ClickException(str(problem)) from problem
+        raise click.ClickException(printing.harmless(str(problem))) from problem
+    except OSError as problem:
+        if problem.errno == errno.EPIPE:
+            # Nobody reads on; click ends with 1 then, and without a word.
+            raise
+        # Python would try once more at its end, and leave with 120.
+        with suppress(OSError):
+            sys.stdout.close()
+        raise click.ClickException(f"the output can't be written: {problem.strerror}") from problem
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
