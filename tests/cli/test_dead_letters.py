@@ -117,7 +117,20 @@ class Commands:
 
     def test_show_of_what_is_not_there_fails(self: Any) -> None:
         self.assertIn("there is no dead letter x-1", self.fails("show", "x-1"))
-        self.assertIn("there is no dead letter ../find", self.fails("show", "../find"))
+        for name in ("../find", "../find-1", "find", "retry", "", "é-1", "a-1/", "a", "?-1"):
+            self.assertIn(f"there is no dead letter {name}\n", self.fails("show", name))
+
+    def test_what_is_no_text_names_nothing(self: Any) -> None:
+        odd = b"\xff-1".decode("utf-8", "surrogateescape")
+        for arguments in (
+            ("show", odd),
+            ("retry", odd),
+            ("drop", "a-1", odd),
+            ("list", "--destination", odd),
+            ("retry", "--all", "--destination", odd),
+        ):
+            self.assertIn("it is not UTF-8 text", self.fails(*arguments))
+        self.assertEqual(len(self.dead()), 3)
 
     def test_retry_takes_back_what_is_named(self: Any) -> None:
         self.assertEqual(self.do("retry", "a-1", "c-1", "a-1"), f"2 dead letters {self.when}.\n")

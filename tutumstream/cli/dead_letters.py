@@ -15,6 +15,19 @@ from tutumstream.operators.letters import CAUSES, Filter
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def text(value: str) -> str:
+    """The same; bytes that are no UTF-8 come as lone surrogates (PEP 383), which can neither be stored nor be sent.
+
+    Raises:
+        click.BadParameter: it holds one.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it is not UTF-8 text") from None
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """The options that say where the dead letters are."""
@@ -40,7 +53,9 @@ def where(command: Command) -> Command:
 
 def narrowed(command: Command) -> Command:
     """The options of those that may take many."""
-    destination = click.option("--destination", default="", metavar="NAME", help="Only those for this destination.")
+    destination = click.option(
+        "--destination", type=text, default="", metavar="NAME", help="Only those for this destination."
+    )
     cause = click.option(
         "--cause",
         "--reason",
@@ -91,7 +106,7 @@ def list_(
 
 
 @dead_letters.command("show")
-@click.argument("letter_id", metavar="ID")
+@click.argument("letter_id", type=text, metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @where
 @click.pass_context
@@ -108,7 +123,7 @@ def show(ctx: click.Context, letter_id: str, as_json: bool, listen: str | None, 
 
 
 @dead_letters.command("retry")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", type=text, nargs=-1, metavar="[ID]...")
 @click.option("--all", "everything", is_flag=True, help="All of them, or all that the filters leave.")
 @narrowed
 @where
@@ -138,7 +153,7 @@ def retry(
 
 
 @dead_letters.command("drop")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", type=text, nargs=-1, metavar="[ID]...")
 @click.option("--all", "everything", is_flag=True, help="All of them, or all that the filters leave.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @narrowed

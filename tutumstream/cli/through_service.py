@@ -1,5 +1,6 @@
 """The dead letters of a service that runs, through its API."""
 
+import re
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -10,6 +11,9 @@ from tutumstream.cli.wire import Ask
 from tutumstream.operators.letters import Chosen, Filter, Found, Listing, Page, Shown, Step
 
 API: Final = "/api/v1/dead-letters/"
+
+_NUMBERED: Final = re.compile(r"-[0-9]+\Z")
+"""How the id of a delivery ends, `<event id>-<n>`."""
 
 T = TypeVar("T")
 
@@ -42,6 +46,9 @@ class AskedOfService:
 
     def show(self, letter_id: str) -> Shown | None:
         """One letter with its message; None where there is none."""
+        if not _NUMBERED.search(letter_id):
+            # Its path would be that of something else.
+            return None
         status, body = self._ask("GET", f"{API}{quote(letter_id, safe='')}/", None)
         if status == 404 and self._problem(body):
             return None
