@@ -67,6 +67,15 @@ class WithoutAService(SynchronousTestCase):
         self.assertIn("there is no journal in", self.refusal())
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_a_folder_that_can_not_be_looked_at_is_told_with_the_reason(self) -> None:
+        self.assertIn("can't be looked at: File name too long", self.refusal(TUTUMSTREAM_STATE_DIR="/" + "x" * 300))
+        (self.folder / "file").touch()
+        self.assertIn("there is no journal in", self.refusal(TUTUMSTREAM_STATE_DIR=f"{self.folder}/file"))
+
+    def test_a_place_whose_host_can_be_none_is_told(self) -> None:
+        for listen in ("http://a..b:1", "http://a b:1", f"http://{'x' * 64}:1", "tcp:1:interface=\udcff"):
+            self.assertIn("can't be reached: no host can be called so", self.refusal(TUTUMSTREAM_LISTEN=listen))
+
     def test_a_journal_in_use_is_left_alone(self) -> None:
         self.journal(self.folder)
         problem = self.refusal()

@@ -67,8 +67,13 @@ def opened(state_dir: Path) -> Iterator[DoneInJournal]:
         click.ClickException: there is none.
     """
     place = state_dir / "journal.sqlite3"
-    if not place.exists():
-        raise click.ClickException(f"there is no journal in {state_dir}; --state-dir says where the service keeps it")
+    try:
+        place.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        words = f"there is no journal in {state_dir}; --state-dir says where the service keeps it"
+        raise click.ClickException(words) from None
+    except OSError as problem:
+        raise click.ClickException(f"{place} can't be looked at: {problem.strerror}") from problem
     # No time passes within a command, so what the journal would wait for does not come.
     journal = SqlJournal(place, InlineWorker(), Clock())
     _done(journal, journal.open())

@@ -7,7 +7,8 @@ environment are for the world outside and not asked.
 import socket
 import ssl
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
 from typing import Final
 
 import click
@@ -51,15 +52,13 @@ def answers(place: Place) -> bool:
     Raises:
         click.ClickException: that can't be found out.
     """
-    connection = _connection(place)
     try:
-        connection.connect()
+        with closing(_connection(place)) as connection:
+            connection.connect()
     except (ConnectionRefusedError, FileNotFoundError):
         return False
-    except OSError as problem:
+    except (OSError, UnicodeError, InvalidURL) as problem:
         raise click.ClickException(f"{place} can't be reached: {_words(problem)}{_advice(place, problem)}") from problem
-    finally:
-        connection.close()
     return True
 
 
@@ -82,10 +81,12 @@ def asking(place: Place) -> Ask:
     return ask
 
 
-def _advice(place: Place, problem: OSError) -> str:
+def _advice(place: Place, problem: Exception) -> str:
     silent = isinstance(problem, TimeoutError | ssl.SSLEOFError) or "WRONG_VERSION" in str(problem)
     return "; does it speak TLS there, or is http:// meant?" if place.scheme == "https" and silent else ""
 
 
 def _words(problem: Exception) -> str:
+    if isinstance(problem, UnicodeError | InvalidURL):
+        return "no host can be called so"
     return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
