@@ -39,30 +39,27 @@ def revived(connection: Connection, seqs: Sequence[int]) -> list[Pending]:
 
 def how_they_stood(connection: Connection) -> dict[str, Standing]:
     """By destination."""
-    rows = connection.execute(select(standings))
+    rows = connection.execute(_STANDINGS)
     return {row.destination: Standing(row.kind, row.since, row.until, row.reason, bool(row.told)) for row in rows}
 
 
 def still_open(connection: Connection) -> list[OpenIncident]:
     """The oldest first."""
-    rows = connection.execute(
-        select(incidents).order_by(incidents.c.opened_at, incidents.c.destination, incidents.c.key)
-    )
+    rows = connection.execute(_INCIDENTS)
     return [OpenIncident(row.destination, row.key, row.event_type, row.opened_at) for row in rows]
 
 
 def opened_lately(connection: Connection) -> list[Opened]:
     """In the order in which they were settled."""
-    rows = connection.execute(select(opens).order_by(opens.c.seq))
+    rows = connection.execute(_OPENS)
     return [Opened(row.destination, row.key, row.at) for row in rows]
 
 
 def newest_dead_letters(connection: Connection, limit: int, before: int | None) -> list[DeadLetter]:
     """Those of the newest deliveries first."""
-    chosen = _DEAD_LETTERS.limit(max(limit, 0))
-    if before is not None:
-        chosen = chosen.where(dead_letters.c.delivery_seq < before)
-    return [_dead_letter(row) for row in connection.execute(chosen)]
+    chosen = _NEWEST_DEAD_LETTERS if before is None else _OLDER_DEAD_LETTERS
+    where = {"most": max(limit, 0)} if before is None else {"most": max(limit, 0), "before": before}
+    return [_dead_letter(row) for row in connection.execute(chosen, where)]
 
 
 def dead_letters_named(connection: Connection, ids: Sequence[str]) -> list[DeadLetter]:
@@ -75,26 +72,19 @@ def dead_letters_named(connection: Connection, ids: Sequence[str]) -> list[DeadL
 
 def newest_malformed(connection: Connection, limit: int) -> list[Malformed]:
     """The newest first."""
-    chosen = select(malformed).order_by(malformed.c.seq.desc()).limit(max(limit, 0))
-    return [
-        Malformed(received_at=row.received_at, reason=row.reason, raw=row.raw) for row in connection.execute(chosen)
-    ]
+    rows = connection.execute(_MALFORMED, {"most": max(limit, 0)})
+    return [Malformed(received_at=row.received_at, reason=row.reason, raw=row.raw) for row in rows]
 
 
 def newest_events(connection: Connection, limit: int) -> list[Told]:
     """The newest first."""
-    chosen = select(*_EVENT, events.c.caused).order_by(events.c.seq.desc()).limit(max(limit, 0))
-    return [Told(_event(row), row.caused) for row in connection.execute(chosen)]
+    rows = connection.execute(_EVENTS, {"most": max(limit, 0)})
+    return [Told(_event(row), row.caused) for row in rows]
 
 
 def backlogs(connection: Connection) -> dict[str, int]:
     """Pending deliveries by destination."""
-    chosen = (
-        select(deliveries.c.destination, func.count().label("number"))
-        .where(deliveries.c.settled_at.is_(None))
-        .group_by(deliveries.c.destination)
-    )
-    return {row.destination: row.number for row in connection.execute(chosen)}
+    return {row.destination: row.number for row in connection.execute(_BACKLOGS)}
 
 
 def last_seqs(connection: Connection) -> tuple[int, int]:
@@ -130,6 +120,8 @@ def _decoded(name: str, at: float, body: bytes) -> Event:
 
 
 _decoder = msgspec.json.Decoder(Event)
+
+# Statements are made once: that takes SQLAlchemy longer than it takes SQLite to answer them.
 
 # As bytes: text that is no UTF-8 would make SQLite's driver refuse all rows of the answer.
 _EVENT: Final = (events.c.id, events.c.received_at, cast(events.c.body, LargeBinary).label("body"))
@@ -176,4 +168,18 @@ _DEAD_LETTERS: Final = (
     )
     .join(dead_letters, dead_letters.c.delivery_seq == deliveries.c.seq)
     .order_by(dead_letters.c.delivery_seq.desc())
+)
+
+_NEWEST_DEAD_LETTERS: Final = _DEAD_LETTERS.limit(bindparam("most"))
+_OLDER_DEAD_LETTERS: Final = _NEWEST_DEAD_LETTERS.where(dead_letters.c.delivery_seq < bindparam("before"))
+
+_STANDINGS: Final = select(standings)
+_INCIDENTS: Final = select(incidents).order_by(incidents.c.opened_at, incidents.c.destination, incidents.c.key)
+_OPENS: Final = select(opens).order_by(opens.c.seq)
+_MALFORMED: Final = select(malformed).order_by(malformed.c.seq.desc()).limit(bindparam("most"))
+_EVENTS: Final = select(*_EVENT, events.c.caused).order_by(events.c.seq.desc()).limit(bindparam("most"))
+_BACKLOGS: Final = (
+    select(deliveries.c.destination, func.count().label("number"))
+    .where(deliveries.c.settled_at.is_(None))
+    .group_by(deliveries.c.destination)
 )
