@@ -250,6 +250,14 @@ def capture(name: str) -> Iterator[bytes]:
             yield line
 
 
+@cache
+def replayed(name: str) -> Told:
+    """All that is told of a capture; to be looked at only."""
+    told = Told()
+    told.replay(capture(name))
+    return told
+
+
 class FakeEngine:
     """An `EngineClient` over a truth. `down` makes every request fail, `silent` leaves every one unanswered."""
 

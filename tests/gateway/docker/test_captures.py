@@ -11,7 +11,7 @@ from itertools import accumulate
 
 import pytest
 
-from tests.gateway.docker.model import CORPUS, Told, capture
+from tests.gateway.docker.model import CORPUS, Told, capture, replayed
 from tutumstream.gateway.docker.hints import SwarmHint, read_hint
 
 HINTS = {
@@ -30,8 +30,7 @@ HINTS = {
 
 @pytest.mark.parametrize("name", HINTS)
 def test_of_a_capture_is_told_what_happened_and_nothing_else(name: str) -> None:
-    told = Told()
-    told.replay(capture(f"{name}.jsonl"))
+    told = replayed(f"{name}.jsonl")
     said = [*told.lines(), *(f"news: {line}" for line in told.news())]
     assert said == (CORPUS / "golden" / f"{name}.txt").read_text().splitlines()
 

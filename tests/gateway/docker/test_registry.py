@@ -15,6 +15,7 @@ from tests.gateway.docker.model import (
     container,
     container_id,
     event,
+    replayed,
 )
 from tests.searching import searching
 from tutumstream.gateway.docker.checks import CHECKS
@@ -275,9 +276,7 @@ class CapturesTests(SynchronousTestCase):
 
     def test_nothing_is_told_twice_in_any_capture(self) -> None:
         for name in ("01-run-stop-rm", "02-kill", "07-restart-policy", "10-compose-v1", "23-podman-compat"):
-            told = Told()
-            told.replay(capture(f"{name}.jsonl"))
-            assert_no_repeats(self, told)
+            assert_no_repeats(self, replayed(f"{name}.jsonl"))
 
 
 def assert_no_repeats(case: SynchronousTestCase, told: Told) -> None:
