@@ -15,6 +15,11 @@ def answered(*items: Any, errors: Any = True, status: int = 200) -> Answer:
     return Answer(status, {}, msgspec.json.encode({"errors": errors, "items": items}))
 
 
+def cut(*items: Any) -> Answer:
+    """Of a long answer to a bulk the first 5,000 bytes."""
+    return Answer(200, {}, answered(*items).body[:5000], whole=False)
+
+
 def failed(status: int, kind: str = "some_exception", reason: str = "because") -> dict[str, Any]:
     return {"create": {"status": status, "error": {"type": kind, "reason": reason}}}
 
@@ -85,6 +90,45 @@ class AnAnswer(SynchronousTestCase):
             (503, TryAgain),
         ):
             self.assertIsInstance(judge(answered({}, errors=False, status=status), 1, NOW), expected)
+
+    def test_that_was_cut_refuses_the_request_so_that_each_half_is_sent(self) -> None:
+        found = judge(cut(failed(400, reason="x" * 9000), failed(400, reason="x" * 9000)), 2, NOW)
+        assert isinstance(found, Rejected)
+        self.assertEqual(found.reason, "its answer is too long to be read")
+        self.assertIn("some_exception", found.answer)
+
+    def test_that_was_cut_for_one_document_is_judged_by_what_was_read(self) -> None:
+        quoted = 'Preview of the value: {"status":201}' + "x" * 9000
+        for status, kind, expected in (
+            (400, "document_parsing_exception", "rejected"),
+            (400, "index_closed_exception", "hold"),
+            (403, "cluster_block_exception", "hold"),
+            (409, "version_conflict_engine_exception", "delivered"),
+            (429, "es_rejected_execution_exception", "limited"),
+            (503, "unavailable_shards_exception", "again"),
+        ):
+            found = judge(cut(failed(status, kind, quoted)), 1, NOW)
+            assert isinstance(found, list)
+            self.assertEqual([outcome(each) for each in found], [expected], kind)
+            if not isinstance(found[0], Delivered):
+                self.assertEqual(found[0].reason, f"it answered {status} for the document: {kind}")
+                self.assertEqual(len(found[0].answer), ANSWER_LIMIT)
+
+    def test_that_was_cut_before_its_status_is_tried_again(self) -> None:
+        for item in ({"create": {"error": {"reason": '"status":201' + "x" * 9000}}}, {"create": {"_id": "x" * 9000}}):
+            found = judge(cut(item), 1, NOW)
+            assert isinstance(found, list)
+            self.assertEqual([outcome(each) for each in found], ["again"])
+
+    def test_that_was_cut_and_is_none_to_a_bulk_divides_nothing(self) -> None:
+        for body in (b"<html>" + b"x" * 9000, b'{"message":"' + b"x" * 9000, b'{"a":[{"items":[' + b"x" * 9000, b""):
+            self.assertIsInstance(judge(Answer(200, {}, body, whole=False), 2, NOW), TryAgain, body[:9])
+
+    def test_that_may_have_been_cut_and_was_not_is_judged_as_any(self) -> None:
+        whole = answered({"create": {"status": 201}}, failed(400))
+        found = judge(Answer(200, {}, whole.body, whole=False), 2, NOW)
+        assert isinstance(found, list)
+        self.assertEqual([outcome(each) for each in found], ["delivered", "rejected"])
 
     @given(
         st.recursive(

@@ -381,6 +381,25 @@ class ABatch(ElasticsearchCase):
             self.assertEqual([type(one) for one in verdicts], [Delivered] * 2 + [expected] * 4)
             self.assertEqual(self.sizes(), [2] * (1 + asked))
 
+    def test_whose_answer_is_too_long_to_be_read_is_halved_and_what_was_stored_stays_stored_once(self) -> None:
+        self.notifier = self.create(answer_bytes=3000)
+        self.server.trouble = {name: [RefusedError("document_parsing_exception", "x" * 1100)] * 4 for name in "bcdg"}
+        verdicts = self.outcomes(*[message(event=event(name)) for name in "abcdefgh"])
+        self.assertEqual(verdicts, [
+            "delivered", "rejected", "rejected", "rejected", "delivered", "delivered", "rejected", "delivered",
+        ])  # fmt: skip
+        self.assertEqual(self.sizes(), [8, 4, 2, 2, 4])
+        self.assertEqual([one["id"] for one in self.server.documents()], ["a", "e", "f", "h"])
+
+    def test_with_a_document_whose_refusal_is_too_long_by_itself_loses_at_most_that_ones_resource(self) -> None:
+        self.notifier = self.create(answer_bytes=3000)
+        self.server.trouble["b"] = [RefusedError("document_parsing_exception", "x" * 5000)] * 3
+        messages = [with_resource(name, x=1) for name in "abcd"]
+        self.assertEqual(self.outcomes(*messages), ["delivered"] * 4)
+        self.assertEqual(self.sizes(), [4, 2, 1, 1, 2, 1])
+        stored = {one["id"]: "resource" in one for one in self.server.documents()}
+        self.assertEqual(stored, {"a": True, "b": False, "c": True, "d": True})
+
     def test_is_not_given_up_for_how_we_speak_and_stored_when_that_is_taken_again(self) -> None:
         messages = [with_resource(f"e{n}", x=1) for n in range(8)]
         for status in (406, 415):

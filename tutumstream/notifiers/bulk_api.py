@@ -5,6 +5,7 @@ whatever became of the documents: each has a result of its own, in the order of 
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,12 @@ ID_BYTES: Final = 512
 """How long a document's id may be; one that is longer refuses the whole request."""
 
 DELIVERED: Final = Delivered()
+
+_CUT = re.compile(rb'\{[^\[]{0,200}"items"\s*:\s*\[')
+"""How an answer begins that was cut off in its items."""
+
+_STATUS = re.compile(rb'"status"\s*:\s*(\d{3})\b(?:\s*,\s*"error"\s*:\s*\{\s*"type"\s*:\s*"(\w+)")?')
+"""An item's status, and its error's type; in a text of the document's own the quotes would be escaped."""
 
 _CONFLICT = "version_conflict_engine_exception"
 
@@ -72,12 +79,15 @@ def judge(answer: Answer, count: int, now: float) -> list[Verdict] | Verdict:
         now: seconds since 1970.
 
     Returns:
-        A verdict for each, or one on the request as a whole.
+        A verdict for each, or one on the request as a whole: `Rejected` where each half of it may fare better.
     """
     if answer.status != 200:
         return of_request(answer, now)
     found = json_object(answer)
     items = found.get("items")
+    if not isinstance(items, list) and not answer.whole and (cut := _CUT.match(answer.body)):
+        too_long = Rejected("its answer is too long to be read", excerpt(answer))
+        return too_long if count > 1 else [_judge_cut(answer, cut.end())]
     if not isinstance(items, list) or len(items) > count:
         return by_status(answer, now)
     if found.get("errors") is False and len(items) == count:
@@ -121,6 +131,15 @@ def _judge_item(item: object) -> Verdict:
     if 400 <= status < 500 and status not in (408, 409, 425):
         return Rejected(words, said)
     return TryAgain(words, answer=said)
+
+
+def _judge_cut(answer: Answer, start: int) -> Verdict:
+    """The verdict on one document by the start of its result: status and type come before the reason."""
+    found = _STATUS.search(answer.body, start)
+    if found is None:
+        return TryAgain("its answer is too long to be read", answer=excerpt(answer))
+    status, kind = found.groups(default=b"")
+    return _judge_item({"create": {"status": int(status), "error": {"type": kind.decode(), "reason": excerpt(answer)}}})
 
 
 def _error(result: Mapping[str, Any]) -> tuple[str, str]:

@@ -38,7 +38,7 @@ LINE_LIMIT: Final = 300
 """Characters of its answer that a log line shows."""
 
 ANSWER_BYTES: Final = 4 * 1024 * 1024
-"""An error's reason may quote the document, once for each."""
+"""An error's reason may quote the document, once for each. Of an answer that is longer, a half is asked for."""
 
 _SHUT = frozenset({401, 406, 407, 415})
 """Who refuses the index template so refuses the documents too."""
@@ -60,6 +60,7 @@ class ElasticsearchNotifier:
         now: seconds since 1970.
         authorization: the value of the `Authorization` header; "" leaves it to the URL.
         body_bytes: of one request, at most, but for a document that is longer.
+        answer_bytes: of one answer, as much as is read.
 
     Raises:
         ValueError: `url` is no http or https URL, or more than a server.
@@ -80,6 +81,7 @@ class ElasticsearchNotifier:
         *,
         authorization: str = "",
         body_bytes: int = BODY_BYTES,
+        answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         address = server(url)
         self._http = http
@@ -92,6 +94,7 @@ class ElasticsearchNotifier:
         hidden = [one for one in address.secrets if one.rstrip("/") != address.origin]
         self._secrets = longest_first(*hidden, authorization, *authorization.split(" ")[1:])
         self._body_bytes = body_bytes
+        self._answer_bytes = answer_bytes
         self._prepared = False
         self._preparing = DeferredLock()
         self._complete = True
@@ -129,6 +132,8 @@ class ElasticsearchNotifier:
     async def _send(self, entries: Sequence[bytes]) -> list[Verdict]:
         """Send them in as many requests as it takes; a request that is refused for its body is halved.
 
+        So is one whose answer is too long to be read. What was stored by then is there once all the same.
+
         What is wrong with the server ends it: whatever was not sent by then would fare the same.
         """
         verdicts: list[Verdict] = []
@@ -152,7 +157,7 @@ class ElasticsearchNotifier:
         headers = {"Content-Type": CONTENT_TYPE, **self._headers}
         try:
             answer = await self._http.exchange(
-                "POST", self._url + PATH, headers, body, timeout=PATIENCE, limit=ANSWER_BYTES, idempotent=True
+                "POST", self._url + PATH, headers, body, timeout=PATIENCE, limit=self._answer_bytes, idempotent=True
             )
         except ExchangeError as trouble:
             return TryAgain(masked(str(trouble), self._secrets))
