@@ -22,6 +22,7 @@ MAY_IMPORT: Final = {
     "variables": (),
     "ids": (),
     "place": (),
+    "room": (),
     "reach": (),
     "docker_details": (),
     "event": ("docker_details", "errors", "ids"),
@@ -30,7 +31,7 @@ MAY_IMPORT: Final = {
     # The way of an event, in its order. Each room knows the contract of the next one, never what is behind it.
     "stream": ("backoff", "errors", "event", "ids", "net"),
     "routing": ("docker_details", "errors", "event", "rendering"),
-    "journal": ("docker_details", "errors", "event", "place", "routing.delivery"),
+    "journal": ("docker_details", "errors", "event", "place", "room", "routing.delivery"),
     "intake": (
         "delivery.incidents",
         "delivery.state",

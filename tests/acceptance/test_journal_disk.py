@@ -110,6 +110,16 @@ class DiskTests(SynchronousTestCase):
         self.opened()
         self.successResultOf(self.journal.record(event(1), [SLACK]))
 
+    def test_without_an_inode_left_it_is_not_opened_and_says_what_to_do(self) -> None:
+        # The folder itself has one, the lock, the journal, its log and the log's index have the others.
+        for inodes in range(1, 5):
+            self.mount("tmpfs", f"remount,nr_inodes={inodes}")
+            words = str(self.failureResultOf(self.journal.open(), JournalError).value)
+            self.assertIn("(No space left on device): delete some files, as the file system has no inode left", words)
+        self.mount("tmpfs", "remount,nr_inodes=5")
+        self.opened()
+        self.successResultOf(self.journal.record(event(1), [SLACK]))
+
     def test_on_a_read_only_disk_it_is_not_opened_and_says_what_to_do(self) -> None:
         self.opened()
         self.successResultOf(self.journal.record(event(1), [SLACK]))

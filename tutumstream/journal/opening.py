@@ -15,9 +15,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from tutumstream import room
 from tutumstream.errors import JournalError, JournalInUseError
 from tutumstream.journal.reads import last_seqs
-from tutumstream.journal.trouble import FULL, in_words
+from tutumstream.journal.trouble import cannot_open, in_words
 from tutumstream.journal.upgrade import back_up, check_revision, driver, upgrade
 from tutumstream.place import Place
 
@@ -117,6 +118,8 @@ def open_file(url: URL) -> OpenFile:
         except JournalError:
             raise
         except Exception as problem:
+            if cannot_open(problem) and (full := room.lack(path.parent)):
+                raise _refusal(path, "can't get another file beside it", full, "") from problem
             raise JournalError(str(path), in_words(problem) + _and_rescued(path)) from problem
         return OpenFile(Place(path), connection, event_seq, delivery_seq, held.pop_all())
 
@@ -149,8 +152,7 @@ def _make_file(path: Path) -> None:
 
 
 def _refusal(path: Path, what: str, problem: OSError, way_out: str) -> JournalError:
-    if problem.errno in FULL:
-        way_out = "free some space"
+    way_out = room.to_free(problem, path.parent) or way_out
     return JournalError(str(path), f"{what} ({problem.strerror}): {way_out}, or choose another state folder")
 
 

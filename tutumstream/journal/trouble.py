@@ -1,13 +1,11 @@
 """What SQLite's errors mean for the journal: trouble of the disk, which passes, or a mistake in what was asked."""
 
-import errno
 import sqlite3
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What the system says when there is no room."""
+from tutumstream.room import FULL
 
 # Primary result codes, https://www.sqlite.org/rescode.html
 _WORDS: Final = {
@@ -27,13 +25,21 @@ _WORDS: Final = {
 
 def trouble(problem: BaseException) -> str:
     """What is wrong with the disk or the file, and what to do; "" where the error has another cause."""
+    return _WORDS.get(_code(problem), "")
+
+
+def cannot_open(problem: BaseException) -> bool:
+    """Whether SQLite could not open, or make, one of its files; it does not say why, nor which."""
+    return _code(problem) == sqlite3.SQLITE_CANTOPEN
+
+
+def _code(problem: BaseException) -> int:
+    """SQLite's primary result code; 0 for what is none of its errors."""
     cause = problem.orig if isinstance(problem, DBAPIError) else problem
-    if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0)
-        # No room for the -shm file, which is a kind of SQLITE_IOERR. Else an extended code keeps its primary one in the
-        # low byte.
-        return _WORDS[sqlite3.SQLITE_FULL] if code == sqlite3.SQLITE_IOERR_SHMSIZE else _WORDS.get(code & 0xFF, "")
-    return ""
+    code: int = getattr(cause, "sqlite_errorcode", 0) if isinstance(cause, sqlite3.Error) else 0
+    # No room for the -shm file, which is a kind of SQLITE_IOERR. Else an extended code keeps its primary one in the low
+    # byte.
+    return sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_IOERR_SHMSIZE else code & 0xFF
 
 
 def in_words(problem: BaseException) -> str:
