@@ -23,6 +23,7 @@ MAY_IMPORT: Final = {
     "ids": (),
     "place": (),
     "room": (),
+    "trouble": ("room",),
     "reach": (),
     "docker_details": (),
     "event": ("docker_details", "errors", "ids"),
@@ -31,7 +32,7 @@ MAY_IMPORT: Final = {
     # The way of an event, in its order. Each room knows the contract of the next one, never what is behind it.
     "stream": ("backoff", "errors", "event", "ids", "net"),
     "routing": ("docker_details", "errors", "event", "rendering"),
-    "journal": ("docker_details", "errors", "event", "place", "room", "routing.delivery"),
+    "journal": ("docker_details", "errors", "event", "place", "room", "routing.delivery", "trouble"),
     "intake": (
         "delivery.incidents",
         "delivery.state",
@@ -80,8 +81,10 @@ MAY_IMPORT: Final = {
         "listening",
         "place",
         "reach",
+        "room",
         "status.systemd",
         "steady",
+        "trouble",
         "twistd",
     ),
     # What both doors want of twistd.

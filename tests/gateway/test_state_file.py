@@ -1,6 +1,8 @@
+import resource
 import shutil
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from unittest import skipIf
 
@@ -22,11 +24,12 @@ class TestStateFile(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute() / "deep" / "state"
         self.path = self.folder / NAME
+        self.aside = self.folder / f"{NAME}.unusable"
         self.files: list[StateFile] = []
         self.addCleanup(lambda: [file.close() for file in self.files])
 
     def file(self) -> StateFile:
-        self.files.append(StateFile(self.folder))
+        self.files.append(StateFile(self.folder, patience=0.0))
         return self.files[-1]
 
     def write(self, *changes: Change) -> None:
@@ -41,12 +44,34 @@ class TestStateFile(SynchronousTestCase):
             kept = self.file().open()
         return {part: dict(rows) for part, rows in kept.items()}, [log["log_format"].format(**log) for log in logs]
 
+    def grow_no_file_beyond(self, size: int) -> Callable[[], object]:
+        """As on a full disk, in bytes; what ends it."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    def put_beside_before(self) -> None:
+        """Something is there from an earlier time."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.aside.write_text("earlier")
+
+    def assert_refused_and_untouched(self, *words: str) -> None:
+        before = self.path.read_bytes() if self.path.is_file() else b""
+        for _ in range(2):
+            with self.assertRaises(StateError) as caught:
+                self.file().open()
+            for word in (str(self.path), "--state-dir", *words):
+                self.assertIn(word, str(caught.exception))
+        self.assertEqual(self.path.read_bytes() if self.path.is_file() else b"", before)
+        self.assertEqual(self.aside.read_text(), "earlier")
+
     def assert_begun_anew(self, why: str) -> None:
         kept, (said,) = self.opened()
         self.assertEqual(kept, {})
         for word in (why, f"{NAME}.unusable", "is not told"):
             self.assertIn(word, said)
-        self.assertTrue(self.path.with_name(f"{NAME}.unusable").exists())
+        self.assertTrue(self.aside.exists())
         self.files[-1].write([ROW])
         self.files[-1].close()
         self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}}, []))
@@ -156,7 +181,7 @@ class TestStateFile(SynchronousTestCase):
         other.write([ROW])
         other.close()
         self.assertTrue(file.renew())
-        self.assertTrue(self.path.with_name(f"{NAME}.unusable").exists(), "what it wrote is put beside")
+        self.assertTrue(self.aside.exists(), "what it wrote is put beside")
 
     def test_a_folder_that_can_not_be_made_is_told_with_the_way_out(self) -> None:
         self.folder.parent.parent.mkdir()
@@ -166,11 +191,89 @@ class TestStateFile(SynchronousTestCase):
         for word in (str(self.folder), "can't be written", "--state-dir"):
             self.assertIn(word, str(caught.exception))
 
+    def test_a_full_disk_a_lock_or_a_missing_permission_is_no_damage(self) -> None:
+        def full() -> Callable[[], object]:
+            return self.grow_no_file_beyond(100)
+
+        def locked() -> Callable[[], object]:
+            other = sqlite3.connect(self.path, isolation_level=None)
+            self.addCleanup(other.close)
+            other.execute("PRAGMA locking_mode=EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            return other.close
+
+        def not_ours() -> Callable[[], object]:
+            beside = self.path.with_name(f"{NAME}-wal")
+            beside.mkdir()
+            return beside.rmdir
+
+        self.put_beside_before()
+        self.write(ROW)
+        for begins, words in (
+            (full, ("the disk is full", "free some space")),
+            (locked, ("locked by another program", "end what has it open")),
+            (not_ours, ("can't be opened", "writable for this user")),
+        ):
+            ends = begins()
+            self.assert_refused_and_untouched(*words)
+            ends()
+            self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}}, []))
+            self.files[-1].close()
+
+    def test_what_can_not_be_opened_at_all_is_no_damage(self) -> None:
+        self.put_beside_before()
+        self.path.symlink_to(self.path)
+        self.assert_refused_and_untouched("can't be written (Too many levels of symbolic links)")
+
+    def test_an_empty_file_is_new(self) -> None:
+        self.put_beside_before()
+        self.path.touch()
+        self.assertEqual(self.opened(), ({}, []))
+        self.assertEqual(self.aside.read_text(), "earlier")
+
+    def test_what_is_damaged_stays_where_it_is_while_nothing_can_take_its_place(self) -> None:
+        self.put_beside_before()
+        self.path.write_text("once upon a time " * 100)
+        ends = self.grow_no_file_beyond(100)
+        self.assert_refused_and_untouched("not a database", "nor replaced (can't be")
+        ends()
+        self.assert_begun_anew("not a database")
+
+    def test_what_is_put_beside_is_put_there_with_its_log_or_not_at_all(self) -> None:
+        self.put_beside_before()
+        self.path.write_text("once upon a time " * 100)
+        in_the_way = self.aside.with_name(f"{self.aside.name}-wal")
+        in_the_way.mkdir()
+        with self.assertRaises(StateError):
+            self.file().open()
+        self.assertTrue(self.path.read_text().startswith("once"))
+        in_the_way.rmdir()
+        self.assert_begun_anew("not a database")
+
+    def test_what_was_begun_anew_in_vain_replaces_nothing_that_was_put_beside(self) -> None:
+        file = self.file()
+        file.open()
+        file.write([ROW])
+        self.put_beside_before()
+        shutil.copy(self.path, self.aside)
+        good = self.aside.read_bytes()
+        self.path.unlink()
+        ends = self.grow_no_file_beyond(100)
+        for _ in range(2):
+            with self.assertRaises(StateError):
+                file.renew()
+        ends()
+        # Begun, but nothing could be written.
+        self.assertTrue(file.renew())
+        file.close()
+        self.assertTrue(file.renew())
+        self.assertEqual(self.aside.read_bytes(), good)
+
     def test_what_is_no_database_is_put_aside(self) -> None:
         self.folder.mkdir(parents=True)
         self.path.write_text("once upon a time " * 100)
         self.assert_begun_anew("not a database")
-        self.assertEqual(self.path.with_name(f"{NAME}.unusable").read_text()[:4], "once")
+        self.assertEqual(self.aside.read_text()[:4], "once")
 
     def test_what_is_cut_short_is_put_aside(self) -> None:
         self.write(*(Change("one", "kind", str(number), b"v" * 1000) for number in range(100)))
@@ -198,7 +301,7 @@ class TestStateFile(SynchronousTestCase):
             self.path.write_text(text * 500)
             self.opened()
             self.files[-1].close()
-        self.assertTrue(self.path.with_name(f"{NAME}.unusable").read_text().startswith("second"))
+        self.assertTrue(self.aside.read_text().startswith("second"))
 
     def test_a_folder_in_the_place_of_the_file_is_put_aside(self) -> None:
         self.path.mkdir(parents=True)
@@ -206,14 +309,13 @@ class TestStateFile(SynchronousTestCase):
 
     def test_what_can_not_be_put_aside_either_ends_the_start(self) -> None:
         self.path.mkdir(parents=True)
-        aside = self.path.with_name(f"{NAME}.unusable")
-        (aside / "full").mkdir(parents=True)
+        (self.aside / "full").mkdir(parents=True)
         with self.assertRaises(StateError) as caught:
             self.file().open()
         self.assertIn("move it away by hand", str(caught.exception))
         # And the lock is free again.
-        (aside / "full").rmdir()
-        aside.rmdir()
+        (self.aside / "full").rmdir()
+        self.aside.rmdir()
         self.opened()
 
 

@@ -1,22 +1,25 @@
 """The file in which the gateway keeps its state: one small SQLite database, and a lock that only one gateway can hold.
 
-A transaction is all of one moment or nothing, whenever the process is killed. What can't be used is put beside it and
-the start goes on without: the state saves news, it is never worth being without a gateway.
+A transaction is all of one moment or nothing, whenever the process is killed. What is damaged, or can't be understood,
+is put beside it and the start goes on without: the state saves news, it is never worth being without a gateway. A full
+disk, a lock or a missing permission is no damage: the file is left as it is, and the start refused until that is over.
 """
 
 import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from twisted.logger import Logger
 
+from tutumstream import room
 from tutumstream.errors import StateError
 from tutumstream.gateway.saving import Change, Row
 from tutumstream.place import Place
+from tutumstream.trouble import cannot_open, in_words, passing
 
 NAME: Final = "gateway.sqlite3"
 VERSION: Final = 1
@@ -30,17 +33,20 @@ _TABLE: Final = (
     "CREATE TABLE kept (part TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, "
     "PRIMARY KEY (part, kind, key)) WITHOUT ROWID"
 )
-_FILES: Final = ("", "-wal", "-shm")
-"""SQLite's: https://www.sqlite.org/tempfiles.html"""
 
 
 class StateFile:
-    """The file in this folder, which is made where it is missing."""
+    """The file in this folder, which is made where it is missing.
+
+    Args:
+        patience: seconds to wait for somebody who looks into it.
+    """
 
     log = Logger()
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = BUSY_TIMEOUT) -> None:
         self.path: Final = folder / NAME
+        self._patience = patience
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._place: Place | None = None
@@ -49,12 +55,12 @@ class StateFile:
         """Everything that was written, by part; nothing where that is of no use.
 
         Raises:
-            StateError: nothing can be kept there, or another gateway keeps its own there.
+            StateError: nothing can be kept there now, or another gateway keeps its own there.
         """
         self._lock = _locked(self.path)
         try:
             return self._read()
-        except (sqlite3.Error, OSError, ValueError) as problem:
+        except _UselessError as problem:
             return self.set_aside(str(problem))
 
     def set_aside(self, why: str) -> Mapping[str, Mapping[Row, bytes]]:
@@ -63,18 +69,18 @@ class StateFile:
         Raises:
             StateError: that can't be done.
         """
-        kept = self._begin_anew(why)
+        self._begin_anew(why)
         self.log.error(
             "The state of before can't be used ({why}) and is {aside} now. So what happened while no gateway ran is "
             "not told; all that happens from now on is",
             why=why,
             aside=self._aside,
         )
-        return kept
+        return {}
 
     def renew(self) -> bool:
         """Begin anew where what was opened is not there any more, or not open; whether that was so. What lies there
-        instead is put beside.
+        instead is put beside, unless it is empty.
 
         Raises:
             StateError: nothing can be kept there now, or another gateway keeps its own there.
@@ -84,7 +90,12 @@ class StateFile:
             return False
         self.close()
         self._lock = _locked(self.path)
-        self._begin_anew(problem)
+        try:
+            useless = "it is another one's" if self._read() else ""
+        except _UselessError as damage:
+            useless = str(damage)
+        if useless:
+            self._begin_anew(useless)
         if problem:
             self.log.error("The state {path} {problem}; all of it is written anew", path=self.path, problem=problem)
         return True
@@ -113,22 +124,39 @@ class StateFile:
     def _aside(self) -> Path:
         return self.path.with_name(f"{NAME}.unusable")
 
-    def _begin_anew(self, why: str) -> Mapping[str, Mapping[Row, bytes]]:
-        """With an empty file; what lies there is put beside, in the place of what was put there before."""
+    def _begin_anew(self, why: str) -> None:
+        """With an empty file; what lies there is put beside, in the place of what was put there before.
+
+        The empty one is made first, so that it is known that it can be, and takes the other's place at last.
+        """
         self._disconnect()
-        aside = self._aside
+        new = self.path.with_name(f"{NAME}.new")
         try:
-            files = [suffix for suffix in _FILES if self.path.with_name(NAME + suffix).exists()]
-            for suffix in _FILES if files else ():
-                aside.with_name(aside.name + suffix).unlink(missing_ok=True)
-            for suffix in files:
-                self.path.with_name(NAME + suffix).replace(aside.with_name(aside.name + suffix))
-            return self._read()
-        except (sqlite3.Error, OSError) as problem:
+            for each in _with_log(new):
+                each.unlink(missing_ok=True)
+            with closing(_connected(new, self._patience)) as connection:
+                _make_empty(connection)
+            self._put_beside()
+            new.replace(self.path)
+            self._read()
+        except (sqlite3.Error, OSError, StateError) as problem:
             self.close()
+            words = problem.problem if isinstance(problem, StateError) else in_words(problem)
             raise StateError(
-                str(self.path), f"can't be used ({why}), nor replaced ({problem}): move it away by hand, {_ELSEWHERE}"
+                str(self.path), f"can't be used ({why}), nor replaced ({words}): move it away by hand, {_ELSEWHERE}"
             ) from problem
+
+    def _put_beside(self) -> None:
+        """Both files or none. The log of one database must never meet another, which it would be written into."""
+        (database, log), (aside, aside_log) = _with_log(self.path), _with_log(self._aside)
+        database.replace(aside)
+        try:
+            aside_log.unlink(missing_ok=True)
+            if log.exists():
+                log.replace(aside_log)
+        except OSError:
+            aside.replace(database)
+            raise
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -139,36 +167,76 @@ class StateFile:
             place.close()
 
     def _read(self) -> Mapping[str, Mapping[Row, bytes]]:
-        # SQLite would make it readable by everybody.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        # Whatever thread writes, it does so alone.
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-        self._connection = connection
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise ValueError(f"it is damaged: {found}")
-        ((version,), (tables,)) = (
-            connection.execute("PRAGMA user_version").fetchone(),
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone(),
-        )
-        if tables == 0 and version == 0:
-            connection.execute("PRAGMA journal_mode=WAL")
-            with _transaction(connection):
-                connection.execute(_TABLE)
-                connection.execute(f"PRAGMA user_version={VERSION}")
-        elif version > VERSION:
-            raise ValueError(
-                f"a newer version of tutumstream wrote it, in form {version}, and this one knows {VERSION}"
-            )
-        elif version != VERSION:
-            raise ValueError("it is no state of a gateway")
-        # On the disk, not only in the kernel: https://www.sqlite.org/pragma.html#pragma_synchronous
-        connection.execute("PRAGMA synchronous=FULL")
-        kept: dict[str, dict[Row, bytes]] = {}
-        for part, kind, key, value in connection.execute("SELECT part, kind, key, value FROM kept"):
-            kept.setdefault(part, {})[kind, key] = value
-        self._place = Place(self.path)
+        """Open it, made where it is missing or empty.
+
+        Raises:
+            _UselessError: it is damaged, or no state that can be understood.
+            StateError: it can't be read or written now; it may be as good as ever.
+        """
+        try:
+            self._connection = _connected(self.path, self._patience)
+            kept = _contents(self._connection)
+            self._place = Place(self.path)
+        except IsADirectoryError as problem:
+            raise _UselessError("it is a folder") from problem
+        except OSError as problem:
+            self.close()
+            raise _refused(self.path, problem) from problem
+        except (sqlite3.Error, ValueError) as problem:
+            # A text that is none is a ValueError, also in the words of an error.
+            if not passing(problem):
+                raise _UselessError(str(problem)) from problem
+            self.close()
+            if cannot_open(problem) and (full := room.lack(self.path.parent)):
+                raise _refused(self.path, full) from problem
+            raise StateError(str(self.path), f"{in_words(problem)}, {_ELSEWHERE}") from problem
         return kept
+
+
+class _UselessError(Exception):
+    """What is in the file is damaged, or is no state of a gateway of this version; the text says what."""
+
+
+def _connected(path: Path, patience: float) -> sqlite3.Connection:
+    # SQLite would make it readable by everybody.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # Whatever thread writes, it does so alone.
+    return sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+
+
+def _contents(connection: sqlite3.Connection) -> Mapping[str, Mapping[Row, bytes]]:
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise _UselessError(f"it is damaged: {found}")
+    ((version,), (tables,)) = (
+        connection.execute("PRAGMA user_version").fetchone(),
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone(),
+    )
+    if tables == 0 and version == 0:
+        _make_empty(connection)
+    elif version > VERSION:
+        raise _UselessError(f"a newer version of tutumstream wrote it, in form {version}, and this one knows {VERSION}")
+    elif version != VERSION:
+        raise _UselessError("it is no state of a gateway")
+    # On the disk, not only in the kernel: https://www.sqlite.org/pragma.html#pragma_synchronous
+    connection.execute("PRAGMA synchronous=FULL")
+    kept: dict[str, dict[Row, bytes]] = {}
+    for part, kind, key, value in connection.execute("SELECT part, kind, key, value FROM kept"):
+        kept.setdefault(part, {})[kind, key] = value
+    return kept
+
+
+def _make_empty(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    with _transaction(connection):
+        connection.execute(_TABLE)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _with_log(path: Path) -> tuple[Path, Path]:
+    """A database, and beside it what was written last; what else SQLite has is an index that it makes anew:
+    https://www.sqlite.org/tempfiles.html"""
+    return path, path.with_name(f"{path.name}-wal")
 
 
 @contextmanager
@@ -189,8 +257,7 @@ def _locked(path: Path) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
-        words = f"can't be written ({problem.strerror}): make it writable for this user, {_ELSEWHERE}"
-        raise StateError(str(path.parent), words) from problem
+        raise _refused(path.parent, problem) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:
@@ -203,6 +270,10 @@ def _locked(path: Path) -> int:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError as problem:
         os.close(lock)
-        words = f"can't be written ({problem.strerror}): make room there, {_ELSEWHERE}"
-        raise StateError(str(path.parent), words) from problem
+        raise _refused(path.parent, problem) from problem
     return lock
+
+
+def _refused(place: Path, problem: OSError) -> StateError:
+    way_out = room.to_free(problem, place) or "make it writable for this user"
+    return StateError(str(place), f"can't be written ({problem.strerror}): {way_out}, {_ELSEWHERE}")
