@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -953,6 +954,123 @@ class MishapTests(SynchronousTestCase):
             self.told.changes.clear()
             self.there(number=number, status="exited", finished=(START + 4) * SECOND, exit_code=137, fate=fate)
             self.assertEqual(self.told.happened(), [happened])
+
+
+class SlotTests(SynchronousTestCase):
+    """Of a service's tasks in one slot only one is known, and runs; then nobody looks for a while."""
+
+    def story(self, looping: bool, order: Sequence[int], codes: Sequence[int]) -> Told:
+        """Each ended with its exit code but the last, which runs; they are looked at in this order."""
+        told = Told()
+        past = (1,) * 3 if looping else ()
+        for number, code in enumerate(past, 1):
+            self.look(told, number, None)
+            self.look(told, number, code)
+        self.look(told, len(past) + 1, None)
+        told.changes.clear()
+        for place in order:
+            self.look(told, len(past) + 1 + place, codes[place] if place < len(codes) else None)
+        return told
+
+    def look(self, told: Told, number: int, code: int | None) -> None:
+        """At one that ended with this code; None for one that runs."""
+        one = task(number, code)
+        told.truth.containers[one.id] = one
+        told.look(one.id, START + 100)
+
+    def wait(self, told: Told) -> None:
+        for at in (START + 200, START + 900):
+            for own in told.registry.overdue(at):
+                told.look(own, at)
+
+    def test_one_that_is_created_before_the_end_of_the_last_was_seen_follows_it_all_the_same(self) -> None:
+        told = Told()
+        for number in range(1, 4):
+            self.look(told, number, None)
+            told.truth.containers[container_id(number + 1)] = task(number + 1, None, "created")
+            told.look(container_id(number + 1), START + 10.0 * number)
+            self.look(told, number, 1)
+        self.assertEqual(
+            [line.partition(".")[0] for line in told.news()],
+            ["web-1 on test crashed: exit 1", "web-1 on test crashed: exit 1, 3rd time in 10 minutes"],
+        )
+
+    def test_what_is_found_of_the_past_of_a_service_that_was_stopped_since_is_no_news(self) -> None:
+        told = self.story(False, [3, 2, 1, 0], (1, 1, 1, 143))
+        self.assertEqual((told.news(), told.happened().count("crash")), ([], 3))
+
+    def test_what_crashed_just_before_us_is_told_to_end_but_not_again(self) -> None:
+        """Who compares lists, as tutumstream does after a start, has told of it as it was found."""
+        for status in ("exited", "created", "running"):
+            told = Told()
+            self.look(told, 1, 3)
+            if status != "exited":
+                told.truth.containers[container_id(2)] = task(2, None, status)
+                told.look(container_id(2), START + 12)
+            told.registry.take_stock(START + 13)
+            if status != "running":
+                self.look(told, 2, None)
+                self.look(told, 2, 3)
+                self.look(told, 3, None)
+            self.assertEqual(told.news(), ["web-1 on test crashed: exit 3"])
+            self.wait(told)
+            self.assertEqual(told.happened()[-1], "recovery")
+            # Another gateway told of a crash whose successor ran before we were there.
+            self.assertEqual(len(told.news()), 1 if status == "running" else 2)
+
+    @searching(20)
+    @given(st.booleans(), st.integers(1, 5).flatmap(lambda more: st.permutations(range(more + 1))))
+    def test_the_order_in_which_their_crashes_are_found_does_not_matter(self, looping: bool, order: list[int]) -> None:
+        codes = (1,) * (len(order) - 1)
+        told, in_order = self.story(looping, order, codes), self.story(looping, sorted(order), codes)
+        newest = container_id((3 if looping else 0) + len(order))
+        record = told.registry.containers[newest].record
+        self.assertEqual(record, in_order.registry.containers[newest].record)
+        self.assertEqual(record.looping, looping or len(codes) >= 3)
+        self.assertEqual(len(told.news()), len(in_order.news()))
+        self.wait(told)
+        self.assertEqual(told.happened()[-1], "recovery")
+        self.assertIn("web-1 on test runs again", told.news()[-1])
+
+    @searching(20)
+    @given(
+        st.booleans(),
+        st.lists(st.sampled_from((0, 1, 137)), min_size=1, max_size=5).flatmap(
+            lambda codes: st.tuples(st.just(codes), st.permutations(range(len(codes) + 1)))
+        ),
+    )
+    def test_however_they_ended_a_loop_is_over_when_the_last_one_runs(
+        self, looping: bool, found: tuple[list[int], list[int]]
+    ) -> None:
+        codes, order = found
+        told = self.story(looping, order, codes)
+        self.wait(told)
+        loops = looping
+        for change in told.changes:
+            docker = change.docker
+            if docker is not None and docker.looping:
+                loops = (loops or docker.news) and docker.event not in ("finish", "stop", "recovery")
+        self.assertFalse(loops)
+
+
+def task(number: int, code: int | None, status: str = "") -> Container:
+    """The container of one of the tasks that follow each other in a slot: each is created, runs and ends within ten
+    seconds, the first after START.
+
+    Args:
+        code: how it ended; None for one that did not.
+    """
+    at = START + 10 * (number - 1)
+    return container(
+        number,
+        f"web.1.{'t' * 24}{number}",
+        status or ("running" if code is None else "exited"),
+        labels={"com.docker.swarm.service.id": "a" * 25, "com.docker.swarm.service.name": "web"},
+        created=at * SECOND,
+        started=0 if status == "created" else (at + 1) * SECOND,
+        finished=0 if code is None else (at + 3) * SECOND,
+        exit_code=code,
+    )
 
 
 SERVICES = {1: compose("web"), 2: compose("web"), 3: {}}

@@ -159,6 +159,34 @@ def ended(record: Record, ending: Ending, patience: Patience) -> Verdict:
     return Verdict(_rested(record, (() if ending.asked else record.crashes), again=ending.again), details)
 
 
+def ended_before(
+    place: Record, own: Record, ending: Ending, since: int, over: bool, now: float, patience: Patience
+) -> Verdict:
+    """A run is over, as is seen only now that something else is in its place. The verdict's record is the place's.
+
+    Args:
+        place: the record of what is there now.
+        own: of what ended.
+        since: the start of the run that goes on in its place; 0 where none does.
+        over: what came after it has ended too, or may never begin.
+    """
+    told_alone = ended(own, ending, patience).details
+    beside = 0 < since < ending.at and not is_crash(ending)
+    if told_alone is not None and (beside or (over and not place.unwell)):
+        # It made room for what ran already, or there is nothing left to look after.
+        return Verdict(place, msgspec.structs.replace(told_alone, news=False, looping=False))
+    verdict = ended(msgspec.structs.replace(place, again=place.unwell > 0, health=own.health), ending, patience)
+    after = msgspec.structs.replace(
+        verdict.record,
+        again=verdict.record.unwell > 0 and not over,
+        health=place.health,
+        oom_due=place.oom_due,
+        since=since,
+    )
+    due = now + steady(after, patience) if since and after.unwell else 0.0
+    return Verdict(msgspec.structs.replace(after, due=due), verdict.details)
+
+
 def is_crash(ending: Ending) -> bool:
     """Whether it went wrong. The exit code alone can't say: 137 is what `docker stop` leaves of many."""
     if ending.asked:
@@ -239,9 +267,11 @@ def next_look(record: Record) -> float:
 
 
 def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
-    window = ending.at - patience.window * 1_000_000_000
     crash = Crash(ending.at, ending.ran)
-    crashes = (*(each for each in record.crashes if each.at > window), *(crash,) * min(ending.times, _KEPT))[-_KEPT:]
+    # In a swarm some may be seen late.
+    crashes = tuple(sorted((*record.crashes, *(crash,) * min(ending.times, _KEPT)), key=lambda each: each.at))[-_KEPT:]
+    window = crashes[-1].at - patience.window * 1_000_000_000
+    crashes = tuple(each for each in crashes if each.at > window)
     looping = record.looping or len(crashes) >= patience.loop
     silent = not ending.given_up and (record.looping or (record.unwell > 0 and record.again and not looping))
     details = DockerDetails(

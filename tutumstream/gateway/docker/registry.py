@@ -26,8 +26,8 @@ from tutumstream.gateway.docker.identity import Place, derived, is_intermediate,
 from tutumstream.gateway.docker.known import Known
 from tutumstream.gateway.docker.mishaps import Patience
 from tutumstream.gateway.docker.nodes import Node, Nodes
+from tutumstream.gateway.docker.records import Records
 from tutumstream.gateway.docker.runs import STOP_PATIENCE
-from tutumstream.gateway.docker.slots import Slots
 from tutumstream.gateway.platform import Change
 
 HEARSAY: Final = 2.0
@@ -73,8 +73,7 @@ class Registry:
         self._by_uuid: Final[dict[str, str]] = {}
         self._gone: Final = Gone(self.containers)
         self._checks: Final = Checks(self.containers)
-        self._patience = patience
-        self._slots: Final = Slots(self.containers)
+        self._records: Final = Records(self.containers, self._checks, patience)
 
     @property
     def node(self) -> Node:
@@ -134,8 +133,8 @@ class Registry:
         if hint.action == "destroy" and known.state in (folds.STOPPED, folds.TERMINATING):
             return Heard(list(self._vanish(known, now)), look=False, final=True)
         if hint.action == "oom":
-            record = mishaps.short_of_memory(known.record, hint.at, now, self._patience)
-            self._remember(msgspec.structs.replace(known, record=record))
+            record = mishaps.short_of_memory(known.record, hint.at, now, self._records.patience)
+            self._records.remember(known, record)
         elif hint.action == "health_status":
             # Podman sends one for each probe, without a word of what it found.
             return Heard([], not hint.health or hint.health != known.record.health)
@@ -192,15 +191,13 @@ class Registry:
 
     def take_stock(self, now: float) -> None:
         """Nothing that is there now is news."""
-        for known in tuple(self.containers.values()):
-            record = runs.baseline(known, now, self._patience)
-            self._remember(msgspec.structs.replace(known, record=record))
+        self._records.take_stock(now)
 
     def recall(self, known: Known, now: float) -> None:
         """Go on from what was told of a container before a restart; those that are gone in the order of their ends."""
         key = known.container.id
         self.containers[key], self._by_uuid[known.uuid] = known, key
-        self._slots.recall(known)
+        self._records.slots.recall(known)
         if known.destroyed:
             self._gone.add(key)
         else:
@@ -215,7 +212,7 @@ class Registry:
         """Forget what ended long ago, and the oldest containers that ended where those are more than `most`."""
         for known in self._gone.expire(now, most):
             del self.containers[known.container.id], self._by_uuid[known.uuid]
-            self._slots.forget(known)
+            self._records.slots.forget(known)
         self.groups.purge(now - TERMINATED_AGE)
         self.nodes.purge(now - TERMINATED_AGE)
 
@@ -253,7 +250,7 @@ class Registry:
             state="",
             machine=machine,
         )
-        known = self._slots.fill(known)
+        known = self._records.slots.fill(known)
         self._by_uuid[known.uuid] = container.id
         yield from self._tell(known, folds.STARTING, now, DockerDetails(event="create"))
 
@@ -268,30 +265,20 @@ class Registry:
         before, known = known, msgspec.structs.replace(known, container=seen, place=self._place(seen))
         yield from self._move(before, known, now)
         for place, step in enumerate(steps):
-            known = self.containers[seen.id]
-            told = runs.step(known, before.container, seen, step, steps[place + 1 :], now, self._patience)
-            known = self._remember(msgspec.structs.replace(known, record=told.record))
-            yield from self._tell(known, step, now, told.details or DockerDetails())
+            told = self._records.judge(self.containers[seen.id], before.container, step, steps[place + 1 :], now)
+            yield from self._tell(self.containers[seen.id], step, now, told or DockerDetails())
         yield from self._calm(self.containers[seen.id], now)
 
     def _calm(self, known: Known, now: float) -> Iterator[Change]:
         """What there is to tell of a container whose state is known."""
-        told = runs.calm(known, now, self._patience)
+        told = runs.calm(known, now, self._records.patience)
         if told.record == known.record:
             return
-        known = self._remember(msgspec.structs.replace(known, record=told.record))
+        known = self._records.remember(known, told.record)
         if told.details is not None:
             yield self._change(known, "update", told.details)
         # One thing at a time: its health first, then whether it is well again.
         yield from self._calm(known, now)
-
-    def _remember(self, known: Known) -> Known:
-        """Keep it, and look at it again when its record asks for that."""
-        old, due = self.containers[known.container.id].record, mishaps.next_look(known.record)
-        if due and due != mishaps.next_look(old):
-            self._checks.at(due, known.container.id)
-        self.containers[known.container.id] = known
-        return known
 
     def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
         """A container was renamed: it goes to another service, or Compose begins to exchange it."""

@@ -27,13 +27,32 @@ _PLAIN: Final = {folds.STARTING: "create", folds.TERMINATED: "remove"}
 def baseline(known: Known, now: float, patience: Patience) -> Record:
     """The record of a container that was there before we were."""
     seen = known.container
+    return _baseline(known, seen.restart_count, restarting=seen.status == "restarting", now=now, patience=patience)
+
+
+def baseline_of_slot(line: Sequence[Known], now: float, patience: Patience) -> Record:
+    """The record of the last of some tasks that followed each other in a swarm before we were there: what a restart
+    count says of other containers is what became of those before it."""
+    last = line[-1]
+    crashes = [_crashed_lately(known, now, patience) for known in line]
+    failing = last.state != folds.RUNNING and any(crashes[-1:] if last.state == folds.STOPPED else crashes[-2:])
+    record = _baseline(last, sum(crashes), restarting=failing, now=now, patience=patience)
+    return msgspec.structs.replace(record, again=record.again and last.state != folds.STOPPED)
+
+
+def _baseline(known: Known, restarts: int, *, restarting: bool, now: float, patience: Patience) -> Record:
+    since = known.container.started if known.state == folds.RUNNING else 0
     return mishaps.baseline(
-        seen.health,
-        restarts=seen.restart_count,
-        restarting=seen.status == "restarting",
-        since=seen.started if known.state == folds.RUNNING else 0,
-        now=now,
-        patience=patience,
+        known.container.health, restarts=restarts, restarting=restarting, since=since, now=now, patience=patience
+    )
+
+
+def _crashed_lately(known: Known, now: float, patience: Patience) -> bool:
+    ending = found(known, known.container, known.container)
+    return (
+        is_end(known.container, known.state)
+        and mishaps.is_crash(ending)
+        and ending.at / _SECOND > now - patience.window
     )
 
 
@@ -50,10 +69,35 @@ def step(
     if state == folds.RUNNING:
         verdict = mishaps.began(record, seen.started, now, patience)
         return _dated(verdict, seen.started)
-    if state != folds.STOPPED or (seen.status == "created" and not seen.error):
+    if not is_end(seen, state):
         return Verdict(record, mishaps.aside(record, _PLAIN.get(state, "")))
-    ending = missed(known, before, seen) if folds.RUNNING in later else found(known, before, seen)
+    ending = _ending(known, before, seen, later)
     return _dated(mishaps.ended(record, ending, patience), ending.at)
+
+
+def is_end(seen: Container, state: str) -> bool:
+    """By coming to this state a run ended, or could not begin."""
+    return state == folds.STOPPED and (seen.status != "created" or seen.error != "")
+
+
+def end_before(
+    known: Known,
+    heir: Known,
+    before: Container,
+    seen: Container,
+    later: Sequence[str],
+    now: float,
+    patience: Patience,
+) -> Verdict:
+    """A run of a container ended that already has an heir in its slot. The verdict's record is the heir's."""
+    since = heir.container.started if heir.state in (folds.RUNNING, folds.STOPPING) else 0
+    ending = _ending(known, before, seen, later)
+    verdict = mishaps.ended_before(heir.record, known.record, ending, since, not heir.runs, now, patience)
+    return _dated(verdict, ending.at)
+
+
+def _ending(known: Known, before: Container, seen: Container, later: Sequence[str]) -> Ending:
+    return missed(known, before, seen) if folds.RUNNING in later else found(known, before, seen)
 
 
 def calm(known: Known, now: float, patience: Patience) -> Verdict:
