@@ -1,0 +1,67 @@
+"""The gateway's state on a disk that is really full, or has no inode left."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.small_disk import small_disk
+from tutumstream.errors import StateError
+from tutumstream.gateway.saving import Change
+from tutumstream.gateway.state_file import StateFile
+
+pytestmark = pytest.mark.acceptance
+
+KEPT = {"one": {("kind", "key"): b"value"}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """With a state in it, on a file system of 1 MiB."""
+    with small_disk(tmp_path / "disk", "1m"):
+        state = StateFile(tmp_path / "disk" / "state")
+        state.open()
+        state.write([Change("one", "kind", "key", b"value")])
+        state.close()
+        yield tmp_path / "disk" / "state"
+
+
+def refused(folder: Path) -> str:
+    """Why it can't be opened."""
+    with pytest.raises(StateError) as caught:
+        StateFile(folder).open()
+    return str(caught.value)
+
+
+def assert_kept(folder: Path) -> None:
+    state = StateFile(folder)
+    assert state.open() == KEPT
+    state.close()
+    assert not list(folder.glob("*.unusable*"))
+
+
+def test_a_full_disk_ends_the_start_and_the_state_stays(folder: Path) -> None:
+    rest = folder.parent / "somebody-elses"
+    for left in (0, 4096, 20_000):
+        free = os.statvfs(folder)
+        rest.write_bytes(bytes(free.f_bavail * free.f_frsize - left))
+        assert "free some space, or choose another" in refused(folder)
+        rest.unlink()
+        assert_kept(folder)
+
+
+def test_a_disk_without_an_inode_left_ends_the_start_and_the_state_stays(folder: Path) -> None:
+    def inodes(most: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,nr_inodes={most}", folder.parent], check=True)
+
+    # Two folders, the lock and the state are there; SQLite wants a log and its index.
+    for most in (4, 5):
+        inodes(most)
+        words = refused(folder)
+        assert "can't be written (No space left on device): delete some files, as the file system has no inode" in words
+    with pytest.raises(StateError, match=r"can't be written .* no inode left"):
+        StateFile(folder.parent / "another").open()
+    inodes(6)
+    assert_kept(folder)
