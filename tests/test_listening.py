@@ -34,3 +34,8 @@ class AnEndpoint(SynchronousTestCase):
     def test_in_a_folder_that_there_is_not_names_the_file(self) -> None:
         problem = FileNotFoundError(2, "No such file or directory", "17", None, b"/nonexist/x.lock")
         self.assertEqual(words(problem), "No such file or directory: /nonexist/x.lock")
+
+    def test_with_a_number_that_no_system_takes_says_so(self) -> None:
+        self.assertEqual(
+            words(OverflowError("Python int too large to convert to C int")), "a number in it is too large"
+        )

@@ -318,6 +318,12 @@ class TheService(SynchronousTestCase):
         self.assertIn("--listen", str(failure.value))
         self.assertEqual(self.said, [])
 
+    def test_says_why_when_the_endpoint_of_the_pages_holds_a_number_that_no_system_takes(self) -> None:
+        self.all.listening = OverflowError("Python int too large to convert to C int")
+        self.service.startService()
+        (failure,) = self.fatal
+        self.assertIn("(a number in it is too large): ", str(failure.value))
+
     def test_that_is_stopped_while_it_starts_goes_no_further(self) -> None:
         self.all.opening = Deferred()
         self.service.startService()

@@ -9,6 +9,9 @@ from twisted.internet.error import CannotListenError
 
 DEFAULT: Final = "tcp:8788:interface=127.0.0.1"
 
+REFUSALS: Final = (CannotListenError, OSError, OverflowError)
+"""What an endpoint raises where it can't listen; the last for a backlog or a mode that no system takes."""
+
 _PORT: Final = re.compile(r"(?:tcp6?|ssl):(?:port=)?0*(-?[0-9]+)")
 
 
@@ -43,6 +46,8 @@ def words(problem: BaseException) -> str:
         return f"{_of_system(cause)}: {place}"
     if isinstance(problem, OSError):
         return _of_system(problem)
+    if isinstance(problem, OverflowError):
+        return "a number in it is too large"
     if isinstance(problem, crypto.Error):
         return "key or certificate is broken, or not in PEM form"
     return str(problem) or type(problem).__name__

@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, Logger
@@ -164,5 +163,5 @@ class Tutumstream(Service):
 async def _listening(endpoint: IStreamServerEndpoint, factory: Factory) -> IListeningPort:
     try:
         return await endpoint.listen(factory)
-    except (CannotListenError, OSError) as problem:
+    except listening.REFUSALS as problem:
         raise ListenError(listening.words(problem)) from problem

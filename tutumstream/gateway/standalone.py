@@ -5,7 +5,6 @@ from typing import Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
@@ -79,7 +78,7 @@ class Standalone(Service):
 
     def _cannot(self, failure: Failure) -> None:
         problem = failure.value
-        if isinstance(problem, CannotListenError | OSError):
+        if isinstance(problem, listening.REFUSALS):
             where = "another place with --listen (TUTUMGATEWAY_LISTEN)"
             failure = Failure(ListenError(listening.words(problem), "the APIs", where))
         self._fatal(failure)
