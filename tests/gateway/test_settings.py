@@ -64,6 +64,18 @@ class TestSettings(SynchronousTestCase):
         self.assertEqual((found.users, found.hashed[0].user), ((Credentials("alice", "k3y"),), "bob"))
         self.assertEqual(read_hashed(str(users)), found.hashed)
 
+    def test_credentials_that_are_no_text_are_a_mistake(self) -> None:
+        odd = b"\xff".decode("utf-8", "surrogateescape")
+        self.assertEqual(
+            self.mistakes({"TUTUM_USERNAME": odd, "TUTUM_TOKEN": f"k3y{odd}"}),
+            ("TUTUM_USERNAME: it is not UTF-8 text", "TUTUM_TOKEN: it is not UTF-8 text"),
+        )
+
+    def test_a_pattern_that_is_too_much_for_python_is_a_mistake(self) -> None:
+        for pattern in ("a{99999999999999999999}", "(" * 5000, "("):
+            (mistake,) = self.mistakes(WHO, hide_labels=pattern)
+            self.assertIn("is no regular expression: ", mistake)
+
     def test_every_mistake_is_told_at_once_under_the_name_that_was_typed(self) -> None:
         environment = {"TUTUM_USERNAME": "a:b", "TUTUM_TOKEN": "x", "TUTUMGATEWAY_LOG_LEVEL": "loud"}
         mistakes = self.mistakes(

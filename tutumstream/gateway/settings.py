@@ -220,10 +220,20 @@ def _users(known: Mapping[str, str], read_text: Callable[[str], str], mistakes: 
     if user is None or token is None:
         mistakes.append(f"TUTUM_USERNAME and {TOKEN}: set both or none")
         return ()
+    wrong = [
+        f"{name}: it is not UTF-8 text" for name, value in (("TUTUM_USERNAME", user), (TOKEN, token)) if _odd(value)
+    ]
     if ":" in user:
-        mistakes.append("TUTUM_USERNAME: a user's name has no colon")
+        wrong.append("TUTUM_USERNAME: a user's name has no colon")
+    mistakes += wrong
+    if wrong:
         return ()
     return (Credentials(user, token),)
+
+
+def _odd(value: str) -> bool:
+    """Whether it came as bytes that are no UTF-8: those are lone surrogates here (PEP 383)."""
+    return any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def read_hashed(path: str, read_text: Callable[[str], str] = _from_disk) -> tuple[HashedKey, ...]:
@@ -292,7 +302,7 @@ def _origins(text: str, mistakes: list[str]) -> tuple[str, ...]:
 def _pattern(text: str, mistakes: list[str]) -> re.Pattern[str] | None:
     try:
         return re.compile(text) if text else None
-    except re.error as problem:
+    except (re.error, OverflowError, RecursionError) as problem:
         mistakes.append(f"TUTUMGATEWAY_HIDE_LABELS: {text!r} is no regular expression: {problem}")
         return None
 
