@@ -26,14 +26,14 @@ class TestClientele(SynchronousTestCase):
     def setUp(self) -> None:
         self.returning: Returning[Told] = Returning()
         self.listening = ["alice@10.0.0.1", "alice@10.0.0.1"]
-        self.clientele = Clientele(self.returning, lambda: self.listening)
+        self.clientele = Clientele(self.returning, lambda: self.listening, lambda: 0.0)
 
     def kept(self) -> dict[Row, bytes]:
         return {row: self.clientele.written(value) for row, value in self.clientele.rows().items()}
 
     def restarted(self) -> Returning[Told]:
         returning: Returning[Told] = Returning()
-        Clientele(returning, list).understand(self.kept())()
+        Clientele(returning, list, lambda: 0.0).understand(self.kept())()
         return returning
 
     def test_who_listened_to_the_last_is_awaited_and_told_what_is_found_out(self) -> None:
@@ -48,7 +48,7 @@ class TestClientele(SynchronousTestCase):
 
     def test_who_was_away_already_is_told_what_was_missed_before_and_after(self) -> None:
         self.listening = []
-        self.returning.sent_away(["bob@10.0.0.2"])
+        self.returning.sent_away(["bob@10.0.0.2"], 0.0)
         self.returning.miss(told(1))
         self.listening = ["carol@10.0.0.3"]
         returning = self.restarted()
@@ -63,7 +63,7 @@ class TestClientele(SynchronousTestCase):
         self.assertFalse(self.restarted().awaits(0.0))
 
     def test_what_makes_no_sense_is_refused(self) -> None:
-        self.returning.sent_away(["bob"])
+        self.returning.sent_away(["bob"], 0.0)
         self.returning.miss(told(1))
         rows = self.kept()
         refused: list[Mapping[Row, bytes]] = [

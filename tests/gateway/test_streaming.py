@@ -287,6 +287,29 @@ class TestEnd(StreamCase):
             wire.upgrade("/v1/events", GOOD)
             self.assertEqual(wire.messages(), [AUTH, *missed])
 
+    def test_who_comes_back_twice_leaves_another_of_the_same_user_its_part(self) -> None:
+        def comes_back() -> Wire:
+            wire = Wire(self.site)
+            wire.upgrade("/v1/events", GOOD)
+            self.assertEqual(wire.messages(), [AUTH, *[json.loads(encode(CHANGE))] * missed])
+            return wire
+
+        missed = 1
+        self.join()
+        self.join()
+        self.stream.interrupt("gone for a moment")
+        self.tell(CHANGE)
+        fast = comes_back()
+        fast.send(CLOSE, b"\x03\xe8")
+        comes_back()
+        self.stream.interrupt("gone again")
+        self.tell(CHANGE)
+        missed = 2
+        comes_back()
+        comes_back()
+        missed = 0
+        comes_back()
+
     def test_too_much_to_keep_is_not_kept(self) -> None:
         self.join()
         self.stream.interrupt("gone for a moment")

@@ -19,18 +19,24 @@ class Clientele:
 
     Args:
         listening: those who listen now, by the names under which they are awaited.
+        now: seconds, as the others' who use `returning`.
     """
 
     name: Final = "clients"
 
-    def __init__(self, returning: Returning[Told], listening: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, returning: Returning[Told], listening: Callable[[], Iterable[str]], now: Callable[[], float]
+    ) -> None:
         self._returning = returning
         self._listening = listening
+        self._now = now
 
     def rows(self) -> Mapping[Row, Any]:
         """A seat for each, and what they missed."""
+        # Those who are awaited no more are not kept.
+        self._returning.awaits(self._now())
         missed = self._returning.missed
-        seats = (*self._returning.seats, *(Seat(who, len(missed)) for who in self._listening()))
+        seats = (*self._returning.seats, *self._returning.seats_for(self._listening()))
         return {
             **{("seat", str(place)): seat for place, seat in enumerate(seats)},
             **{("missed", str(place)): told for place, told in enumerate(missed)},

@@ -2,6 +2,11 @@
 
 The stream has no replay, so whoever is sent away because nothing can be seen would never hear what is found out when
 it can be seen again. It is kept for those who were there before, and for no one else.
+
+Several clients may have one name, and nobody can say which of them comes back. So there are as many seats of a name as
+clients of it are away, and all go on from where the first of them left: each hears all that any of them missed, and
+what it heard already twice rather than another's part not at all. Such a seat is left only by coming back for good: who
+leaves by itself while others of its name are awaited may be the next to come, before them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,10 +55,22 @@ class Returning(Generic[T]):
         """Go on from before a restart; the door is closed."""
         self._seats, self._missed, self._until = [*seats], [*missed], None
 
-    def sent_away(self, clients: Iterable[str]) -> None:
+    def seats_for(self, clients: Iterable[str]) -> list[Seat]:
+        """What these get when they go away now."""
+        # The earliest of each name is what stays.
+        heard = dict(sorted(self._seats, reverse=True))
+        return [Seat(who, heard.get(who, len(self._missed))) for who in clients]
+
+    def sent_away(self, clients: Iterable[str], now: float) -> None:
         """These miss everything from now on, however long the door stays closed. The same name may be there twice."""
+        self.awaits(now)
         self._until = None
-        self._seats += [Seat(who, len(self._missed)) for who in clients]
+        self._seats += self.seats_for(clients)
+
+    def left(self, who: str, now: float) -> None:
+        """One of this name went away by itself."""
+        if self.awaits(now) and any(seat.who == who for seat in self._seats):
+            self._seats += self.seats_for([who])
 
     def opened(self, now: float) -> None:
         """They can come back."""
@@ -75,11 +92,12 @@ class Returning(Generic[T]):
 
     def back(self, who: str, now: float) -> list[T]:
         """What this client missed, in order; nothing where nobody of this name is awaited."""
-        seat = next((seat for seat in self._seats if seat.who == who), None) if self.awaits(now) else None
-        if seat is None:
+        seats = [seat for seat in self._seats if seat.who == who] if self.awaits(now) else []
+        if not seats:
             return []
-        self._seats.remove(seat)
-        missed = self._missed[seat.heard :]
+        missed = self._missed[min(seats).heard :]
+        # The one that goes on from the earliest is the last to be taken.
+        self._seats.remove(max(seats))
         if not self._seats:
             self._forget()
         return missed

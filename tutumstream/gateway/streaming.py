@@ -81,7 +81,9 @@ class StreamFactory(WebSocketServerFactory):
         self._sessions: dict[StreamProtocol, None] = {}
         self._listeners: Audience[Listening, StreamProtocol] = Audience()
         self._returning: Returning[Told] = Returning()
-        self.clientele = Clientele(self._returning, lambda: [client.known_as for client in self._listeners])
+        self.clientele = Clientele(
+            self._returning, lambda: [client.known_as for client in self._listeners], clock.seconds
+        )
         self.noted: Callable[[], object] = bool
         self._told: list[Told] = []
         self._turn: IDelayedCall | None = None
@@ -134,6 +136,7 @@ class StreamFactory(WebSocketServerFactory):
         del self._sessions[client]
         client.visit.closed()
         if client in self._listeners:
+            self._returning.left(client.known_as, self._clock.seconds())
             self._leave(client, code, reason)
 
     def _leave(self, client: StreamProtocol, code: int | None, reason: str | None) -> None:
@@ -213,7 +216,7 @@ class StreamFactory(WebSocketServerFactory):
     def _send_away(self, reason: str) -> None:
         self._deliver()
         clients = tuple(self._listeners)
-        self._returning.sent_away(client.known_as for client in clients)
+        self._returning.sent_away((client.known_as for client in clients), self._clock.seconds())
         for client in clients:
             self._leave(client, GOING_AWAY, reason)
             client.say_goodbye(GOING_AWAY, reason)
