@@ -42,6 +42,10 @@ def replicated(replicas: int, update: str | None = None) -> Ordered:
     return Ordered(id="s" * 25, name="web", replicas=replicas, update=Update(state=update) if update else None)
 
 
+JOB = Ordered(id="s" * 25, name="job", mode="replicated-job", replicas=2)
+GLOBAL_JOB = Ordered(id="s" * 25, name="job", mode="global-job")
+
+
 def observed() -> Iterator[tuple[str, Ordered, list[Task], str]]:
     """What was seen of a real service, and the state that it was in by that."""
     for line in (CORPUS / "27-swarm-derived-states.txt").read_text().splitlines():
@@ -123,26 +127,50 @@ class ServiceStateTests(SynchronousTestCase):
         self.assertEqual(service_state(nothing, [], now=START + 1), "Stopped")
 
     def test_a_job_that_is_done_is_stopped(self) -> None:
-        job = Ordered(id="s", name="job", mode="replicated-job", replicas=2)
         tasks = [task(0, desired="complete"), task(1, desired="complete")]
-        self.assertEqual(service_state(job, tasks), "Running")
+        self.assertEqual(service_state(JOB, tasks), "Running")
         done = [task(slot, "complete", "complete") for slot in (0, 1)]
-        self.assertEqual(service_state(job, done), "Stopped")
-        self.assertEqual(service_state(job, [done[0], task(1, "starting", "complete")]), "Starting")
+        self.assertEqual(service_state(JOB, done), "Stopped")
+        self.assertEqual(service_state(JOB, [done[0], task(1, "starting", "complete")]), "Starting")
+
+    def test_a_job_that_failed_for_good_does_not_run_though_nothing_of_it_is_to_run_any_more(self) -> None:
+        failed = task(0, "rejected", "shutdown", error="No such image: nosuch:1")
+        for job in (JOB, GLOBAL_JOB):
+            for others in ([], [task(0 if job is GLOBAL_JOB else 1, "complete", "complete", node="n2")]):
+                self.assertEqual(service_state(job, [failed, *others]), "Not running")
+                found = trouble(job, [failed, *others])
+                self.assertEqual(found and found.error, "No such image: nosuch:1")
+
+    def test_a_job_is_tried_again_like_any_other_service(self) -> None:
+        failed = task(0, "failed", "shutdown", node="n1")
+        for state, desired, expected in (
+            ("ready", "ready", "Not running"),
+            ("starting", "complete", "Not running"),
+            ("running", "complete", "Running"),
+            ("complete", "complete", "Stopped"),
+        ):
+            # Slot 0 is told from a node's task only by the kind of the job.
+            again = task(0, state, desired, at=2, node="n2")
+            self.assertEqual(service_state(JOB, [failed, again]), expected)
+        self.assertIsNone(trouble(JOB, [failed, task(0, desired="complete", at=2, node="n2")]))
+
+    def test_what_a_job_is_not_to_do_any_more_is_not_missing(self) -> None:
+        for left in (task(1, "failed", "remove"), task(1, "shutdown", "shutdown"), task(1, desired="shutdown")):
+            self.assertEqual(service_state(JOB, [task(0, "complete", "complete"), left]), "Stopped")
 
 
 class TroubleTests(SynchronousTestCase):
     def test_it_is_the_newest(self) -> None:
         tasks = [task(1, "rejected", at=1, error="No such image"), task(2, "failed", at=2, error="exit 6")]
-        found = trouble(tasks)
+        found = trouble(replicated(1), tasks)
         self.assertEqual(found and found.error, "exit 6")
 
     def test_there_is_none_where_all_runs(self) -> None:
-        self.assertIsNone(trouble([task(1), task(1, "failed", "shutdown", -1)]))
-        self.assertIsNone(trouble([]))
+        self.assertIsNone(trouble(replicated(1), [task(1), task(1, "failed", "shutdown", -1)]))
+        self.assertIsNone(trouble(replicated(1), []))
 
     def test_what_is_on_its_way_out_is_none(self) -> None:
-        self.assertIsNone(trouble([task(1, "failed", "remove")]))
+        self.assertIsNone(trouble(replicated(1), [task(1, "failed", "remove")]))
 
 
 class MachineStateTests(SynchronousTestCase):

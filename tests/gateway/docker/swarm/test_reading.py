@@ -44,6 +44,8 @@ class ReadingTests(SynchronousTestCase):
             ({"Global": {}}, ("global", None)),
             ({"GlobalJob": {}}, ("global-job", None)),
             ({"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 5}}, ("replicated-job", 5)),
+            ({"ReplicatedJob": {"MaxConcurrent": 2}}, ("replicated-job", 2)),
+            ({"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 0}}, ("replicated-job", 0)),
             ({"Replicated": {"Replicas": 3}}, ("replicated", 3)),
             ("nonsense", ("replicated", 0)),
         ):

@@ -142,7 +142,7 @@ class Census:
 
 
 def _orders(service: Ordered, tasks: Collection[Task], down: Collection[str], now: float) -> Orders:
-    wrong = trouble(tasks, down)
+    wrong = trouble(service, tasks, down)
     return Orders(
         state=service_state(service, tasks, down, now),
         service=service,

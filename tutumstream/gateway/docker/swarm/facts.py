@@ -12,7 +12,9 @@ from tutumstream.gateway.docker.facts import Options, Port
 
 REPLICATED: Final = "replicated"
 GLOBAL: Final = "global"
-JOBS: Final = frozenset({"replicated-job", "global-job"})
+REPLICATED_JOB: Final = "replicated-job"
+GLOBAL_JOB: Final = "global-job"
+JOBS: Final = frozenset({REPLICATED_JOB, GLOBAL_JOB})
 
 
 class Update(msgspec.Struct, frozen=True, kw_only=True):

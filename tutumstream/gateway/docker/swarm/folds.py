@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 
 from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.facts import Container
-from tutumstream.gateway.docker.swarm.facts import GLOBAL, JOBS, Machine, Ordered, Swarm, Task
+from tutumstream.gateway.docker.swarm.facts import GLOBAL, JOBS, REPLICATED_JOB, Machine, Ordered, Swarm, Task
 
 _LIVE: Final = frozenset({"running", "ready"})
+_AHEAD: Final = _LIVE | {"complete"}
 _FAILED: Final = frozenset({"failed", "rejected"})
 _BEFORE: Final = frozenset({"new", "pending", "assigned", "accepted", "preparing", "ready", "starting"})
 
@@ -41,10 +42,10 @@ def count(service: Ordered, tasks: Collection[Task], down: Collection[str] = ())
         down: the nodes of which nobody knows whether their tasks still run.
     """
     if service.mode in JOBS:
-        left = sum(task.desired == "complete" and task.state != "complete" for task in tasks)
-        return Count(sum(task.state == "running" and task.node not in down for task in tasks), left)
-    wanted = {_place(task) for task in tasks if task.desired in _LIVE}
-    running = {_place(task) for task in tasks if task.state == "running" and task.node not in down}
+        open_ = [line for line in _lines(service, tasks) if _is_open(line)]
+        return Count(sum(_runs(line, down) for line in open_), len(open_))
+    wanted = {_place(service, task) for task in tasks if task.desired in _LIVE}
+    running = {_place(service, task) for task in tasks if task.state == "running" and task.node not in down}
     desired = len(wanted) if service.mode == GLOBAL or service.replicas is None else service.replicas
     there, superfluous = len(running & wanted), len(running - wanted)
     # What is no longer wanted does not make up for what is missing.
@@ -69,29 +70,45 @@ def service_state(service: Ordered, tasks: Collection[Task], down: Collection[st
         return folds.RUNNING
     if running > desired:
         return folds.SCALING
-    failing = trouble(tasks, down) is not None
+    failing = trouble(service, tasks, down) is not None
     if running == 0:
         return folds.NOT_RUNNING if failing else folds.STARTING
     return folds.PARTLY_RUNNING if failing else folds.SCALING
 
 
-def trouble(tasks: Collection[Task], down: Collection[str] = ()) -> Task | None:
+def trouble(service: Ordered, tasks: Collection[Task], down: Collection[str] = ()) -> Task | None:
     """The newest task that failed, or can't begin, of a place where nothing runs; None where all is well.
 
     A place is in trouble too while the successor of a task that failed is on its way.
     """
-    places: dict[str | int, list[Task]] = {}
-    for task in sorted(tasks, key=lambda one: (one.created, one.id)):
-        if task.desired != "remove":
-            places.setdefault(_place(task), []).append(task)
     found: Task | None = None
-    for line in places.values():
-        if any(task.state == "running" and task.node not in down for task in line):
+    for line in _lines(service, tasks):
+        if _runs(line, down):
             continue
         failed = _failure(line, down)
         if failed is not None and (found is None or found.at < failed.at):
             found = failed
     return found
+
+
+def _lines(service: Ordered, tasks: Collection[Task]) -> Collection[list[Task]]:
+    """The tasks of each place, the oldest first; without those that are only still to be cleared away."""
+    places: dict[str | int, list[Task]] = {}
+    for task in sorted(tasks, key=lambda one: (one.created, one.id)):
+        if task.desired != "remove":
+            places.setdefault(_place(service, task), []).append(task)
+    return places.values()
+
+
+def _runs(line: list[Task], down: Collection[str]) -> bool:
+    return any(task.state == "running" and task.node not in down for task in line)
+
+
+def _is_open(line: list[Task]) -> bool:
+    """What a job is to do at this place was not done yet, whether or not it is tried again."""
+    if any(task.state == "complete" for task in line):
+        return False
+    return line[-1].state in _FAILED or line[-1].desired in _AHEAD
 
 
 def _failure(line: list[Task], down: Collection[str]) -> Task | None:
@@ -163,8 +180,9 @@ def elsewhere(swarm: Swarm, here: str, known: Mapping[str, Container]) -> Iterab
             yield task.node, task_container(task, name, before)
 
 
-def _place(task: Task) -> str | int:
-    return task.slot or task.node
+def _place(service: Ordered, task: Task) -> str | int:
+    # The slots of a job are counted from 0.
+    return task.slot if task.slot or service.mode == REPLICATED_JOB else task.node
 
 
 def at_rest(state: str) -> bool:

@@ -22,7 +22,16 @@ from tutumstream.gateway.docker.reading import (
     text,
     texts,
 )
-from tutumstream.gateway.docker.swarm.facts import GLOBAL, REPLICATED, Machine, Ordered, Task, Update
+from tutumstream.gateway.docker.swarm.facts import (
+    GLOBAL,
+    GLOBAL_JOB,
+    REPLICATED,
+    REPLICATED_JOB,
+    Machine,
+    Ordered,
+    Task,
+    Update,
+)
 
 T = TypeVar("T")
 
@@ -117,10 +126,11 @@ def _mode(mode: Json) -> tuple[str, int | None]:
     if "Global" in mode:
         return GLOBAL, None
     if "GlobalJob" in mode:
-        return "global-job", None
+        return GLOBAL_JOB, None
     if "ReplicatedJob" in mode:
         job = mapping(mode["ReplicatedJob"])
-        return "replicated-job", integer(job.get("TotalCompletions")) or integer(job.get("MaxConcurrent")) or 0
+        total = integer(job.get("TotalCompletions"))
+        return REPLICATED_JOB, (integer(job.get("MaxConcurrent")) or 0) if total is None else total
     return REPLICATED, integer(mapping(mode.get("Replicated")).get("Replicas")) or 0
 
 
