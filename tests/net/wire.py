@@ -32,6 +32,7 @@ class Network:
         self._hosts: dict[str, IProtocolFactory | Exception | list[Dial]] = {}
         self._wires: list[iosim.IOPump] = []
         self.kept = pool(self.clock)
+        self._shared: Pool | None = None
 
     def host(self, name: str, served: IProtocolFactory | Exception) -> None:
         """Serve this there; an exception is how every connection to it fails."""
@@ -68,7 +69,11 @@ class Network:
         proxies = Proxies(environ or {})
         if way == "treq":
             return HttpClient(agent(self.clock, proxies, trust, self.kept, self.reach), self.clock)
-        ours = self.pool(environ, trust)
+        if environ or trust:
+            ours = self.pool(environ, trust)
+        else:
+            # Where nothing is special they share one, as all notifiers of a service do.
+            ours = self._shared = self._shared or self.pool()
         return HttpClient(FastAgent(ours), self.clock) if way == "agent" else FastClient(ours, self.clock)
 
     def pool(self, environ: dict[str, str] | None = None, trust: Any = None, **settings: Any) -> Pool:
