@@ -24,7 +24,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One machine. Times are seconds since 1970.
 
     Attributes:
-        name: the endpoint's; of the other nodes of a swarm, the hostname.
+        name: the endpoint's; of the other nodes of a swarm, the hostname, and the id until that is known.
         id: the swarm's; "" outside of one.
         destroyed: 0 while it is there.
         doubtful: since when its managers don't know its state; 0 while they do.
@@ -190,18 +190,18 @@ class Nodes:
             known = self.gone.pop(machine.id, None)
             told = Node(
                 uuid=derived("node", "swarm", machine.id),
-                name=machine.hostname or machine.id,
+                name=machine.id,
                 engine=Engine(),
                 state=folds.DEPLOYING,
                 created=known.created if known else now,
                 last_seen=now,
                 id=machine.id,
             )
-            told = msgspec.structs.replace(_described(told, machine, _engine(machine), now), state=folds.DEPLOYING)
+            told = msgspec.structs.replace(_other_described(told, machine, now), state=folds.DEPLOYING)
             self.others[machine.id] = told
             yield self._change(told, "create")
             yield from self._settle()
-        node = self.others[machine.id] = _described(told, machine, _engine(machine), now)
+        node = self.others[machine.id] = _other_described(told, machine, now)
         yield from self._told(told, node)
 
     def _told(self, before: Node, node: Node) -> Iterator[Change]:
@@ -285,5 +285,7 @@ def _described(node: Node, machine: Machine, engine: Engine, now: float) -> Node
     )
 
 
-def _engine(machine: Machine) -> Engine:
-    return Engine(hostname=machine.hostname, version=machine.version, cpus=machine.cpus, memory=machine.memory)
+def _other_described(node: Node, machine: Machine, now: float) -> Node:
+    engine = Engine(hostname=machine.hostname, version=machine.version, cpus=machine.cpus, memory=machine.memory)
+    named = msgspec.structs.replace(node, name=machine.hostname or node.name)
+    return _described(named, machine, engine, now)

@@ -171,6 +171,19 @@ class NodesTests(CensusTests):
             ],
         )
 
+    def test_a_node_is_called_by_its_id_only_until_it_says_its_hostname(self) -> None:
+        silent = Machine(id="u" * 25, state="down")
+        self.told.count(Swarm(machines=(HERE, THERE, silent)), START)
+        self.assertIn(f"node create Deploying {silent.id}", self.told.take("node"))
+        for told in (self.told, restarted(self.told)):
+            for hostname, state, name in (("new", "ready", "new"), ("", "down", "new"), ("newer", "ready", "newer")):
+                described = msgspec.structs.replace(silent, hostname=hostname, state=state)
+                told.count(Swarm(machines=(HERE, THERE, described)), START + 1)
+                (change,) = (one for one in told.changes if one.type == "node")
+                assert change.docker is not None
+                self.assertEqual((change.docker.name, change.docker.node), (name, name))
+                self.assertEqual(told.take("node")[0].split()[-1], name)
+
     def test_a_node_that_is_lost_and_comes_back(self) -> None:
         for state, told in (("down", "Unreachable"), ("ready", "Deployed")):
             lost = msgspec.structs.replace(THERE, state=state)
