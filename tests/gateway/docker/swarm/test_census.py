@@ -412,6 +412,18 @@ class ServicesTests(CensusTests):
         self.count(there(), at=1.0)
         self.assertEqual(self.count(there(), at=2.0), [f"service update Terminating {SERVICE}"])
 
+    def test_a_container_that_is_first_seen_after_its_service_was_removed_is_called_after_it(self) -> None:
+        self.count(there(1), services=(web(3),))
+        # Once while the service is on its way out, and once when nothing of it was left.
+        for at, late in ((2.0, 2), (3.0, 0), (4.0, 3)):
+            tasks = (there(late, desired="remove", id=f"task{late}"),) if late else ()
+            self.told.count(Swarm(machines=(HERE, THERE), tasks=tasks), START + at)
+            created = [one.docker for one in self.told.changes if (one.type, one.action) == ("container", "create")]
+            self.assertEqual(
+                [(one.name, one.service) for one in created if one], [(f"web-{late}", "web")] if late else []
+            )
+            self.assertEqual([line for line in self.told.take() if SERVICE in line], [])
+
     def test_what_was_ordered_is_shown(self) -> None:
         self.count(there(), services=(web(3, image="busybox:1", stack="shop"),))
         (one,) = list_resources(self.told.registry, "service")

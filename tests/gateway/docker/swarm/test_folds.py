@@ -183,7 +183,7 @@ class ElsewhereTests(SynchronousTestCase):
     def test_only_other_nodes_containers_are_meant(self) -> None:
         tasks = (task(1, node="n1", container="a"), task(2, node="n2", container="b"), task(3, node="n2"))
         swarm = Swarm(tasks=tasks, services=(replicated(3),))
-        self.assertEqual([(node, one.id) for node, one in elsewhere(swarm, "n1", {})], [("n2", "b")])
+        self.assertEqual([(node, one.id) for node, one in elsewhere(swarm, "n1", {}, {})], [("n2", "b")])
 
     def test_they_are_named_as_docker_names_them(self) -> None:
         name = task_container(task(2, container="b"), "web", None).name
@@ -192,7 +192,7 @@ class ElsewhereTests(SynchronousTestCase):
 
     def test_a_service_that_is_being_removed_still_has_its_name(self) -> None:
         known = {"b": task_container(task(2, container="b"), "web", None)}
-        ((_, one),) = elsewhere(Swarm(tasks=(task(2, node="n2", container="b", desired="remove"),)), "n1", known)
+        ((_, one),) = elsewhere(Swarm(tasks=(task(2, node="n2", container="b", desired="remove"),)), "n1", known, {})
         self.assertEqual(one.name, known["b"].name)
 
     def test_it_starts_once_however_often_its_status_is_written(self) -> None:

@@ -80,7 +80,9 @@ class Census:
         registry = self._registry
         there = {key: known.container for key, known in registry.containers.items() if known.machine}
         seen = set()
-        for node, container in elsewhere(swarm, registry.node.id, there):
+        names = {service: self._name(service) for service in {task.service for task in swarm.tasks}}
+        names.update((service.id, service.name) for service in swarm.services)
+        for node, container in elsewhere(swarm, registry.node.id, there, names):
             seen.add(container.id)
             known = registry.containers.get(container.id)
             if known is None or known.machine:
@@ -88,6 +90,11 @@ class Census:
         for key in there:
             if key not in seen and not registry.containers[key].destroyed:
                 yield from registry.observe(key, None, now)
+
+    def _name(self, service: str) -> str:
+        """Of a service that was listed once; "" where nobody knows it any more."""
+        known = self._registry.groups.services.get(swarm_place(service, "", "", "").service)
+        return known.name if known is not None else ""
 
     def _settle(self, uuid: str, state: str, before: Ordered | None, service: Ordered, now: float) -> Iterator[Change]:
         uri = resource_uri("service", uuid)

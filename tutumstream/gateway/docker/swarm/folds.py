@@ -169,13 +169,18 @@ def task_container(task: Task, service: str, before: Container | None) -> Contai
     )
 
 
-def elsewhere(swarm: Swarm, here: str, known: Mapping[str, Container]) -> Iterable[tuple[str, Container]]:
-    """The containers on other nodes, each with the id of its node, the oldest first."""
-    names = {service.id: service.name for service in swarm.services}
+def elsewhere(
+    swarm: Swarm, here: str, known: Mapping[str, Container], names: Mapping[str, str]
+) -> Iterable[tuple[str, Container]]:
+    """The containers on other nodes, each with the id of its node, the oldest first.
+
+    Args:
+        known: those that were there before, by id.
+        names: of services, by id. One that is being removed is not listed any more; its tasks are.
+    """
     for task in sorted(swarm.tasks, key=lambda one: (one.created, one.id)):
         if task.container and task.node not in ("", here):
             before = known.get(task.container)
-            # A service that is being removed is not listed any more; its tasks are.
             name = names.get(task.service) or (before.name.partition(".")[0] if before else task.service)
             yield task.node, task_container(task, name, before)
 
