@@ -164,7 +164,9 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         for kind, state in (("service", "Not running"), ("stack", "Not Running"), ("service", "Start failed")):
             (failed,) = a_router(frozenset(PEOPLE)).deliveries(event(kind, state))
             self.assertEqual((failed.incident and failed.incident.action, failed.grace), ("trigger", SERVICE_PATIENCE))
-            self.assertEqual(told(event(kind, "Running")), [("slack", "close")])
+            # What is on its way out is nobody's trouble any more.
+            for over in ("Running", "Stopped", "Terminating", "Terminated"):
+                self.assertEqual(told(event(kind, over)), [("slack", "close")])
 
     def test_tell_of_containers_without_details_what_their_state_says(self) -> None:
         self.assertEqual(told(event("container", "Stopped with errors")), [("slack", "")])

@@ -146,7 +146,9 @@ def _failures(chat: str) -> tuple[Route, ...]:
         ),
         Route(
             name="failed deployment over",
-            when='event.type in ["service", "stack"] && event.state in ["Running", "Stopped", "Terminated"]',
+            # Of a job of a swarm that was removed something may be left for good.
+            when='event.type in ["service", "stack"]'
+            ' && event.state in ["Running", "Stopped", "Terminating", "Terminated"]',
             notify=(chat,),
             text=_NAMED + "{{ ' again' if event.state == 'Running' }}",
             incident=IncidentRule("close", _DEPLOYMENT),

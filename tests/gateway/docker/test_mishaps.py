@@ -8,11 +8,14 @@ from tutumstream.gateway.docker.mishaps import (
     Ending,
     Patience,
     Record,
+    Verdict,
     aside,
     baseline,
     began,
     called_off,
     ended,
+    given_up,
+    inherited,
     is_crash,
     looked,
     next_look,
@@ -167,6 +170,30 @@ class CrashLoopTests(SynchronousTestCase):
             life.begins()
             last = life.ends(given_up=True)
             self.assertEqual((life.news(), last.given_up, last.restarting), ([*told, "crash"], True, False))
+
+    def test_a_swarm_that_gives_up_says_so_only_after_the_last_crash_and_that_is_told_once(self) -> None:
+        for crashes, looping in ((2, False), (5, True)):
+            life = Life()
+            life.crashes(crashes - 1)
+            life.begins()
+            end = Ending(at=int(life.at * SECOND), exit_code=4, ran=1.0)
+            life.record = ended(life.record, end, PATIENCE).record
+            verdict = given_up(life.record, end, PATIENCE)
+            told = verdict.details
+            assert told is not None
+            self.assertEqual((told.event, told.news, told.given_up), ("crash", True, True))
+            self.assertEqual((told.crashes, told.exit_code, told.looping), (crashes, 4, looping))
+            self.assertEqual(given_up(verdict.record, end, PATIENCE), Verdict(verdict.record))
+            # Whoever makes it run all the same begins anew, and it is well again in the end.
+            life.record = inherited(verdict.record)
+            life.begins()
+            self.assertEqual(life.runs(60), ["recovery"])
+
+    def test_what_was_never_started_again_is_not_given_up(self) -> None:
+        for code in (0, 4):
+            end = Ending(at=SECOND, exit_code=code)
+            record = ended(FRESH, end, PATIENCE).record
+            self.assertEqual(given_up(record, end, PATIENCE), Verdict(record))
 
     def test_whatever_is_told_in_a_loop_says_that_there_is_one(self) -> None:
         life = Life()

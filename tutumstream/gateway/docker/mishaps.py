@@ -58,6 +58,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         ill: that it is unhealthy was told.
         hushed: nobody was told of these crashes by us.
         again: Docker itself was to start it again after the last end.
+        given_up: that Docker does so no more was told after that end.
         health: as seen last.
         oom: when the kernel last killed a process in it.
         oom_due: when that is to be told by itself; 0.0 where it is told, or told with a crash.
@@ -71,6 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     hushed: bool = False
     ill: bool = False
     again: bool = False
+    given_up: bool = False
     health: str = ""
     oom: int = 0
     oom_due: float = 0.0
@@ -136,7 +138,7 @@ def inherited(record: Record) -> Record:
     """The record of what comes in the place of something else, as a swarm's next task: it goes on with its troubles."""
     if not record.unwell and not record.ill:
         return FRESH
-    return msgspec.structs.replace(record, again=True, health="", oom=0, oom_due=0.0, due=0.0, since=0)
+    return msgspec.structs.replace(record, again=True, given_up=False, health="", oom=0, oom_due=0.0, due=0.0, since=0)
 
 
 def ended(record: Record, ending: Ending, patience: Patience) -> Verdict:
@@ -234,9 +236,17 @@ def looked(record: Record, since: int, health: str, now: float, patience: Patien
 
 
 def called_off(record: Record) -> Verdict:
-    """Docker was about to start it again, and will not: somebody stopped it."""
+    """It was to be started again, and will not be: somebody stopped it, or its service is not wanted any more."""
     told = DockerDetails(event="stop", health=record.health, looping=record.looping, crashes=record.unwell)
     return Verdict(_rested(record, ()), told)
+
+
+def given_up(record: Record, ending: Ending, patience: Patience) -> Verdict:
+    """Docker will not start it again after its last end, as is known only now that the end was told."""
+    if record.given_up or record.unwell < 2 or not is_crash(ending):
+        return Verdict(record)
+    told = _crash(record, msgspec.structs.replace(ending, given_up=True), patience, news=True)
+    return Verdict(msgspec.structs.replace(record, given_up=True), told)
 
 
 def short_of_memory(record: Record, at: int, now: float, patience: Patience) -> Record:
@@ -274,21 +284,6 @@ def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
     crashes = tuple(each for each in crashes if each.at > window)
     looping = record.looping or len(crashes) >= patience.loop
     silent = not ending.given_up and (record.looping or (record.unwell > 0 and record.again and not looping))
-    details = DockerDetails(
-        event="crash",
-        expected=False,
-        news=not silent,
-        exit_code=ending.exit_code,
-        error=ending.error,
-        oom_killed=ending.oom,
-        health=record.health,
-        restarting=ending.again,
-        given_up=ending.given_up,
-        looping=looping,
-        crashes=len(crashes),
-        within=patience.window,
-        ran=_whole(ending.ran),
-    )
     after = msgspec.structs.replace(
         record,
         crashes=crashes,
@@ -296,11 +291,31 @@ def _crashed(record: Record, ending: Ending, patience: Patience) -> Verdict:
         looping=looping,
         hushed=False,
         again=ending.again,
+        given_up=ending.given_up,
         oom_due=0.0,
         due=0.0,
         since=0,
     )
-    return Verdict(after, details)
+    return Verdict(after, _crash(after, ending, patience, news=not silent))
+
+
+def _crash(record: Record, ending: Ending, patience: Patience, *, news: bool) -> DockerDetails:
+    """What there is to tell of a crash that the record counts already."""
+    return DockerDetails(
+        event="crash",
+        expected=False,
+        news=news,
+        exit_code=ending.exit_code,
+        error=ending.error,
+        oom_killed=ending.oom,
+        health=record.health,
+        restarting=ending.again,
+        given_up=ending.given_up,
+        looping=record.looping,
+        crashes=len(record.crashes),
+        within=patience.window,
+        ran=_whole(ending.ran),
+    )
 
 
 def _changed_health(record: Record, health: str) -> Verdict:
@@ -318,7 +333,16 @@ def _changed_health(record: Record, health: str) -> Verdict:
 
 def _rested(record: Record, crashes: tuple[Crash, ...], again: bool = False) -> Record:
     return msgspec.structs.replace(
-        record, crashes=crashes, unwell=0, looping=False, hushed=False, again=again, oom_due=0.0, due=0.0, since=0
+        record,
+        crashes=crashes,
+        unwell=0,
+        looping=False,
+        hushed=False,
+        again=again,
+        given_up=False,
+        oom_due=0.0,
+        due=0.0,
+        since=0,
     )
 
 

@@ -24,7 +24,7 @@ from tutumstream.gateway.docker.gone import TERMINATED_AGE, TERMINATED_LIMIT, Go
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
 from tutumstream.gateway.docker.known import Known
-from tutumstream.gateway.docker.mishaps import Patience
+from tutumstream.gateway.docker.mishaps import Patience, Verdict
 from tutumstream.gateway.docker.nodes import Node, Nodes
 from tutumstream.gateway.docker.records import Records
 from tutumstream.gateway.docker.runs import STOP_PATIENCE
@@ -189,6 +189,18 @@ class Registry:
             changes += self.actions.follow(self.groups.settle(service, now), now)
         return changes
 
+    def conclude(self, key: str, *, wanted: bool) -> list[Change]:
+        """A swarm puts nothing more in the place of a container whose end was told.
+
+        Args:
+            wanted: its service still is.
+        """
+        known = self.containers.get(key)
+        if known is None or known.state != folds.STOPPED or self._records.slots.heir(known) is not None:
+            return []
+        told = runs.given_up(known, self._records.patience) if wanted else runs.called_off(known)
+        return list(self._add(known, told))
+
     def take_stock(self, now: float) -> None:
         """Nothing that is there now is news."""
         self._records.take_stock(now)
@@ -272,13 +284,15 @@ class Registry:
     def _calm(self, known: Known, now: float) -> Iterator[Change]:
         """What there is to tell of a container whose state is known."""
         told = runs.calm(known, now, self._records.patience)
-        if told.record == known.record:
-            return
+        if told.record != known.record:
+            yield from self._add(known, told)
+            # One thing at a time: its health first, then whether it is well again.
+            yield from self._calm(self.containers[known.container.id], now)
+
+    def _add(self, known: Known, told: Verdict) -> Iterator[Change]:
         known = self._records.remember(known, told.record)
         if told.details is not None:
             yield self._change(known, "update", told.details)
-        # One thing at a time: its health first, then whether it is well again.
-        yield from self._calm(known, now)
 
     def _move(self, old: Known, new: Known, now: float) -> Iterator[Change]:
         """A container was renamed: it goes to another service, or Compose begins to exchange it."""

@@ -110,6 +110,17 @@ def calm(known: Known, now: float, patience: Patience) -> Verdict:
     return Verdict(record)
 
 
+def given_up(known: Known, patience: Patience) -> Verdict:
+    """The swarm of a container that ended says that it makes no other one in its place."""
+    ending = found(known, known.container, known.container)
+    return _dated(mishaps.given_up(known.record, ending, patience), ending.at)
+
+
+def called_off(known: Known) -> Verdict:
+    """The service of a container that ended is not wanted any more; so nobody waits for what is wrong with it."""
+    return mishaps.called_off(known.record) if known.record.unwell else Verdict(known.record)
+
+
 def as_it_is(known: Known, node: str) -> DockerDetails:
     """What there is to say of a container to somebody who heard nothing of it: how it ended, or how it does.
 
@@ -127,7 +138,7 @@ def as_it_is(known: Known, node: str) -> DockerDetails:
             oom_killed=ending.oom,
             health=record.health,
             restarting=ending.again,
-            given_up=crashed and ending.given_up,
+            given_up=crashed and (ending.given_up or record.given_up),
             looping=crashed and record.looping,
             crashes=len(record.crashes) if crashed else 0,
             ran=int(ending.ran),

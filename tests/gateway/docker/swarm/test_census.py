@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.gateway.docker.model import CLUSTER, NODE, START, Told, event
+from tests.gateway.docker.model import CLUSTER, NODE, SECOND, START, Told, container, event
 from tests.gateway.docker.swarm.test_folds import task
 from tests.gateway.docker.test_memory import restarted
 from tests.gateway.docker.test_registry import assert_no_repeats
@@ -302,6 +302,58 @@ class ElsewhereTests(CensusTests):
         swarm = Swarm(machines=(HERE, lost), tasks=(there(desired="shutdown"),), services=(web(),))
         self.told.count(swarm, START + 2)
         self.assertEqual([line for line in self.told.take() if line.startswith("container")], [])
+
+
+class GivenUpTests(CensusTests):
+    """A job that is tried three times, on whichever node."""
+
+    job = Ordered(id=SERVICE, name="job", mode="replicated-job", replicas=1)
+
+    def fail(self, node: str) -> list[Task]:
+        tasks: list[Task] = []
+        for number in (1, 2, 3):
+            labels = {"com.docker.swarm.service.id": SERVICE, "com.docker.swarm.service.name": "job"}
+            fields = {"number": number, "name": f"job.1.{'t' * 24}{number}", "labels": labels, "exit_code": 4}
+            at = {"created": (START + number) * SECOND, "started": int((START + number + 0.1) * SECOND)}
+            one = container(**fields, **at, status="exited", finished=int((START + number + 0.5) * SECOND))
+            failed = {"at": number, "id": f"{number}", "exit_code": 4, "container": one.id, "node": node}
+            tasks.append(there(1, "failed", "running", **failed))
+            if node == NODE:
+                self.told.truth.containers[one.id] = one
+                self.told.look(one.id, START + number + 0.5)
+            self.told.count(Swarm(machines=(HERE, THERE), tasks=tuple(tasks), services=(self.job,)), START + number)
+            tasks[-1] = there(1, "failed", "shutdown", **failed)
+        return tasks
+
+    def test_it_is_told_once_and_its_loop_goes_on_until_the_service_is_removed(self) -> None:
+        for node in (NODE, THERE.id):
+            with self.subTest(node=node):
+                self.setUp()
+                tasks = self.fail(node)
+                self.assertEqual([words.partition(" crashed: exit 4")[2] for words in self.told.news()], ["", LOOP])
+                self.told.take()
+                for at in (4.0, 5.0):
+                    swarm = Swarm(machines=(HERE, THERE), tasks=tuple(tasks), services=(self.job,))
+                    self.told.count(swarm, START + at)
+                (last,) = [change for change in self.told.changes if change.type == "container"]
+                assert last.docker is not None
+                self.assertEqual((last.state, last.docker.given_up, last.docker.looping), ("Stopped", True, True))
+                self.assertIn("3rd time in 10 minutes. Docker has given up starting it again", self.told.news()[0])
+                (shown,) = [
+                    one for one in list_resources(self.told.registry, "container") if one["uuid"] in last.resource_uri
+                ]
+                self.assertEqual(shown["docker"]["given_up"], True)
+                self.told.take()
+                # Docker keeps what is left of a job, and lists its tasks, for good.
+                for at in (6.0, 7.0):
+                    self.told.count(Swarm(machines=(HERE, THERE), tasks=tuple(tasks)), START + at)
+                self.assertEqual([line.split(" job")[0] for line in self.told.lines()], REMOVED)
+                (stop, _) = [change.docker for change in self.told.changes]
+                self.assertEqual((stop and stop.event, stop and stop.looping, self.told.news()), ("stop", True, []))
+
+
+LOOP = ", 3rd time in 10 minutes. It crashes again and again; the next word comes when that is over"
+REMOVED = ["container update Stopped", "service update Terminating"]
 
 
 class ServicesTests(CensusTests):

@@ -11,6 +11,7 @@ from tutumstream.gateway.docker.swarm.folds import (
     Count,
     count,
     elsewhere,
+    given_up,
     machine_state,
     service_state,
     task_container,
@@ -171,6 +172,24 @@ class TroubleTests(SynchronousTestCase):
 
     def test_what_is_on_its_way_out_is_none(self) -> None:
         self.assertIsNone(trouble(replicated(1), [task(1, "failed", "remove")]))
+
+
+class GivenUpTests(SynchronousTestCase):
+    def test_what_failed_and_has_no_successor_is_given_up(self) -> None:
+        done, first = task(0, "complete", "complete"), task(1, "failed", "shutdown")
+        last = task(1, "failed", "shutdown", 2)
+        self.assertEqual(list(given_up(JOB, [done, last, first])), [last])
+
+    def test_what_a_successor_is_made_for_or_may_be_made_for_is_not(self) -> None:
+        failed = task(1, "failed", "shutdown")
+        for tasks in (
+            [failed, task(1, "ready", "ready", 2)],
+            [failed, task(1, at=2)],
+            [task(1, "failed", "running")],
+            [task(1, "failed", "remove")],
+            [task(1, "shutdown", "shutdown")],
+        ):
+            self.assertEqual(list(given_up(replicated(1), tasks)), [])
 
 
 class MachineStateTests(SynchronousTestCase):

@@ -91,6 +91,12 @@ def trouble(service: Ordered, tasks: Collection[Task], down: Collection[str] = (
     return found
 
 
+def given_up(service: Ordered, tasks: Collection[Task]) -> Iterable[Task]:
+    """The tasks that failed and get no successor: their restart policy says that it was tried often enough."""
+    newest = (line[-1] for line in _lines(service, tasks))
+    return (task for task in newest if task.state in _FAILED and task.desired == "shutdown")
+
+
 def _lines(service: Ordered, tasks: Collection[Task]) -> Collection[list[Task]]:
     """The tasks of each place, the oldest first; without those that are only still to be cleared away."""
     places: dict[str | int, list[Task]] = {}
