@@ -3,6 +3,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from unittest import skipIf
 
@@ -15,7 +16,7 @@ from tests import locks
 from tests.searching import searching
 from tutumstream.errors import StateError
 from tutumstream.gateway.saving import Change
-from tutumstream.gateway.state_file import NAME, VERSION, StateFile
+from tutumstream.gateway.state_file import NAME, OLDEST, VERSION, StateFile
 
 ROW = Change("one", "kind", "key", b"value")
 
@@ -287,6 +288,16 @@ class TestStateFile(SynchronousTestCase):
             connection.execute(f"PRAGMA user_version={VERSION + 1}")
         connection.close()
         self.assert_begun_anew("a newer version of tutumstream wrote it")
+
+    def test_what_an_older_version_wrote_is_read_and_of_this_version_from_then_on(self) -> None:
+        for version in range(OLDEST, VERSION):
+            self.write(ROW)
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+                connection.execute(f"PRAGMA user_version={version}")
+            self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}}, []))
+            self.files[-1].close()
+            with closing(sqlite3.connect(self.path)) as connection:
+                self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (VERSION,))
 
     def test_somebody_elses_database_is_put_aside(self) -> None:
         self.folder.mkdir(parents=True)

@@ -38,6 +38,7 @@ class Clientele:
         missed = self._returning.missed
         seats = (*self._returning.seats, *self._returning.seats_for(self._listening()))
         return {
+            # Whoever changes the form of one raises `state_file.VERSION`.
             **{("seat", str(place)): seat for place, seat in enumerate(seats)},
             **{("missed", str(place)): told for place, told in enumerate(missed)},
         }

@@ -22,8 +22,12 @@ from tutumstream.place import Place
 from tutumstream.trouble import cannot_open, in_words, passing
 
 NAME: Final = "gateway.sqlite3"
-VERSION: Final = 1
-"""Of the form of what is in it; every change of that form, the rows' own too, needs another."""
+VERSION: Final = 2
+"""Of the form of what is in it. Every change of that form, the rows' own too (`docker/memory.py`, `clientele.py`),
+needs another, so that a gateway that is older than what it finds can say so."""
+
+OLDEST: Final = 1
+"""The oldest form that is still understood: what was added since has a value where it is missing."""
 
 BUSY_TIMEOUT: Final = 2.0
 """Seconds to wait for somebody who looks into it."""
@@ -216,13 +220,16 @@ def _contents(connection: sqlite3.Connection) -> Mapping[str, Mapping[Row, bytes
         _make_empty(connection)
     elif version > VERSION:
         raise _UselessError(f"a newer version of tutumstream wrote it, in form {version}, and this one knows {VERSION}")
-    elif version != VERSION:
+    elif version < OLDEST:
         raise _UselessError("it is no state of a gateway")
     # On the disk, not only in the kernel: https://www.sqlite.org/pragma.html#pragma_synchronous
     connection.execute("PRAGMA synchronous=FULL")
     kept: dict[str, dict[Row, bytes]] = {}
     for part, kind, key, value in connection.execute("SELECT part, kind, key, value FROM kept"):
         kept.setdefault(part, {})[kind, key] = value
+    if version < VERSION:
+        # Its rows are written anew soon, and can be read until then.
+        connection.execute(f"PRAGMA user_version={VERSION}")
     return kept
 
 

@@ -34,7 +34,7 @@ class About(msgspec.Struct, frozen=True):
     host: str
 
 
-_TYPES: Final[Mapping[str, Any]] = {
+KINDS: Final[Mapping[str, Any]] = {
     "about": About,
     "container": Known,
     "service": Service,
@@ -46,6 +46,7 @@ _TYPES: Final[Mapping[str, Any]] = {
     "cluster": Cluster,
     "action": Action,
 }
+"""The kinds of rows. Whoever changes the form of one, or of a part of it, raises `state_file.VERSION`."""
 
 
 class EngineMemory:
@@ -95,11 +96,11 @@ class EngineMemory:
 
     def understand(self, rows: Mapping[Row, bytes]) -> Callable[[], object]:
         """What makes the registry go on from there, silently. Raises ValueError where that can't be done."""
-        found: dict[str, dict[str, Any]] = {kind: {} for kind in _TYPES}
+        found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         for (kind, key), value in rows.items():
             if kind not in found:
                 raise ValueError(f"nobody knows what {kind!r} is")
-            found[kind][key] = msgspec.json.decode(value, type=_TYPES[kind])
+            found[kind][key] = msgspec.json.decode(value, type=KINDS[kind])
         about = found["about"].get("")
         if about is None or about.host != self._host:
             return bool
