@@ -568,6 +568,15 @@ class JournalContract(_Case):
         self.done(self.journal.catch_up([], [replace(a_state("b"), looping=True)], 9.5))
         self.assertEqual(self.done(self.journal.states()), [a_state("a"), replace(a_state("b"), looping=True)])
 
+    def test_what_things_are_called_is_known(self) -> None:
+        docker = DockerDetails(event="start", name="web-1", stack="shop", node="hh-3")
+        self.done(self.journal.record(an_event("a", docker=docker), []))
+        called = replace(a_state("b"), name="db-1", stack="shop", node="hh-4")
+        self.done(self.journal.catch_up([], [called], 9.5))
+        self.assertEqual(
+            self.done(self.journal.states()), [replace(a_state("a"), name="web-1", stack="shop", node="hh-3"), called]
+        )
+
     def test_only_what_can_be_listed_has_a_state(self) -> None:
         for kind in ("nodecluster", "node", "stack", "service", "container"):
             self.done(self.journal.record(an_event(kind, type=kind), []))

@@ -83,6 +83,28 @@ class AComparison(SynchronousTestCase):
         changes = found(before, [listed("container", "a", "Stopped")]).changes
         self.assertEqual([each.now.parents for each in changes], [(uri("service", "w"),), (uri("node", "n"),)])
 
+    def test_calls_what_is_gone_as_it_was_called_and_says_that_it_was_removed(self) -> None:
+        before = [
+            replace(known("container", "a"), name="web-1", stack="shop", node="hh-3"),
+            replace(known("service", "s"), name="web", stack="shop"),
+            known("container", "b"),
+        ]
+        removed = DockerDetails(event="remove", name="web-1", stack="shop", node="hh-3")
+        self.assertEqual(
+            [change.docker for change in found(before, []).changes],
+            [removed, None, DockerDetails(name="web", stack="shop")],
+        )
+
+    def test_learns_what_things_are_called(self) -> None:
+        shown = replace(listed("container", "a"), docker=DockerDetails(event="start", name="web-1", stack="shop"))
+        result = found([known("container", "a")], [shown])
+        self.assertEqual((result.changes, [one.name for one in result.learned]), ((), ["web-1"]))
+        self.assertEqual(found(list(result.learned), [shown]).learned, ())
+        # A server that does not say takes no name away.
+        node = replace(known("node", "n", "Deployed"), name="hh-3")
+        (lost,) = found([node], [listed("node", "n", "Unreachable")]).changes
+        self.assertEqual(lost.now.name, "hh-3")
+
     def test_tells_a_crash_from_a_stop_where_the_server_knows_it_and_what_is_wrong_as_news(self) -> None:
         crash = DockerDetails(event="crash", exit_code=3, expected=False)
         stop = DockerDetails(event="stop", exit_code=137)

@@ -49,6 +49,13 @@ def text(happened: Event, destination: str = "slack") -> list[str]:
     return [TEMPLATES.compile(each.route, routes[each.route]).render(happened.view(), {}) for each in found]
 
 
+def all_texts(happened: Event) -> list[str]:
+    """The same for whoever is told, also where it says something only of what is open."""
+    routes = {route.name: route.text for route in problems()}
+    found = a_router(frozenset(PEOPLE)).deliveries(happened)
+    return [TEMPLATES.compile(each.route, routes[each.route]).render(happened.view(), {}) for each in found]
+
+
 class TheRoutesAboutProblems(SynchronousTestCase):
     def test_tell_slack_of_a_crash_in_one_sentence(self) -> None:
         crash = event("container", "Stopped", event="crash", expected=False, news=True, exit_code=3, name="web-2")
@@ -146,7 +153,13 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         self.assertEqual(told(gone), [("pagerduty", "close")] * 2)
 
     def test_close_every_incident_of_what_is_removed(self) -> None:
-        self.assertEqual(told(event("container", "Terminated", "delete")), [("pagerduty", "close")] * 2)
+        for details, said in (
+            ({"event": "remove", "name": "web-2", "stack": "shop"}, "web-2 of shop was removed"),
+            ({}, f"A container was removed: {URI}"),
+        ):
+            gone = event("container", "Terminated", "delete", **details)
+            self.assertEqual(told(gone), [("pagerduty", "close")] * 2)
+            self.assertEqual(all_texts(gone), [said] * 2)
 
     def test_tell_of_a_lost_node_at_once_and_page_a_little_later(self) -> None:
         lost = event("node", "Unreachable")
@@ -157,6 +170,8 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         named = event("node", "Unreachable", event="unreachable", name="hh-3", node="hh-3", expected=False)
         self.assertEqual(text(named), ["Node hh-3 can't be reached"])
         self.assertEqual(told(event("node", "Deployed")), [("slack", "close"), ("pagerduty", "close")])
+        gone = event("node", "Terminated", "delete", name="hh-3", node="hh-3")
+        self.assertEqual(all_texts(gone), ["Node hh-3 is Terminated"] * 2)
 
     def test_tell_of_failed_actions_and_deployments_and_of_the_end_of_these(self) -> None:
         self.assertEqual(told(event("action", "Failed")), [("slack", "")])

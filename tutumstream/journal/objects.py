@@ -15,6 +15,7 @@ class ObjectState(msgspec.Struct, frozen=True):
         at: when that was learned, seconds since 1970.
         health: of a container, as Docker calls it; "" where it was not told.
         looping: it crashed again and again, and Docker was about to start it once more, or just had.
+        name, stack, node: what people call it, and where it was, as Docker's details have them; "" where nobody said.
     """
 
     uri: str
@@ -24,6 +25,9 @@ class ObjectState(msgspec.Struct, frozen=True):
     at: float
     health: str = ""
     looping: bool = False
+    name: str = ""
+    stack: str = ""
+    node: str = ""
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -48,7 +52,13 @@ def left_behind(event: Event) -> ObjectState | None:
     if event.action == GONE:
         return None
     return ObjectState(
-        event.resource_uri, event.type, event.state, event.parents, event.received_at, *condition(event.docker)
+        event.resource_uri,
+        event.type,
+        event.state,
+        event.parents,
+        event.received_at,
+        *condition(event.docker),
+        *names(event.docker),
     )
 
 
@@ -58,6 +68,11 @@ def condition(docker: DockerDetails | None) -> tuple[str, bool]:
         return "", False
     ended = docker.event in _ENDS or (docker.event == "crash" and not docker.restarting)
     return docker.health, docker.looping and not ended
+
+
+def names(docker: DockerDetails | None) -> tuple[str, str, str]:
+    """Name, stack and node of an object: as `ObjectState` has them."""
+    return (docker.name, docker.stack, docker.node) if docker is not None else ("", "", "")
 
 
 def about_objects(event: Event) -> bool:

@@ -111,6 +111,9 @@ states: Final = Table(
     Column("at", Float, nullable=False),
     Column("health", Text, nullable=False, server_default=text("''")),
     Column("looping", Integer, nullable=False, server_default="0"),
+    Column("name", Text, nullable=False, server_default=text("''")),
+    Column("stack", Text, nullable=False, server_default=text("''")),
+    Column("node", Text, nullable=False, server_default=text("''")),
     sqlite_with_rowid=False,
 )
 

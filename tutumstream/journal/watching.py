@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED, Event
 from tutumstream.journal.bulk import Bulk, Row
-from tutumstream.journal.objects import ObjectState, Watch, condition
+from tutumstream.journal.objects import ObjectState, Watch, condition, names
 from tutumstream.journal.schema import states, watches
 
 
@@ -20,7 +20,8 @@ def learn(connection: Connection, facts: Iterable[Event | ObjectState]) -> None:
     for fact in facts:
         if type(fact) is ObjectState:
             parents = encode(fact.parents).decode()
-            last[fact.uri] = (fact.uri, fact.type, fact.state, parents, fact.at, fact.health, int(fact.looping))
+            about = (fact.health, int(fact.looping), fact.name, fact.stack, fact.node)
+            last[fact.uri] = (fact.uri, fact.type, fact.state, parents, fact.at, *about)
         elif isinstance(fact, Event) and fact.type in _LISTED:
             uri = fact.resource_uri
             if fact.action == GONE:
@@ -29,7 +30,8 @@ def learn(connection: Connection, facts: Iterable[Event | ObjectState]) -> None:
             # This is done for every event: a row is made of it at once, without a value in between.
             parents = encode(fact.parents).decode()
             health, looping = condition(fact.docker)
-            last[uri] = (uri, fact.type, fact.state, parents, fact.received_at, health, int(looping))
+            about = (health, int(looping), *names(fact.docker))
+            last[uri] = (uri, fact.type, fact.state, parents, fact.received_at, *about)
     rows = [row for row in last.values() if row is not None]
     _REMEMBER.run(connection, rows)
     if len(rows) < len(last):
@@ -41,7 +43,16 @@ def known(connection: Connection) -> list[ObjectState]:
     rows = connection.execute(select(states).order_by(states.c.uri))
     return [
         ObjectState(
-            row.uri, row.type, row.state, tuple(_parents.decode(row.parents)), row.at, row.health, bool(row.looping)
+            row.uri,
+            row.type,
+            row.state,
+            tuple(_parents.decode(row.parents)),
+            row.at,
+            row.health,
+            bool(row.looping),
+            row.name,
+            row.stack,
+            row.node,
         )
         for row in rows
     ]

@@ -7,7 +7,7 @@ import msgspec
 
 from tutumstream.docker_details import DockerDetails
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED
-from tutumstream.journal.objects import ObjectState, condition
+from tutumstream.journal.objects import ObjectState, condition, names
 from tutumstream.resources.inventory import Inventory, Listed
 
 _ORDER: Final = {kind: place for place, kind in enumerate(LISTED_TYPES)}
@@ -74,10 +74,19 @@ def compare(
         health, looping = condition(listed.docker)
         was_looping = before is not None and before.looping
         over = _out_of_loop(listed.docker) if was_looping else None
-        if before is not None and over is None and (before.state, before.health) == (listed.state, health):
-            continue
         looping = looping or (was_looping and over is None)
-        now = ObjectState(uri, listed.type, listed.state, _parents(listed, there, before), at, health, looping)
+        now = ObjectState(
+            uri,
+            listed.type,
+            listed.state,
+            _parents(listed, there, before),
+            at,
+            health,
+            looping,
+            *_names(listed, before),
+        )
+        if over is None and before is not None and _looks_like(before) == _looks_like(now):
+            continue
         news = over or _as_news(listed.docker, newest, was_looping)
         if before is not None and before.state == now.state:
             if told := over or _changed_health(before.health, listed.docker):
@@ -95,7 +104,7 @@ def compare(
             learned.append(now)
         else:
             changes.append(Change("create", now, news))
-    gone += [Change(GONE, _ended(known[uri], at)) for uri in missing(known, there, live)]
+    gone += [_ended(known[uri], at) for uri in missing(known, there, live)]
     changes.sort(key=lambda change: _ORDER[change.now.type])
     gone.sort(key=lambda change: -_ORDER[change.now.type])
     redeployed = _redeployed(known, there, live)
@@ -103,8 +112,25 @@ def compare(
     return Findings((*changes, *gone), tuple(learned), tuple(redeployed), replaced)
 
 
-def _ended(before: ObjectState, at: float) -> ObjectState:
-    return ObjectState(before.uri, before.type, TERMINATED, before.parents, at)
+def _names(listed: Listed, before: ObjectState | None) -> tuple[str, str, str]:
+    """What it is called; as before, where the server does not say."""
+    if listed.docker is None and before is not None:
+        return before.name, before.stack, before.node
+    return names(listed.docker)
+
+
+def _looks_like(known: ObjectState) -> tuple[str, ...]:
+    """All that is told of an object, or wanted for what is told of it later."""
+    return known.state, known.health, known.name, known.stack, known.node
+
+
+def _ended(before: ObjectState, at: float) -> Change:
+    """What is not there any more. Nobody can be asked about it, so it is called what it was called."""
+    ended = ObjectState(before.uri, before.type, TERMINATED, before.parents, at)
+    if not before.name:
+        return Change(GONE, ended)
+    event = "remove" if before.type == "container" else ""
+    return Change(GONE, ended, DockerDetails(event=event, name=before.name, stack=before.stack, node=before.node))
 
 
 def _newest(there: Inventory) -> dict[str, str]:

@@ -24,9 +24,14 @@ and again, goes through these states each time, and the crashes are told anyhow.
 
 _FAILED: Final = '["Not running", "Not Running", "Start failed", "Stopped with errors"]'
 _GONE: Final = '(event.type == "container" && event.action == "delete")'
+_OVER: Final = (
+    "{% if event.docker.event %}{{ event.docker.text }}"
+    "{% else %}A container was removed: {{ event.resource_uri }}{% endif %}"
+)
+"""How something ended; where Docker said nothing of it, it is gone."""
 _NODE: Final = (
-    "{% if event.docker.name %}{{ event.docker.text }}"
-    "{% else %}Node {{ resource.nickname }} is {{ event.state }}{% endif %}"
+    "{% if event.docker.event %}{{ event.docker.text }}"
+    "{% else %}Node {{ event.docker.name or resource.nickname }} is {{ event.state }}{% endif %}"
 )
 _NAMED: Final = (
     "{{ event.type }} {% if event.docker.name %}{{ event.docker.name }}"
@@ -93,7 +98,7 @@ _CRASH_LOOPS: Final = (
         name="crash loop gone",
         when=_GONE,
         notify=("pagerduty",),
-        text="{{ event.docker.text }}",
+        text=_OVER,
         incident=IncidentRule("close", "crash-loop-{{ event.resource_uri }}"),
     ),
 )
@@ -113,7 +118,7 @@ _HEALTH: Final = (
         ' || (event.docker.health == "unhealthy" && event.docker.event in ["stop", "finish", "crash"])'
         f" || {_FOUND_WELL} || {_GONE}",
         notify=("pagerduty",),
-        text="{{ event.docker.text }}",
+        text=_OVER,
         incident=IncidentRule("close", "unhealthy-{{ event.resource_uri }}"),
     ),
 )
