@@ -3,9 +3,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.docker_details import DockerDetails
+from tutumstream.gateway.docker.endings import Ending, is_crash
 from tutumstream.gateway.docker.mishaps import (
     FRESH,
-    Ending,
     Patience,
     Record,
     Verdict,
@@ -16,7 +16,6 @@ from tutumstream.gateway.docker.mishaps import (
     ended,
     given_up,
     inherited,
-    is_crash,
     looked,
     next_look,
     short_of_memory,

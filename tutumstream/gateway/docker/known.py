@@ -5,10 +5,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.endings import NOT_ITS_OWN
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.groups import Member
 from tutumstream.gateway.docker.identity import Place, is_being_replaced, is_task, resource_uri
-from tutumstream.gateway.docker.mishaps import FRESH, NOT_ITS_OWN, Record
+from tutumstream.gateway.docker.mishaps import FRESH, Record
 
 
 class Death(NamedTuple):

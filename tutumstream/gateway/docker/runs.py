@@ -8,10 +8,11 @@ import msgspec
 
 from tutumstream.docker_details import ERROR_LIMIT, NAME_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds, mishaps
+from tutumstream.gateway.docker.endings import Ending, is_crash
 from tutumstream.gateway.docker.facts import Container
 from tutumstream.gateway.docker.identity import nickname, slot_of
 from tutumstream.gateway.docker.known import Known
-from tutumstream.gateway.docker.mishaps import Ending, Patience, Record, Verdict
+from tutumstream.gateway.docker.mishaps import Patience, Record, Verdict
 
 STOP_PATIENCE: Final = 10.0
 """Seconds beyond its grace in which a container that was sent a signal may still end by it."""
@@ -49,11 +50,7 @@ def _baseline(known: Known, restarts: int, *, restarting: bool, now: float, pati
 
 def _crashed_lately(known: Known, now: float, patience: Patience) -> bool:
     ending = found(known, known.container, known.container)
-    return (
-        is_end(known.container, known.state)
-        and mishaps.is_crash(ending)
-        and ending.at / _SECOND > now - patience.window
-    )
+    return is_end(known.container, known.state) and is_crash(ending) and ending.at / _SECOND > now - patience.window
 
 
 def step(
@@ -129,7 +126,7 @@ def as_it_is(known: Known, node: str) -> DockerDetails:
     seen, record = known.container, known.record
     if known.state == folds.STOPPED and (seen.started or seen.error):
         ending = found(known, seen, seen)
-        crashed = mishaps.is_crash(ending)
+        crashed = is_crash(ending)
         details = DockerDetails(
             event="crash" if crashed else "finish" if not ending.asked and ending.exit_code == 0 else "stop",
             expected=not crashed,
