@@ -95,6 +95,10 @@ class SentenceTests(SynchronousTestCase):
         self.assertTrue(said.startswith("web-2 of shop crashed: exit 1, 3rd time in 10 minutes. "))
         self.assertIn("again and again", said)
 
+    def test_what_crashed_for_its_health_says_so_as_its_exit_code_may_not(self) -> None:
+        self.assertEqual(web("crash", exit_code=0, health="unhealthy"), "web-2 of shop crashed: exit 0, unhealthy")
+        self.assertEqual(web("crash", exit_code=1, health="healthy"), "web-2 of shop crashed: exit 1")
+
     def test_that_docker_gave_up_is_said_and_nothing_of_what_comes_after(self) -> None:
         self.assertEqual(
             web("crash", exit_code=1, crashes=5, within=600, looping=True, given_up=True),

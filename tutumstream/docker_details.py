@@ -179,6 +179,8 @@ def _crash(who: str, details: DockerDetails) -> str:
         what = f"{who} crashed: {shown}"
     if details.oom_killed:
         what += ", out of memory"
+    if details.health == "unhealthy":
+        what += ", unhealthy"
     if details.crashes > 1:
         what += f", {ordinal(details.crashes)} time"
         if details.within:

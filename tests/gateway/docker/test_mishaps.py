@@ -73,6 +73,9 @@ def before_us(health: str = "", restarts: int = 0, restarting: bool = False, sin
 
 
 class IsCrashTests(SynchronousTestCase):
+    def test_what_is_ended_because_it_is_ill_crashed_whatever_its_exit_code(self) -> None:
+        self.assertEqual([self.crash(code, ill=True) for code in (0, 137, None)], [True] * 3)
+
     def crash(self, exit_code: int | None, **ending: Any) -> bool:
         return is_crash(Ending(at=1, exit_code=exit_code, **ending))
 
@@ -187,6 +190,31 @@ class CrashLoopTests(SynchronousTestCase):
             life.record = inherited(verdict.record)
             life.begins()
             self.assertEqual(life.runs(60), ["recovery"])
+
+    def test_after_crashes_nothing_is_said_of_its_health_until_it_runs_steadily(self) -> None:
+        for crashes, told in ((1, ["unhealthy", "crash"]), (5, ["unhealthy", "crash", "crash"])):
+            life = Life()
+            life.begins()
+            life.runs(1, "unhealthy")
+            life.ends(again=True)
+            life.crashes(crashes - 1)
+            life.begins()
+            life.runs(2, "healthy")
+            life.runs(2, "unhealthy")
+            self.assertEqual(life.news(), told)
+            self.assertEqual(life.runs(60, "healthy"), ["healthy", "recovery"])
+            life.runs(1, "unhealthy")
+            life.runs(1, "healthy")
+            self.assertEqual(life.news(), [*told, "recovery", "unhealthy", "healthy"])
+
+    def test_in_a_loop_it_is_no_news_that_it_is_ill_too(self) -> None:
+        life = Life()
+        life.crashes(3)
+        told = life.news()
+        life.begins()
+        life.runs(1, "unhealthy")
+        life.runs(60, "healthy")
+        self.assertEqual(life.news(), [*told, "recovery"])
 
     def test_what_was_never_started_again_is_not_given_up(self) -> None:
         for code in (0, 4):

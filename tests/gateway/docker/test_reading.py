@@ -90,6 +90,12 @@ class ReadContainerTests(SynchronousTestCase):
         self.assertTrue(read_engine(b'{"ServerVersion": "29.0"}').tells_stops)
         self.assertFalse(read_engine(b'{"ServerVersion": "4.3.1", "BuildahVersion": "1.28.2"}').tells_stops)
 
+    def test_what_has_ended_is_neither_well_nor_ill(self) -> None:
+        """Docker calls it unhealthy then, whatever it was."""
+        for status, health in (("running", "unhealthy"), ("paused", "unhealthy"), ("exited", ""), ("restarting", "")):
+            one = read_container(inspected(State={"Status": status, "Health": {"Status": "unhealthy"}}))
+            self.assertEqual(one.health, health)
+
     def test_a_health_check_is_one_unless_it_is_turned_off(self) -> None:
         for test, probed in ((["CMD", "true"], True), (["NONE"], False), ([], False), ("true", False), (None, False)):
             self.assertEqual(read_container(inspected(Config={"Healthcheck": {"Test": test}})).probed, probed, test)

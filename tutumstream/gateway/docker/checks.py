@@ -44,9 +44,15 @@ class Checks:
         """It was looked at, or there is no more to see of it."""
         self._doubted.pop(key, None)
 
-    def doubted(self) -> list[str]:
-        """Those that are in a state that nobody has seen."""
-        return list(self._doubted)
+    def unseen(self, kind: str, uuid: str = "") -> list[str]:
+        """The ids of the running containers that an object, or all of a kind, is shown by, and that were told of since
+        somebody looked at them: their addresses and ports are not known yet."""
+        running = [known for key in self._doubted if (known := self._containers[key]).runs]
+        if kind == "container":
+            return [known.container.id for known in running if uuid in ("", known.uuid)]
+        if kind == "service":
+            return [known.container.id for known in running if uuid in ("", known.place.service)]
+        return []
 
     def resume(self, known: Known, now: float) -> None:
         """Wait again for all that it waited for before a restart."""

@@ -21,6 +21,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
         error: why it did not even begin.
         oom: the kernel killed a process in it for want of memory.
         asked: somebody wanted it to end.
+        ill: it was unhealthy, and its swarm ended it for that.
         seen: the end itself was heard of, and so would have been that somebody wanted it; else only that it is over was
             found.
         again: Docker starts it again.
@@ -34,6 +35,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     oom: bool = False
     asked: bool = False
+    ill: bool = False
     seen: bool = True
     again: bool = False
     given_up: bool = False
@@ -45,7 +47,7 @@ def is_crash(ending: Ending) -> bool:
     """Whether it went wrong. The exit code alone can't say: 137 is what `docker stop` leaves of many."""
     if ending.asked:
         return False
-    if ending.error or (ending.oom and ending.exit_code != 0):
+    if ending.error or ending.ill or (ending.oom and ending.exit_code != 0):
         return True
     if ending.exit_code is None:
         return ending.seen or ending.again

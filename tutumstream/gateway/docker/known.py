@@ -88,6 +88,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         if hint.action == "die" and (known.death is None or known.death.at < hint.at):
             code = None if "exitCode" in known.container.labels else hint.exit_code
             return msgspec.structs.replace(known, death=Death(hint.at, code, not engine.tells_stops))
+        if hint.action == "health_status" and hint.health:
+            return msgspec.structs.replace(known, container=msgspec.structs.replace(self.container, health=hint.health))
         if hint.action in ("rename", "update"):
             return msgspec.structs.replace(known, altered=True)
         if hint.action == "stop" and hint.at > known.killed:
@@ -99,6 +101,11 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     def runs(self) -> bool:
         """Its end has not been told."""
         return self.state in (folds.STARTING, folds.RUNNING, folds.STOPPING)
+
+    @property
+    def waits(self) -> bool:
+        """It has ended, and how is not certain yet."""
+        return self.state == folds.STOPPING and self.container.status == "exited"
 
     def begun(self, hint: Hint) -> Container | None:
         """Its container as this `start` says that it runs, where that is still to be told and a look could tell no more
@@ -145,6 +152,12 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
             presumed=0,
         )
 
+    def at_its_end(self, seen: Container) -> Container:
+        """What a look found, with the health that it had as long as it ran."""
+        if seen.status not in ("exited", "dead") or seen.started != self.container.started:
+            return seen
+        return msgspec.structs.replace(seen, health=self.container.health)
+
     def ended(self) -> Container | None:
         """Its container as the stream says that it ended, where that is still to be told."""
         container, death = self.container, self.death
@@ -165,6 +178,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         and the exit code is to be believed."""
         container, death = self.container, self.death
         if not container.started or container.bare or self.altered or container.options.autorestart != "OFF":
+            return None
+        if container.probed and is_task(container.labels):
+            # A swarm may have ended it because it was ill.
             return None
         if death is None or death.exit_code is None or (death.silent and death.exit_code in NOT_ITS_OWN):
             return None

@@ -184,7 +184,7 @@ def looked(record: Record, since: int, health: str, now: float, patience: Patien
     told = DockerDetails(
         event="recovery", news=not record.hushed, health=health, looping=record.looping, crashes=record.unwell, ran=ran
     )
-    return Verdict(_rested(record, record.crashes, again=record.again), told)
+    return Verdict(msgspec.structs.replace(_rested(record, record.crashes, again=record.again), ill=False), told)
 
 
 def called_off(record: Record) -> Verdict:
@@ -273,13 +273,15 @@ def _crash(record: Record, ending: Ending, patience: Patience, *, news: bool) ->
 def _changed_health(record: Record, health: str) -> Verdict:
     after = msgspec.structs.replace(record, health=health)
     if health == "unhealthy":
-        told = DockerDetails(
-            event="unhealthy", expected=False, news=not record.ill, health=health, looping=record.looping
-        )
-        return Verdict(msgspec.structs.replace(after, ill=True), told)
+        # Of a loop the next word is that it is over.
+        news = not record.ill and not record.looping
+        told = DockerDetails(event="unhealthy", expected=False, news=news, health=health, looping=record.looping)
+        return Verdict(msgspec.structs.replace(after, ill=record.ill or news), told)
     if health == "healthy":
-        told = DockerDetails(event="healthy", news=record.ill, health=health, looping=record.looping)
-        return Verdict(msgspec.structs.replace(after, ill=False), told)
+        # After crashes nothing is well until it is told that it runs again.
+        news = record.ill and (record.hushed or not record.unwell)
+        told = DockerDetails(event="healthy", news=news, health=health, looping=record.looping)
+        return Verdict(msgspec.structs.replace(after, ill=record.ill and not news), told)
     return Verdict(after)
 
 

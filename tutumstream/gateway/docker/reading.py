@@ -85,7 +85,7 @@ def read_container(raw: bytes) -> Container:
         oom_killed=state.get("OOMKilled") is True,
         restart_count=_count(found.get("RestartCount")),
         retries=_count(mapping(host.get("RestartPolicy")).get("MaximumRetryCount")),
-        health=health_word(mapping(state.get("Health") or state.get("Healthcheck")).get("Status")),
+        health=_health(state),
         probed=_is_probed(config),
         created=nanoseconds(found.get("Created")),
         started=started,
@@ -116,6 +116,13 @@ def swarm_id(value: object) -> str | None:
 
 def text(value: object, limit: int = TEXT_LIMIT) -> str:
     return value[:limit] if isinstance(value, str) else ""
+
+
+def _health(state: Json) -> str:
+    """How it is; "" where it does not run: Docker calls all that has ended unhealthy."""
+    if text(state.get("Status"), NAME_LIMIT) not in ("running", "paused"):
+        return ""
+    return health_word(mapping(state.get("Health") or state.get("Healthcheck")).get("Status"))
 
 
 def health_word(value: object) -> str:

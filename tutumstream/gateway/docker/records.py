@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 
 from tutumstream.docker_details import DockerDetails
-from tutumstream.gateway.docker import mishaps, runs
+from tutumstream.gateway.docker import folds, mishaps, runs
 from tutumstream.gateway.docker.checks import Checks
 from tutumstream.gateway.docker.facts import Container
 from tutumstream.gateway.docker.known import Known
-from tutumstream.gateway.docker.mishaps import Patience, Record
+from tutumstream.gateway.docker.mishaps import Patience, Record, Verdict
 from tutumstream.gateway.docker.slots import Slots
 
 
@@ -43,6 +43,16 @@ class Records:
             self.remember(known, runs.baseline(known, now, self.patience))
         for line in self.slots.lines():
             self.remember(line[-1], runs.baseline_of_slot(line, now, self.patience))
+
+    def conclude(self, known: Known, *, wanted: bool) -> Verdict:
+        """What there is to tell where a swarm puts nothing more in the place of a container whose end was told.
+
+        Args:
+            wanted: its service still is.
+        """
+        if known.state != folds.STOPPED or self.slots.heir(known) is not None:
+            return Verdict(known.record)
+        return runs.given_up(known, self.patience) if wanted else runs.called_off(known)
 
     def judge(
         self, known: Known, before: Container, state: str, later: Sequence[str], now: float

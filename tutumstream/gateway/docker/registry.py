@@ -10,7 +10,7 @@ answers nobody about a container until it has tidied up after its death. It is l
 most that live but a moment is never; or at once, where somebody asks for the addresses and ports that no hint knows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ from tutumstream.gateway.docker import folds, mishaps, runs
 from tutumstream.gateway.docker.actions import RESTART, Actions
 from tutumstream.gateway.docker.checks import UNSETTLED, Checks
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
+from tutumstream.gateway.docker.fates import Fates
 from tutumstream.gateway.docker.gone import TERMINATED_AGE, TERMINATED_LIMIT, Gone
 from tutumstream.gateway.docker.groups import Groups
 from tutumstream.gateway.docker.identity import Place, derived, is_intermediate, is_task, place_of, resource_uri
@@ -73,6 +74,7 @@ class Registry:
         self._by_uuid: Final[dict[str, str]] = {}
         self._gone: Final = Gone(self.containers)
         self._checks: Final = Checks(self.containers)
+        self._fates: Final = Fates(self.containers, self._checks, self.groups.orders)
         self._records: Final = Records(self.containers, self._checks, patience)
 
     @property
@@ -85,14 +87,8 @@ class Registry:
         return self.containers.get(self._by_uuid.get(uuid, ""))
 
     def unseen(self, kind: str, uuid: str = "") -> list[str]:
-        """The ids of the running containers that an object, or all of a kind, is shown by, and that were told of since
-        somebody looked at them: their addresses and ports are not known yet."""
-        running = [known for key in self._checks.doubted() if (known := self.containers[key]).runs]
-        if kind == "container":
-            return [known.container.id for known in running if uuid in ("", known.uuid)]
-        if kind == "service":
-            return [known.container.id for known in running if uuid in ("", known.place.service)]
-        return []
+        """The ids of the running containers that an object, or all of a kind, is shown by, and nobody has seen yet."""
+        return self._checks.unseen(kind, uuid)
 
     def alive(self) -> list[str]:
         """The ids of the engine's own containers that are not known to be gone."""
@@ -172,7 +168,10 @@ class Registry:
             return list(self._vanish(known, now)) if known is not None else []
         if is_intermediate(seen.image, seen.labels):
             return []
-        return list(self._update(known.confirmed(seen) if known is not None else None, seen, now, machine))
+        if known is not None:
+            known = known.confirmed(seen)
+            seen = known.at_its_end(seen)
+        return list(self._update(known, seen, now, machine))
 
     def describe_engine(self, engine: Engine, now: float) -> list[Change]:
         """Take what the engine says of itself; what only its swarm told is gone when it leaves that."""
@@ -189,17 +188,15 @@ class Registry:
             changes += self.actions.follow(self.groups.settle(service, now), now)
         return changes
 
-    def conclude(self, key: str, *, wanted: bool) -> list[Change]:
-        """A swarm puts nothing more in the place of a container whose end was told.
+    def sentence(self, fates: Mapping[str, str], now: float) -> Iterator[Change]:
+        """Take the states in which the engine's own tasks ended, as its swarm says, by the ids of their containers."""
+        for known in self._fates.take(fates):
+            yield from self.actions.follow(list(self._update(known, known.container, now)), now)
 
-        Args:
-            wanted: its service still is.
-        """
+    def conclude(self, key: str, *, wanted: bool) -> list[Change]:
+        """A swarm puts nothing more in the place of a container that ended. `wanted`: its service still is."""
         known = self.containers.get(key)
-        if known is None or known.state != folds.STOPPED or self._records.slots.heir(known) is not None:
-            return []
-        told = runs.given_up(known, self._records.patience) if wanted else runs.called_off(known)
-        return list(self._add(known, told))
+        return list(self._add(known, self._records.conclude(known, wanted=wanted))) if known is not None else []
 
     def take_stock(self, now: float) -> None:
         """Nothing that is there now is news."""
@@ -244,9 +241,7 @@ class Registry:
         if hint.at <= max(container.started, known.killed):
             return
         known = self.containers[container.id] = known.struck(hint)
-        if known.strike is None or known.strike.at != hint.at or known.killed != hint.at:
-            return
-        if known.state not in (folds.STARTING, folds.RUNNING, folds.STOPPING):
+        if known.strike is None or known.strike.at != hint.at or known.killed != hint.at or not known.runs:
             return
         deadline = now + container.stop_timeout + STOP_PATIENCE
         self._checks.at(deadline, container.id)
@@ -266,11 +261,16 @@ class Registry:
         self._by_uuid[known.uuid] = container.id
         yield from self._tell(known, folds.STARTING, now, DockerDetails(event="create"))
 
-    def _update(self, known: Known | None, seen: Container, now: float, machine: str = "") -> Iterator[Change]:
+    def _update(
+        self, known: Known | None, seen: Container, now: float, machine: str = "", *, certain: bool = False
+    ) -> Iterator[Change]:
         if known is None:
             yield from self._welcome(msgspec.structs.replace(seen, started=0), now, machine)
             known = self.containers[seen.id]
+        seen = self._fates.of(seen)
         state = folds.container_state(seen, now)
+        if state == folds.STOPPED and not certain and (waiting := self._fates.waits(known, seen, now)) is not None:
+            known, state = waiting, folds.STOPPING
         if state == folds.RUNNING and known.killed > seen.started and now < known.deadline:
             state = folds.STOPPING
         steps = folds.path(known.state, known.container.started, seen, state)
@@ -314,7 +314,7 @@ class Registry:
             self._checks.doubt(key, known.heard + HEARSAY)
             return
         if ended is not None:
-            yield from self._update(known, ended, now)
+            yield from self._update(known, ended, now, certain=True)
             known = self.containers[key]
         yield from self._end(known, now)
 

@@ -10,7 +10,7 @@ from tutumstream.docker_details import ERROR_LIMIT, NAME_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds, mishaps
 from tutumstream.gateway.docker.endings import Ending, is_crash
 from tutumstream.gateway.docker.facts import Container
-from tutumstream.gateway.docker.identity import nickname, slot_of
+from tutumstream.gateway.docker.identity import is_task, nickname, slot_of
 from tutumstream.gateway.docker.known import Known
 from tutumstream.gateway.docker.mishaps import Patience, Record, Verdict
 
@@ -21,6 +21,9 @@ _SECOND: Final = 1_000_000_000
 
 _BY_THE_SWARM: Final = frozenset({"shutdown", "remove", "orphaned"})
 """What a swarm calls the end of a task that it wanted, or that nobody can know."""
+
+_FOR_ILLNESS: Final = frozenset({"failed", "complete"})
+"""What it calls the end of a task that it had to end: by its exit code it did well."""
 
 _PLAIN: Final = {folds.STARTING: "create", folds.TERMINATED: "remove"}
 
@@ -174,13 +177,16 @@ def found(known: Known, before: Container, seen: Container) -> Ending:
     """The end of the run that is over now."""
     heard = known.death if known.death is not None and known.death.at > seen.started else None
     at = seen.finished or (heard.at if heard else 0) or seen.created
+    stopped = _asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code)
+    ill = stopped and seen.fate in _FOR_ILLNESS and seen.health == "unhealthy"
     unseen = 1 if seen.started != before.started and before.status == "running" else 0
     return Ending(
         at=at,
         exit_code=seen.exit_code,
         error="" if seen.started else seen.error[:ERROR_LIMIT],
         oom=seen.oom_killed or (seen.started > 0 and known.record.oom > seen.started),
-        asked=seen.fate in _BY_THE_SWARM or _asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code),
+        asked=seen.fate in _BY_THE_SWARM or (stopped and not ill),
+        ill=ill,
         seen=(heard is not None and not heard.silent) or seen.fate == "failed",
         again=seen.status == "restarting",
         given_up=_given_up(seen),
@@ -205,6 +211,14 @@ def missed(known: Known, before: Container, seen: Container) -> Ending:
         ran=_seconds(before.started, at),
         times=max(restarts, 1),
     )
+
+
+def is_undecided(known: Known, seen: Container) -> bool:
+    """Whether a task that was ill was ended for that, or had to go anyhow, is for its swarm to say."""
+    if seen.fate or known.machine or seen.health != "unhealthy" or not is_task(seen.labels):
+        return False
+    ending = found(known, known.container, seen)
+    return ending.asked or not ending.seen
 
 
 def _ends(container: Container) -> int:

@@ -191,6 +191,15 @@ def elsewhere(
             yield task.node, task_container(task, name, before)
 
 
+def fates(swarm: Swarm, here: str) -> dict[str, str]:
+    """The states in which the tasks of a node ended, by the ids of their containers."""
+    return {
+        task.container: task.state
+        for task in swarm.tasks
+        if task.container and task.node == here and task.state not in _BEFORE and task.state != "running"
+    }
+
+
 def _place(service: Ordered, task: Task) -> str | int:
     # The slots of a job are counted from 0.
     return task.slot if task.slot or service.mode == REPLICATED_JOB else task.node
