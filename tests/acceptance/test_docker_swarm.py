@@ -262,6 +262,56 @@ def test_of_a_service_that_is_scaled_while_its_gateway_is_killed_each_task_is_to
         manager.docker("service", "rm", "many", check=False)
 
 
+ILL = ("--health-cmd", "test ! -e /ill", "--health-interval", "300ms", "--health-retries", "1")
+ENDS_WELL = "trap 'exit 0' TERM; sleep 1; touch /ill; while :; do sleep 0.1; done"
+"""What falls ill, and ends when it is told to."""
+
+
+def test_why_a_managers_tasks_ended_is_told_as_its_swarm_says(manager: OwnEngine, tmp_path: Path) -> None:
+    gateway = RunningGateway(tmp_path, manager=manager.host)
+    gateway.start()
+    client = Listener(gateway.port)
+    create = ("service", "create", "--detach", "--no-resolve-image", "--network", "host", "--restart-delay", "500ms")
+    here = ("--constraint", "node.role == manager", "--stop-grace-period", "1s")
+    shell = ("busybox:latest", "sh", "-c")
+
+    def ends(service: str) -> list[tuple[str, bool, bool]]:
+        """What each end of its tasks was, whether it is news, and of a loop."""
+        found = [event["docker"] for event in client.events if event.get("docker", {}).get("service") == service]
+        told = [(docker.get("event"), docker["news"], docker["looping"]) for docker in found]
+        # What a swarm clears away of the past ends nothing.
+        return [one for one in told if one[0] in ("crash", "finish", "stop") or one == ("remove", False, True)]
+
+    def went(service: str, state: str) -> bool:
+        return any(
+            event["type"] == "service" and event["state"] == state and event["docker"]["name"] == service
+            for event in client.events
+        )
+
+    try:
+        until(lambda: client.joined, "client")
+        job = ("--mode", "replicated-job", "--restart-max-attempts", "2", "--name", "job")
+        manager.docker(*create, *here, *job, *shell, "exit 4")
+        loop = [("crash", True, False), ("crash", False, False), ("crash", True, True)]
+        # The last one is told once more, as given up.
+        until(lambda: ends("job") == [*loop, loop[-1]], "the end of the job", 40)
+        until(lambda: went("job", "Not running"), "a job that failed", 10)
+        manager.docker("service", "rm", "job")
+        until(lambda: ends("job")[4:] == [("stop", False, True)], "the end of its loop", 20)
+
+        manager.docker(*create, *here, *ILL, "--name", "ill", *shell, ENDS_WELL)
+        until(lambda: ends("ill") == loop, "a loop of illness", 60)
+        manager.docker("service", "scale", "--detach", "ill=0")
+        # The next one may run by now, or not yet.
+        until(lambda: ends("ill")[-1] in [("stop", False, True), ("remove", False, True)], "its end", 20)
+        assert {event for event, _, _ in ends("ill")[:-1]} == {"crash"}
+    finally:
+        client.end()
+        gateway.kill()
+        manager.docker("service", "rm", "job", "ill", check=False)
+        manager.docker("container", "prune", "--force")
+
+
 COUNTING = "n=0; while sleep 0.2; do echo $((n+=1)); done"
 
 
