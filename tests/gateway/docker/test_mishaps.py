@@ -216,6 +216,17 @@ class CrashLoopTests(SynchronousTestCase):
         life.runs(60, "healthy")
         self.assertEqual(life.news(), [*told, "recovery"])
 
+    def test_whatever_ends_what_crashed_before_us_ends_a_loop_as_far_as_anybody_knows(self) -> None:
+        asked, crash = Ending(at=1001 * SECOND, asked=True), Ending(at=1000 * SECOND, exit_code=1)
+        restarting = before_us(restarting=True)
+        again = ended(restarting, crash, PATIENCE).record
+        for record in (restarting, again, before_us(restarts=5, since=1000 * SECOND)):
+            for told in (called_off(record).details, ended(record, asked, PATIENCE).details):
+                self.assertEqual((told and told.event, told and told.looping), ("stop", True))
+        once = ended(FRESH, crash, PATIENCE).record
+        told = called_off(once).details
+        self.assertEqual(told and told.looping, False)
+
     def test_what_was_never_started_again_is_not_given_up(self) -> None:
         for code in (0, 4):
             end = Ending(at=SECOND, exit_code=code)

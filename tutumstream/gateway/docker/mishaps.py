@@ -118,7 +118,7 @@ def ended(record: Record, ending: Ending, patience: Patience) -> Verdict:
         oom_killed=ending.oom,
         health=record.health,
         restarting=ending.again,
-        looping=record.looping,
+        looping=was_looping(record),
         crashes=record.unwell,
         ran=_whole(ending.ran),
     )
@@ -189,7 +189,7 @@ def looked(record: Record, since: int, health: str, now: float, patience: Patien
 
 def called_off(record: Record) -> Verdict:
     """It was to be started again, and will not be: somebody stopped it, or its service is not wanted any more."""
-    told = DockerDetails(event="stop", health=record.health, looping=record.looping, crashes=record.unwell)
+    told = DockerDetails(event="stop", health=record.health, looping=was_looping(record), crashes=record.unwell)
     return Verdict(_rested(record, ()), told)
 
 
@@ -213,6 +213,11 @@ def short_of_memory(record: Record, at: int, now: float, patience: Patience) -> 
 def aside(record: Record, event: str = "") -> DockerDetails:
     """What there is to say of what changes nothing in the record."""
     return DockerDetails(event=event, health=record.health, looping=record.looping)
+
+
+def was_looping(record: Record) -> bool:
+    """Whether what ends now may have been told as a loop: what crashes before us came to, nobody knows any more."""
+    return record.looping or record.unwell > len(record.crashes)
 
 
 def steady(record: Record, patience: Patience) -> float:
