@@ -302,17 +302,23 @@ class AGap(SynchronousTestCase):
         self.change("container", 3, "Running", docker={**docker, "event": "unhealthy", "health": "unhealthy"})
         self.change("container", 4, "Stopped", docker={**docker, "event": "crash"})
         self.change("container", 6, "Running", docker={**docker, "event": "start"})
+        self.change("container", 7, "Stopped", docker={**docker, "event": "crash"})
+        self.change("container", 8, "Stopped", docker={**docker, "event": "crash"})
+        self.change("container", 9, "Stopped", docker={**docker, "event": "crash"})
         self.world.settle()
         self.world.connect()
         known = len(self.told())
         for number, state, details in (
             (3, "Running", DockerDetails(event="unhealthy")),
             (4, "Stopped", DockerDetails(event="crash")),
+            (9, "Stopped", DockerDetails(event="stop")),
             # From here on it is news.
             (3, "Running", DockerDetails(event="healthy")),
             (5, "Running", DockerDetails(event="unhealthy")),
             (5, "Running", DockerDetails(event="recovery")),
             (6, "Running", DockerDetails(error="No such image")),
+            (7, "Stopped", DockerDetails(event="crash", given_up=True)),
+            (8, "Stopped", DockerDetails(event="stop", looping=True)),
         ):
             self.world.resync.take(
                 Event(
@@ -326,7 +332,9 @@ class AGap(SynchronousTestCase):
                 )
             )
         told = [each.docker.event for each in self.world.told() if each.docker is not None and not each.synthetic]
-        self.assertEqual((told, len(self.told()) - known), (["healthy", "unhealthy", "recovery", ""], 4))
+        self.assertEqual(
+            (told, len(self.told()) - known), (["healthy", "unhealthy", "recovery", "", "crash", "stop"], 6)
+        )
 
     def test_that_ends_in_the_journal_s_refusal_is_tried_again(self) -> None:
         self.known()

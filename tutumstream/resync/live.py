@@ -84,4 +84,8 @@ class Live:
 def _says_more(event: Event, told: Event) -> bool:
     """Whether Docker knows something of it that is not in what was told."""
     now, before = event.docker or DockerDetails(), told.docker or DockerDetails()
-    return (now.event in _STATE_STAYS and now.event != before.event) or now.error not in ("", before.error)
+    if now.event == before.event:
+        return (now.given_up and not before.given_up) or now.error not in ("", before.error)
+    # A loop that a swarm gives up, or that ends as its service is removed, ends after the container did.
+    over = now.event == "stop" and now.looping
+    return over or now.event in _STATE_STAYS or now.error not in ("", before.error)
