@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,40 @@ def test_a_disk_without_an_inode_left_ends_the_start_and_the_state_stays(folder:
         StateFile(folder.parent / "another").open()
     inodes(6)
     assert_kept(folder)
+
+
+READER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN")
+connection.execute("SELECT * FROM kept").fetchall()
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def read_by_another(tmp_path: Path) -> Iterator[StateFile]:
+    """Open, and another process reads it all the time."""
+    state = StateFile(tmp_path)
+    state.open()
+    state.write([Change("one", "kind", "key", b"value")])
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, state.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "reading\n"
+        yield state
+        reader.kill()
+    state.close()
+
+
+def test_what_can_not_be_understood_is_put_beside_though_somebody_reads_it(read_by_another: StateFile) -> None:
+    assert read_by_another.set_aside("of no use") == {}
+    read_by_another.write([Change("one", "kind", "key", b"new")])
+
+
+def test_what_was_deleted_is_written_anew_though_somebody_reads_it(read_by_another: StateFile) -> None:
+    read_by_another.path.unlink()
+    assert read_by_another.renew()
+    read_by_another.write([Change("one", "kind", "key", b"new")])

@@ -240,6 +240,27 @@ class TestSaving(SynchronousTestCase):
         self.assertEqual([log["log_format"] for log in logs], ["The state is kept again"])
         self.assertEqual(self.disk.values("one"), {"a": 1})
 
+    def test_a_change_that_was_not_written_and_is_taken_back_is_no_trouble_any_more(self) -> None:
+        self.saving.start()
+        self.clock.pump([TICK] * 2)
+        self.disk.problem = sqlite3.OperationalError("database or disk is full")
+        self.set(a=2)
+        self.clock.pump([TICK] * 2)
+        self.assertTrue(self.saving.failing)
+        self.set(a=1)
+        self.clock.pump([TICK] * int(2 * LOOK))
+        self.assertFalse(self.saving.failing)
+
+    def test_what_could_not_be_renewed_once_is_no_trouble_once_it_could(self) -> None:
+        self.saving.start()
+        self.clock.pump([TICK] * 2)
+        self.disk.taken_away, self.disk.problem = True, StateError("/state", "can't be written")
+        self.clock.pump([TICK] * int(2 * LOOK))
+        self.assertTrue(self.saving.failing)
+        self.disk.problem = None
+        self.clock.pump([TICK] * int(2 * LOOK))
+        self.assertFalse(self.saving.failing)
+
     def test_what_is_taken_away_is_written_anew_though_nothing_happens(self) -> None:
         away = Part("away")
         self.saving.add(away)

@@ -97,7 +97,7 @@ class Saving:
         elsewhere: runs a function in a thread, and fires with what comes of it.
 
     Attributes:
-        failing: whether the last try to write did not succeed.
+        failing: whether something that was told could not be written, and still is not.
     """
 
     log = Logger()
@@ -169,8 +169,8 @@ class Saving:
     async def _end(self, last: list[tuple[Lasting, Mapping[Row, Any]]]) -> None:
         if self._writing is not None:
             await self._writing
-        await self._renew()
-        await self._put(self._changes(last))
+        if await self._renew():
+            await self._put(self._changes(last))
         self._store.close()
 
     def _write(self) -> None:
@@ -186,8 +186,8 @@ class Saving:
 
     async def _look_and_put(self) -> None:
         self._unsure = False
-        await self._renew()
-        await self._put(self._changes(self._now()))
+        if await self._renew():
+            await self._put(self._changes(self._now()))
 
     def _look(self) -> None:
         self._unsure = True
@@ -211,11 +211,12 @@ class Saving:
                 moments.append(_Moment(part, rows, changed, removed))
         return moments
 
-    async def _renew(self) -> None:
-        """See to it that there is something to write to, and that all of it is written where that is new."""
+    async def _renew(self) -> bool:
+        """See to it that there is something to write to, and that all of it is written where that is new. Whether that
+        is so now."""
         try:
             if not await self._elsewhere(self._store.renew):
-                return
+                return True
             # Of these nothing is known yet but what was read in the beginning.
             silent = {part.name: self._kept.get(part.name, {}) for part in self._parts if part.rows() is None}
             rows = [Change(name, *row, value) for name, kept in silent.items() for row, value in kept.items()]
@@ -224,14 +225,16 @@ class Saving:
             # Half of it is nothing: at the next look it begins anew once more.
             self._store.close()
             self._trouble(problem)
-        else:
-            self._kept = silent
+            return False
+        self._kept = silent
+        return True
 
     async def _put(self, moments: list[_Moment]) -> None:
         began = self._clock.seconds()
         strangers = self._kept.keys() - {part.name for part in self._parts}
         forgotten = [Change(name, *row, None) for name in strangers for row in self._kept[name]]
         if not moments and not forgotten:
+            self._well()
             return
         try:
             await self._elsewhere(self._store.write, _encoded(moments, forgotten))
@@ -244,6 +247,10 @@ class Saving:
         for name in strangers:
             del self._kept[name]
         self._kept.update({moment.part.name: moment.rows for moment in moments})
+        self._well()
+
+    def _well(self) -> None:
+        """All that is known is written."""
         if self.failing:
             self.failing = False
             self.log.info("The state is kept again")

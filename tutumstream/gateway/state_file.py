@@ -95,6 +95,11 @@ class StateFile:
         self.close()
         self._lock = _locked(self.path)
         try:
+            _index(self.path).unlink(missing_ok=True)
+        except OSError as trouble:
+            self.close()
+            raise _refused(self.path, trouble) from trouble
+        try:
             useless = "it is another one's" if self._read() else ""
         except _UselessError as damage:
             useless = str(damage)
@@ -158,6 +163,7 @@ class StateFile:
             aside_log.unlink(missing_ok=True)
             if log.exists():
                 log.replace(aside_log)
+            _index(self.path).unlink(missing_ok=True)
         except OSError:
             aside.replace(database)
             raise
@@ -241,9 +247,14 @@ def _make_empty(connection: sqlite3.Connection) -> None:
 
 
 def _with_log(path: Path) -> tuple[Path, Path]:
-    """A database, and beside it what was written last; what else SQLite has is an index that it makes anew:
-    https://www.sqlite.org/tempfiles.html"""
+    """A database, and beside it what was written last: https://www.sqlite.org/tempfiles.html"""
     return path, path.with_name(f"{path.name}-wal")
+
+
+def _index(path: Path) -> Path:
+    """Of a database's log. SQLite makes it anew, but not while somebody else has it open: a backup of the database that
+    was there before."""
+    return path.with_name(f"{path.name}-shm")
 
 
 @contextmanager
