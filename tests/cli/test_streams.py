@@ -1,5 +1,6 @@
 """Where the command's words go to, and where its answers come from, may be full, closed or of an old encoding."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -83,6 +84,17 @@ def test_a_standard_input_that_is_closed_is_an_empty_one() -> None:
             assert words in said
     finally:
         sys.stdin = before
+
+
+def test_a_standard_input_that_can_not_be_read_is_not_taken_for_an_output_that_can_not_be_written() -> None:
+    before = sys.stdin
+    try:
+        with open(os.open(os.devnull, os.O_WRONLY)) as sys.stdin:
+            status, said = run(["gateway-user", "alice", "--stdin"], StringIO())
+    finally:
+        sys.stdin = before
+    assert status == 1
+    assert "standard input can't be read" in said
 
 
 def test_what_an_error_repeats_is_nothing_that_a_terminal_obeys() -> None:

@@ -16,6 +16,10 @@ def _given() -> str:
         return sys.stdin.buffer.readline().decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise click.UsageError("a key is text in UTF-8; without --stdin one is made") from None
+    except OSError as problem:
+        raise click.UsageError(
+            f"standard input can't be read ({problem.strerror}); without --stdin a key is made"
+        ) from None
 
 
 @click.command("gateway-user")
