@@ -443,6 +443,18 @@ class JournalContract(_Case):
         self.assertEqual(self.done(self.journal.prune(100.0, Limits(history_rows=2))), Pruned(3, 0))
         self.assertEqual([told.event.id for told in self.done(self.journal.history(9))], ["g", "f", "c", "b"])
 
+    def test_dead_letters_are_counted_with_those_that_were_taken_back_among_them(self) -> None:
+        for name in "abcd":
+            self.done(self.journal.record(an_event(name, received_at=100.0), [to("slack")]))
+        rows = self.window()
+        self.done(self.journal.bury([letter(row, died_at=100.0) for row in rows]))
+        self.done(self.journal.revive([rows[1].seq, rows[2].seq], 100.0))
+        self.done(self.journal.settle(self.window(), 100.0))
+        for name in "ef":
+            self.done(self.journal.record(an_event(name, received_at=100.0), []))
+        self.done(self.journal.prune(100.0, Limits(history_rows=2)))
+        self.assertEqual([told.event.id for told in self.done(self.journal.history(9))], ["f", "e", "d"])
+
     def test_what_was_taken_back_keeps_its_event(self) -> None:
         rows = self.done(self.journal.record(an_event(received_at=1.0), [to("slack"), to("slack")]))
         self.done(self.journal.bury([letter(row, died_at=2.0) for row in rows]))

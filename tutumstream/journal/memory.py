@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import chain
 from operator import attrgetter
 from typing import TypeVar
 
@@ -46,6 +46,8 @@ class MemoryJournal:
         self._told: dict[int, Told] = {}
         self._pending: dict[int, Pending] = {}
         self._dead: dict[int, DeadLetter] = {}
+        """In the order of their deaths."""
+        self._number_of_death: dict[int, int] = {}
         # The event of each delivery, by seqs: ids may repeat.
         self._event_of: dict[int, int] = {}
         self._standings: dict[str, Standing] = {}
@@ -185,7 +187,7 @@ class MemoryJournal:
             return _not_open()
         for each in dead:
             if self._pending.pop(each.pending.seq, None):
-                self._dead[each.pending.seq] = each
+                self._lay_out(each)
         return succeed(None)
 
     def dead_letters(self, limit: int, before: int | None = None) -> Deferred[list[DeadLetter]]:
@@ -255,8 +257,11 @@ class MemoryJournal:
     def _forget_history(self, now: float, limits: Limits) -> int:
         waiting = {self._event_of[seq] for seq in self._pending}
         first, since = self._last_event - limits.history_rows + 1, now - limits.history_seconds
-        dead = islice(reversed(self._dead.items()), limits.history_rows)
-        died_lately = {self._event_of[seq] for seq, each in dead if each.died_at >= since}
+        died_lately = {
+            self._event_of[seq]
+            for seq, each in self._dead.items()
+            if each.died_at >= since and self._number_of_death[seq] > self._last_death - limits.history_rows
+        }
         gone = {
             seq
             for seq, told in self._told.items()
@@ -268,6 +273,14 @@ class MemoryJournal:
         self._states = {uri: each for uri, each in self._states.items() if each.state != TERMINATED or each.at >= since}
         return len(gone)
 
+    def _lay_out(self, letter: DeadLetter) -> None:
+        self._number_of_death[letter.pending.seq] = self._last_death + 1
+        self._dead[letter.pending.seq] = letter
+
+    @property
+    def _last_death(self) -> int:
+        return self._number_of_death[next(reversed(self._dead))] if self._dead else 0
+
     def _overflow(self, limits: Limits, now: float) -> int:
         by_destination = defaultdict[str, list[int]](list)
         for seq in sorted(seq for seq, row in self._pending.items() if not row.delivery.urgent):
@@ -276,7 +289,7 @@ class MemoryJournal:
         dead = others[: max(0, len(self._pending) - limits.pending_rows)]
         for seq in dead:
             row = self._pending.pop(seq)
-            self._dead[seq] = DeadLetter(row, "overflow", "too many deliveries wait", row.answer, now)
+            self._lay_out(DeadLetter(row, "overflow", "too many deliveries wait", row.answer, now))
         return len(dead)
 
     def malformed(self, limit: int) -> Deferred[list[Malformed]]:
