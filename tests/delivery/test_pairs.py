@@ -33,6 +33,11 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         rows = [row(1, action="trigger", received_at=5.0, due=8.0), row(2, action="resolve", received_at=7.5)]
         self.assertEqual(unneeded(rows, is_open=False, flapping=False, since=7.0), {1: OVER, 2: OVER})
 
+    def test_of_before_the_clock_was_set_back_may_have_arrived_in_an_earlier_run(self) -> None:
+        rows = [row(1, action="trigger", received_at=7200.0), row(2, action="resolve", received_at=9.0)]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False, since=7.0, now=9.0), {1: OVER})
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False, since=7.0, now=7200.0), {1: OVER, 2: OVER})
+
     def test_of_an_incident_that_is_open_leave_the_resolve(self) -> None:
         rows = [row(1, action="trigger"), row(2, action="resolve")]
         self.assertEqual(unneeded(rows, is_open=True, flapping=False), {1: OVER})

@@ -61,7 +61,7 @@ class Pairing:
             now = self._now()
             open_until = self._incidents.held_open_until(self._destination, key, now)
             is_open = self._incidents.is_open(self._destination, key)
-            notes = unneeded(waiting, is_open, open_until > 0.0, self._began_at)
+            notes = unneeded(waiting, is_open, open_until > 0.0, self._began_at, now)
             if notes:
                 # First, so that no kill can leave a resolve of which nobody knows what it is for.
                 self._remember(owed(waiting, notes))

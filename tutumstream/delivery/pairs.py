@@ -4,8 +4,9 @@ Nobody wants to be woken for what is over, nor by an incident that opens and clo
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
+from math import inf
 from typing import Final
 
 from tutumstream.journal.interface import Pending
@@ -21,7 +22,9 @@ NOTHING_OPEN: Final = "there is no open incident to close"
 MAY_BE_OPEN: Final = "the trigger before it was not told to the end, and may have arrived"
 
 
-def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: float = 0.0) -> dict[int, str]:
+def unneeded(
+    rows: Sequence[Pending], is_open: bool, flapping: bool, since: float = 0.0, now: float = inf
+) -> dict[int, str]:
     """Which of an incident's rows need not be told, by seq, each with the reason.
 
     Args:
@@ -29,7 +32,13 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: floa
         is_open: the destination knows of the incident.
         flapping: the incident is held open.
         since: when this run began, seconds since 1970. What could go before may have arrived, for a kill forgets that.
+        now: what was received later than that was so before the clock was set back, and before this run.
     """
+
+    def maybe(row: Pending) -> bool:
+        at = row.event.received_at
+        return row.attempts > 0 or max(at, row.due) < since or at > now
+
     dropped: dict[int, str] = {}
     kept: list[Pending] = []
     for row in rows:
@@ -42,12 +51,11 @@ def unneeded(rows: Sequence[Pending], is_open: bool, flapping: bool, since: floa
             dropped |= {each.seq: OVER for each in over}
             del kept[-len(over) :]
             # A try that failed may have arrived all the same, and then the incident is open.
-            maybe = any(_may_have_arrived(each, since) for each in over)
-            if is_open or maybe or any(_is(each, "trigger") for each in kept):
+            if is_open or any(map(maybe, over)) or any(_is(each, "trigger") for each in kept):
                 kept.append(row)
             else:
                 dropped[row.seq] = OVER
-        elif flapping and is_open and _is(row, "trigger") and (closing := _closing(kept, since)):
+        elif flapping and is_open and _is(row, "trigger") and (closing := _closing(kept, maybe)):
             dropped |= dict.fromkeys((each.seq for each in (*closing, row)), FLAPPING)
             kept = [each for each in kept if each.seq not in dropped]
         else:
@@ -96,7 +104,7 @@ def is_resolve(row: Pending) -> bool:
     return row.delivery.incident is not None and row.delivery.incident.ends
 
 
-def _closing(rows: Sequence[Pending], since: float) -> list[Pending]:
+def _closing(rows: Sequence[Pending], maybe: Callable[[Pending], bool]) -> list[Pending]:
     """What would close the incident before it opens again: none where one of them may have done so already."""
     found: list[Pending] = []
     for row in reversed(rows):
@@ -104,11 +112,7 @@ def _closing(rows: Sequence[Pending], since: float) -> list[Pending]:
             break
         if is_resolve(row):
             found.append(row)
-    return [] if any(_may_have_arrived(row, since) for row in found) else found
-
-
-def _may_have_arrived(row: Pending, since: float) -> bool:
-    return row.attempts > 0 or max(row.event.received_at, row.due) < since
+    return [] if any(map(maybe, found)) else found
 
 
 def _open_before(rows: Sequence[Pending], is_open: bool) -> bool:
