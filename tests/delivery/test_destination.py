@@ -101,9 +101,11 @@ class ADestination(DestinationCase):
         self.assertEqual(self.destination.state, Refusing(100.0, "400"))
 
     def test_counts_what_is_refused_beside_trouble(self) -> None:
-        rows = [row(n) for n in range(REFUSES_AFTER)]
-        self.destination.judge(rows, [TryAgain("500"), *[Rejected("400")] * (REFUSES_AFTER - 1)], self.now)
+        rows = [row(n) for n in range(REFUSES_AFTER - 1)]
+        self.destination.judge(rows, [TryAgain("500"), *[Rejected("400")] * (REFUSES_AFTER - 2)], self.now)
         self.assertEqual(self.destination.state, Failing(100.0, "500"))
+        self.judge(rows[0], Rejected("400"))
+        self.assertEqual(self.destination.state, Ok())
         self.judge(rows[0], Rejected("400"))
         self.assertEqual(self.destination.state, Refusing(100.0, "400"))
 
