@@ -1,6 +1,6 @@
 """How long the tests that look for counter-examples look for them.
 
-By default every run is the same, and short. `HYPOTHESIS_PROFILE=usual` searches for eight times as long, and `thorough`
+By default every run is the same, and short. `HYPOTHESIS_PROFILE=usual` searches for four times as long, and `thorough`
 for eight hundred times, and elsewhere each time.
 """
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 
-_TIMES: Final = {"": 1, "usual": 8, "thorough": 800}[os.environ.get("HYPOTHESIS_PROFILE", "")]
+_TIMES: Final = {"": 1, "usual": 4, "thorough": 800}[os.environ.get("HYPOTHESIS_PROFILE", "")]
 
 THOROUGH: Final = _TIMES > 100
 
