@@ -25,7 +25,8 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(Address.parse("https://h.example:8443?q").url, "https://h.example:8443/?q")
 
     def test_without_a_certificate_a_host_may_be_called_what_the_resolver_knows(self) -> None:
-        self.assertEqual(Address.parse("http://an_underscore:81/x").origin, "http://an_underscore:81")
+        for host in ("an_underscore", "my--es", "es-", "web.1-"):
+            self.assertEqual(Address.parse(f"http://{host}:81/x").origin, f"http://{host}:81")
 
     def test_addresses_need_no_name(self) -> None:
         for host in ("10.0.0.5", "[::1]"):
@@ -51,8 +52,10 @@ class AddressTests(SynchronousTestCase):
             (f"https://{'long.' * 51}example/hidden", "no valid host"),
             ("https://two..dots/hidden", "no valid host"),
             ("https://.example/hidden", "no valid host"),
-            ("https://an_underscore/hidden", "no certificate can be for this host"),
-            ("https://-h.example/hidden", "no certificate can be for this host"),
+            ("https://an_underscore/hidden", "this host: Codepoint U+005F at position 3 of 'an_underscore'"),
+            ("https://-h.example/hidden", "must not start or end with a hyphen"),
+            ("https://ab--cd.example.com/hidden", "no certificate can be for this host: Label has disallowed hyphens"),
+            ("https://[v1.a:b]/hidden", "no certificate can be for this host"),
             ("https://h.example/hidden\n", "blanks"),
             ("", "must begin with"),
         ):

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-import idna
-from twisted.internet.abstract import isIPAddress
+from tutumstream.reach import host_name, why_not_public
 
 _SHORTEST_SECRET = 8
 """Characters: path segments shorter than this are words (`services`, `v2`), and masking them would hide too much."""
@@ -15,9 +14,6 @@ _SHORTEST_SECRET = 8
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 _AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
 """Of ASCII, nothing is quoted again: the server gets the path that its owner was given."""
-
-_HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[^.]{1,63}(\.[^.]{1,63})*\.?")
-"""What the resolver takes at all (RFC 1035, 2.3.4); what is no name beyond that it says itself, and at once."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -44,24 +40,25 @@ class Address:
         """Take a URL apart. The last ones are remembered: a chat's is asked for with every message.
 
         Raises:
-            ValueError: it is no http or https URL with a host; the text says why and holds nothing of the URL.
+            ValueError: it is no http or https URL with a host; the text says why and holds nothing of the
+                URL but, at most, a label of its host.
         """
         if _UNSAFE.search(text):
             raise ValueError("the URL holds blanks or control characters")
         try:
             parts = urlsplit(text)
             port = parts.port
+            host = host_name(parts.hostname) if parts.hostname else ""
         except ValueError:
             raise ValueError("the URL has no valid host and port") from None
         if parts.scheme not in _DEFAULT_PORTS:
             raise ValueError("the URL must begin with https:// or http://")
-        if not parts.hostname:
+        if not host:
             raise ValueError("the URL names no host")
         if port == 0:
             raise ValueError("the URL has no valid host and port")
-        host = host_name(parts.hostname)
-        if parts.scheme == "https" and not _may_have_a_certificate(host):
-            raise ValueError("no certificate can be for this host: of ASCII, its name may hold letters, digits and -")
+        if parts.scheme == "https" and (why_not := why_not_public(host)):
+            raise ValueError(f"no certificate can be for this host: {why_not}")
         host = f"[{host}]" if ":" in host else host
         netloc = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
         target = quote(parts.path or "/", safe=_AS_IT_IS) + (
@@ -78,21 +75,6 @@ class Address:
         )
 
 
-def host_name(name: str) -> str:
-    """A host's name as it is looked up, in ASCII; an address is left as it is.
-
-    Raises:
-        ValueError: no host can be called so.
-    """
-    try:
-        plain = name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:
-        plain = ""
-    if not _HOST_NAME.fullmatch(plain):
-        raise ValueError("the URL has no valid host and port")
-    return plain
-
-
 def basic(user: str, password: str) -> str:
     """The value of an `Authorization` header (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
@@ -103,15 +85,6 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
-
-
-def _may_have_a_certificate(host: str) -> bool:
-    if ":" in host or isIPAddress(host):
-        return True
-    try:
-        return bool(idna.encode(host))
-    except idna.IDNAError:
-        return False
 
 
 def _secrets(url: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from urllib import request
 from urllib.parse import unquote, urlsplit
 
 from tutumstream.errors import SettingsError
-from tutumstream.net.address import basic, host_name
+from tutumstream.net.address import basic
+from tutumstream.reach import host_name
 
 _urllib: Any = request  # typeshed knows this function on Windows and macOS only
 

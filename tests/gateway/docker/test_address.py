@@ -19,8 +19,15 @@ class ParseDockerHostTests(SynchronousTestCase):
         self.assertEqual(parse_docker_host("tcp://[::1]:99/", tls), Tcp("::1", 99, tls))
         self.assertEqual(parse_docker_host("tcp://h", tls), Tcp("h", 2376, tls))
 
+    def test_a_tcp_address_may_have_any_name_that_can_be_looked_up(self) -> None:
+        for host in ("an_underscore", "my--es", "es-", "web.1-", "h.example."):
+            self.assertEqual(parse_docker_host(f"tcp://{host}"), Tcp(host, 2375))
+        for host in ("a_b..c", "x" * 64):
+            self.assertIn("no host can be called so", self.refused(f"tcp://{host}:2375"))
+
     def test_an_ssh_address_gives_what_ssh_has_to_be_told(self) -> None:
         self.assertEqual(parse_docker_host("ssh://Ops_1"), Ssh("Ops_1"))
+        self.assertEqual(parse_docker_host("ssh://any..entry"), Ssh("any..entry"))
         self.assertEqual(parse_docker_host("ssh://me@h.example:2222"), Ssh("h.example", "me", 2222))
         self.assertEqual(parse_docker_host("ssh://h/run/docker.sock"), Ssh("h", "", 0, "/run/docker.sock"))
 

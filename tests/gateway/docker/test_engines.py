@@ -143,8 +143,12 @@ class Tls(EnginesCase):
             (mistake,) = self.mistakes(DOCKER_HOST="tcp://h", DOCKER_CERT_PATH="/c")
             self.assertIn(words, mistake)
         self.files = certificates("/c")
-        (mistake,) = self.mistakes(DOCKER_HOST="tcp://an_underscore", DOCKER_CERT_PATH="/c")
-        self.assertIn("no certificate can be for an_underscore", mistake)
+        for host, words in (
+            ("an_underscore", "Codepoint U+005F"),
+            ("ab--cd.example", "Label has disallowed hyphens"),
+        ):
+            (mistake,) = self.mistakes(DOCKER_HOST=f"tcp://{host}", DOCKER_CERT_PATH="/c")
+            self.assertIn(f"no certificate can be for {host}: {words}", mistake)
         self.files = {}
         self.assertIn("there is none of", self.mistakes(DOCKER_HOST="tcp://h", DOCKER_CERT_PATH="/c")[0])
         self.assertIn("HOME", self.mistakes(DOCKER_HOST="tcp://h", DOCKER_TLS_VERIFY="1")[0])

@@ -8,6 +8,7 @@ import msgspec
 
 from tutumstream.errors import DockerError
 from tutumstream.event import escaped
+from tutumstream.reach import host_name
 
 DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
 PLAIN_PORT: Final = 2375
@@ -103,6 +104,10 @@ def _tcp(text: str, rest: str, tls: Certificates | None) -> Tcp:
     user, host, port, path = _parts(text, rest)
     if user or path.strip("/"):
         raise _mistake(text, "only a host and a port can stand there, as in tcp://192.0.2.1:2376")
+    try:
+        host = host_name(host)
+    except ValueError:
+        raise _mistake(text, "no host can be called so: a name has 1 to 63 characters between its dots") from None
     return Tcp(host, port or (TLS_PORT if tls else PLAIN_PORT), tls)
 
 

@@ -16,8 +16,8 @@ def client_options(host: str, certificates: Certificates) -> Any:
     trust, own = _trust(certificates), _own(certificates)
     try:
         return ssl.optionsForClientTLS(host, trustRoot=trust, clientCertificate=own)
-    except UnicodeError:
-        raise ValueError(f"no certificate can be for {host}: a name may hold letters, digits and - there") from None
+    except UnicodeError as problem:
+        raise ValueError(f"no certificate can be for {host}: {problem}") from None
 
 
 def _trust(certificates: Certificates) -> Any:
