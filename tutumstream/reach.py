@@ -112,7 +112,7 @@ class _Found:
         self.complete: Deferred[None] = Deferred()
 
     def resolutionBegan(self, resolution: object) -> None:
-        pass
+        """The addresses are what counts."""
 
     def addressResolved(self, address: object) -> None:
         self.addresses.append(address)

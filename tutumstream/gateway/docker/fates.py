@@ -1,4 +1,4 @@
-"""What the managers of a swarm say of the ends of an engine's own tasks. Pure.
+"""What the managers of a swarm say of the ends of an engine's own tasks.
 
 A swarm ends a task that is ill in the same way as one that it wants no more, and only its managers know which of the
 two it was. They say so a moment after the engine told of the end.

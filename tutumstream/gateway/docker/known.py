@@ -28,10 +28,7 @@ class Death(NamedTuple):
 
 _SECOND: Final = 1_000_000_000
 _LATE: Final = 10 * _SECOND
-"""Within this of the time of a start an engine tells of it, however busy."""
-
-_BUSY: Final = 10 * _SECOND
-"""A restart policy may take so long on a busy machine."""
+"""Within this of the time of a start an engine tells of it, and of an end a restart policy answers it, however busy."""
 
 _LETHAL: Final = frozenset({2, 3, 9, 15})
 
@@ -191,7 +188,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     def restarts_itself(self, hint: Hint) -> bool:
         """This `restart` is the work of its restart policy, where an engine says so of that: soon after the end."""
-        death, soon = self.death, _SECOND if self.container.options.autorestart == "OFF" else _BUSY
+        death, soon = self.death, _SECOND if self.container.options.autorestart == "OFF" else _LATE
         return death is not None and death.silent and death.at > self.container.started and hint.at < death.at + soon
 
     @property

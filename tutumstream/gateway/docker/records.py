@@ -1,5 +1,5 @@
 """The records of all containers: what went wrong with each is remembered with it, or in a swarm with who has its slot
-now. Pure."""
+now."""
 
 from collections.abc import MutableMapping, Sequence
 from typing import Final
