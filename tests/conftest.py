@@ -15,6 +15,7 @@ import _pytest.unittest
 import pytest
 from twisted.trial import _synctest
 
+from tests import forked
 from tests.searching import choose_profile
 
 choose_profile()
@@ -31,6 +32,10 @@ ROOM: Final = 1 << 29
 # disk, and to make every module forget which warnings it gave, which Python does by itself where filters change.
 _pytest.unittest._get_twisted_version = cache(_pytest.unittest._get_twisted_version)
 _synctest._setWarningRegistryToNone = lambda modules: None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(forked)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
