@@ -304,12 +304,12 @@ class ElsewhereTests(CensusTests):
         self.assertEqual([line for line in self.told.take() if line.startswith("container")], [])
 
 
-class GivenUpTests(CensusTests):
-    """A job that is tried three times, on whichever node."""
+class LastTests(CensusTests):
+    """What fails three times, on whichever node."""
 
     job = Ordered(id=SERVICE, name="job", mode="replicated-job", replicas=1)
 
-    def fail(self, node: str) -> list[Task]:
+    def fail(self, node: str, service: Ordered, attempts: int = 0) -> list[Task]:
         tasks: list[Task] = []
         for number in (1, 2, 3):
             labels = {"com.docker.swarm.service.id": SERVICE, "com.docker.swarm.service.name": "job"}
@@ -317,21 +317,41 @@ class GivenUpTests(CensusTests):
             at = {"created": (START + number) * SECOND, "started": int((START + number + 0.1) * SECOND)}
             one = container(**fields, **at, status="exited", finished=int((START + number + 0.5) * SECOND))
             failed = {"at": number, "id": f"{number}", "exit_code": 4, "container": one.id, "node": node}
+            failed["attempts"] = attempts
             tasks.append(there(1, "failed", "running", **failed))
             if node == NODE:
                 self.told.truth.containers[one.id] = one
                 self.told.look(one.id, START + number + 0.5)
-            self.told.count(Swarm(machines=(HERE, THERE), tasks=tuple(tasks), services=(self.job,)), START + number)
+            self.told.count(Swarm(machines=(HERE, THERE), tasks=tuple(tasks), services=(service,)), START + number)
             tasks[-1] = there(1, "failed", "shutdown", **failed)
+        self.assertEqual([words.partition(" crashed: exit 4")[2] for words in self.told.news()], ["", LOOP])
+        self.told.take()
         return tasks
+
+    def test_where_it_is_scaled_away_before_the_next_try_has_a_container_its_loop_is_over(self) -> None:
+        """Which of its tasks is still seen by then is a matter of luck."""
+        for node in (NODE, THERE.id):
+            for seen in ("the next", "the last"):
+                with self.subTest(node=node, seen=seen):
+                    self.setUp()
+                    tasks = self.fail(node, web())
+                    going = there(1, "assigned", "remove", at=4.0, container="", node=node)
+                    swarm = Swarm(
+                        machines=(HERE, THERE),
+                        tasks=(*tasks, going) if seen == "the next" else tuple(tasks),
+                        services=(web(0),),
+                    )
+                    self.told.count(swarm, START + 5)
+                    (stop,) = [change.docker for change in self.told.changes if change.type == "container"]
+                    self.assertEqual((stop and stop.event, stop and stop.looping, self.told.news()), ("stop", True, []))
+                    self.told.take()
+                    self.assertEqual(self.count(*tasks, services=(web(0),), at=6), [])
 
     def test_it_is_told_once_and_its_loop_goes_on_until_the_service_is_removed(self) -> None:
         for node in (NODE, THERE.id):
             with self.subTest(node=node):
                 self.setUp()
-                tasks = self.fail(node)
-                self.assertEqual([words.partition(" crashed: exit 4")[2] for words in self.told.news()], ["", LOOP])
-                self.told.take()
+                tasks = self.fail(node, self.job, attempts=2)
                 for at in (4.0, 5.0):
                     swarm = Swarm(machines=(HERE, THERE), tasks=tuple(tasks), services=(self.job,))
                     self.told.count(swarm, START + at)

@@ -2,6 +2,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import CORPUS, SECOND, START
@@ -9,9 +10,10 @@ from tutumstream.gateway.docker.swarm.facts import GLOBAL, Machine, Ordered, Swa
 from tutumstream.gateway.docker.swarm.folds import (
     PLANNING,
     Count,
+    Last,
     count,
     elsewhere,
-    given_up,
+    last,
     machine_state,
     service_state,
     task_container,
@@ -174,22 +176,54 @@ class TroubleTests(SynchronousTestCase):
         self.assertIsNone(trouble(replicated(1), [task(1, "failed", "remove")]))
 
 
-class GivenUpTests(SynchronousTestCase):
-    def test_what_failed_and_has_no_successor_is_given_up(self) -> None:
-        done, first = task(0, "complete", "complete"), task(1, "failed", "shutdown")
-        last = task(1, "failed", "shutdown", 2)
-        self.assertEqual(list(given_up(JOB, [done, last, first])), [last])
+class LastTests(SynchronousTestCase):
+    def failed(self, at: float = 0.0, **fields: Any) -> Task:
+        return task(1, "failed", "shutdown", at, **{"container": f"c{at:g}", **fields})
 
-    def test_what_a_successor_is_made_for_or_may_be_made_for_is_not(self) -> None:
-        failed = task(1, "failed", "shutdown")
-        for tasks in (
-            [failed, task(1, "ready", "ready", 2)],
-            [failed, task(1, at=2)],
-            [task(1, "failed", "running")],
-            [task(1, "failed", "remove")],
-            [task(1, "shutdown", "shutdown")],
+    def test_what_failed_and_may_be_tried_only_so_often_is_given_up(self) -> None:
+        done = task(0, "complete", "complete", container="c")
+        tasks = [done, self.failed(2, attempts=1), self.failed(0, attempts=1)]
+        self.assertEqual(list(last(JOB, tasks)), [Last("c2", wanted=True)])
+        for state, condition, wanted in (
+            ("failed", "none", True),
+            # That it was ill can't be seen here.
+            ("complete", "on-failure", True),
+            # These are tried again for ever, so that nothing follows has another reason.
+            ("failed", "on-failure", False),
+            ("complete", "any", False),
+            ("shutdown", "none", False),
         ):
-            self.assertEqual(list(given_up(replicated(1), tasks)), [])
+            newest = self.failed(2, condition=condition)
+            tasks = [self.failed(0), msgspec.structs.replace(newest, state=state)]
+            self.assertEqual(list(last(replicated(1), tasks)), [Last("c2", wanted)], (state, condition))
+
+    def test_what_a_successor_is_made_for_or_may_be_made_for_is_not_the_last(self) -> None:
+        for tasks in (
+            [self.failed(), task(1, "ready", "ready", 2)],
+            [self.failed(), task(1, at=2)],
+            [task(1, "failed", "running", container="c")],
+        ):
+            self.assertEqual(list(last(replicated(1), tasks)), [])
+
+    def test_where_a_successor_is_let_go_before_it_has_a_container_it_is_the_one_before(self) -> None:
+        for state, desired in (("assigned", "remove"), ("shutdown", "shutdown"), ("ready", "shutdown")):
+            tasks = [self.failed(attempts=3), task(1, state, desired, 2)]
+            self.assertEqual(list(last(replicated(1), tasks)), [Last("c0", wanted=False)])
+
+    def test_where_enough_others_are_on_their_way_nothing_more_is_wanted(self) -> None:
+        limited = self.failed(attempts=1)
+        for replicas, tasks, wanted in (
+            (0, [], False),
+            (1, [task(2, "ready", "ready")], False),
+            (2, [task(2, "ready", "ready")], True),
+            (1, [task(2, "running", "shutdown")], True),
+        ):
+            found = list(last(replicated(replicas), [limited, *tasks]))
+            self.assertEqual(found, [Last("c0", wanted)], (replicas, tasks))
+
+    def test_without_a_container_or_on_a_node_that_is_lost_nothing_ended(self) -> None:
+        self.assertEqual(list(last(replicated(0), [task(1, "rejected", "shutdown"), task(2, "pending", "remove")])), [])
+        self.assertEqual(list(last(replicated(0), [self.failed()], ["n1"])), [])
 
 
 class MachineStateTests(SynchronousTestCase):

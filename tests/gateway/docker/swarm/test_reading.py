@@ -26,6 +26,16 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual((one.state, one.desired, one.slot), ("running", "running", 1))
         self.assertEqual((one.container[:8], one.node), ("c3e1015c", "kdfle5rzs70sgzid28bk4cbv0"))
 
+    def test_what_follows_a_task_by_its_restart_policy(self) -> None:
+        for policy, expected in (
+            ({"Condition": "on-failure", "MaxAttempts": 3}, ("on-failure", 3)),
+            ({"Condition": "any", "MaxAttempts": 0}, ("any", 0)),
+            ({"MaxAttempts": -1}, ("any", 0)),
+            ("nonsense", ("any", 0)),
+        ):
+            (one,) = read_tasks(row(Spec={"RestartPolicy": policy}))
+            self.assertEqual((one.condition, one.attempts), expected)
+
     def test_tasks_that_went_wrong_say_why(self) -> None:
         found = read_tasks((CORPUS / "26-tasks-failed-rejected.json").read_bytes())
         wrong = {(one.state, one.error, one.exit_code, bool(one.container)) for one in found}

@@ -15,7 +15,7 @@ from tutumstream.gateway.docker.groups import Orders
 from tutumstream.gateway.docker.identity import Place, is_task, resource_uri, swarm_place
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.swarm.facts import Ordered, Swarm, Task, Update
-from tutumstream.gateway.docker.swarm.folds import at_rest, count, elsewhere, fates, given_up, service_state, trouble
+from tutumstream.gateway.docker.swarm.folds import at_rest, count, elsewhere, fates, last, service_state, trouble
 from tutumstream.gateway.platform import Change
 
 SCALE_PATIENCE: Final = 10.0
@@ -63,8 +63,8 @@ class Census:
             self._take_along(places[service.id])
         yield from self._containers(swarm, now)
         for service in services:
-            for task in given_up(service, tasks.get(service.id, ())):
-                yield from self._registry.conclude(task.container, wanted=True)
+            for container, wanted in last(service, tasks.get(service.id, ()), down):
+                yield from self._registry.conclude(container, wanted=wanted)
             place = places[service.id].service
             yield from self._settle(place, states[service.id], before.get(place), service, now)
         yield from self._removed({place.service for place in places.values()}, asked, now)

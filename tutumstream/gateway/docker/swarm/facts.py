@@ -63,6 +63,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         container: the id of its container, "" where it has none.
         exit_code: meaningless before the container ended.
         at: when it came to its state.
+        condition: after which end another one follows it: `any`, `on-failure` or `none`.
+        attempts: how often one does so at most; 0 for no limit.
     """
 
     id: str
@@ -78,6 +80,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     at: int = 0
     image: str = ""
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    condition: str = "any"
+    attempts: int = 0
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

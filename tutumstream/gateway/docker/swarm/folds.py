@@ -9,11 +9,21 @@ from typing import Final, NamedTuple
 
 from tutumstream.gateway.docker import folds
 from tutumstream.gateway.docker.facts import Container
-from tutumstream.gateway.docker.swarm.facts import GLOBAL, JOBS, REPLICATED_JOB, Machine, Ordered, Swarm, Task
+from tutumstream.gateway.docker.swarm.facts import (
+    GLOBAL,
+    JOBS,
+    REPLICATED,
+    REPLICATED_JOB,
+    Machine,
+    Ordered,
+    Swarm,
+    Task,
+)
 
 _LIVE: Final = frozenset({"running", "ready"})
 _AHEAD: Final = _LIVE | {"complete"}
 _FAILED: Final = frozenset({"failed", "rejected"})
+_ENDED: Final = _FAILED | {"complete"}
 _BEFORE: Final = frozenset({"new", "pending", "assigned", "accepted", "preparing", "ready", "starting"})
 
 REDEPLOYING: Final = frozenset({"updating", "rollback_started"})
@@ -32,6 +42,14 @@ class Count(NamedTuple):
 
     running: int
     desired: int
+
+
+class Last(NamedTuple):
+    """A container that nothing more comes in the place of. `wanted`: there should be something, but its restart policy
+    leaves it at that; else nothing is to run there any more."""
+
+    container: str
+    wanted: bool
 
 
 def count(service: Ordered, tasks: Collection[Task], down: Collection[str] = ()) -> Count:
@@ -91,17 +109,35 @@ def trouble(service: Ordered, tasks: Collection[Task], down: Collection[str] = (
     return found
 
 
-def given_up(service: Ordered, tasks: Collection[Task]) -> Iterable[Task]:
-    """The tasks that failed and get no successor: their restart policy says that it was tried often enough."""
-    newest = (line[-1] for line in _lines(service, tasks))
-    return (task for task in newest if task.state in _FAILED and task.desired == "shutdown")
+def last(service: Ordered, tasks: Collection[Task], down: Collection[str] = ()) -> Iterable[Last]:
+    """The newest container of each place that gets no other task.
+
+    What follows a task is made in the moment in which that is given up. It may be let go again before it has a
+    container: a swarm forgets such a task soon, but not those before it.
+    """
+    lines = _lines(service, tasks, cleared=True)
+    ahead = [line for line in lines if line[-1].desired in _AHEAD]
+    full = service.mode == REPLICATED and service.replicas is not None and len(ahead) >= service.replicas
+    for line in lines:
+        newest = line[-1]
+        container = next((task.container for task in reversed(line) if task.container), "")
+        if container and newest.desired not in _AHEAD and newest.node not in down:
+            yield Last(container, wanted=not full and _may_be_given_up(newest))
 
 
-def _lines(service: Ordered, tasks: Collection[Task]) -> Collection[list[Task]]:
-    """The tasks of each place, the oldest first; without those that are only still to be cleared away."""
+def _may_be_given_up(task: Task) -> bool:
+    """Its restart policy may say that it was tried often enough."""
+    if task.desired != "shutdown" or task.state not in _ENDED:
+        return False
+    enough = task.condition == "on-failure" and task.state == "complete"
+    return enough or task.condition == "none" or task.attempts > 0
+
+
+def _lines(service: Ordered, tasks: Collection[Task], *, cleared: bool = False) -> Collection[list[Task]]:
+    """The tasks of each place, the oldest first. `cleared`: those too that are only still to be cleared away."""
     places: dict[str | int, list[Task]] = {}
     for task in sorted(tasks, key=lambda one: (one.created, one.id)):
-        if task.desired != "remove":
+        if cleared or task.desired != "remove":
             places.setdefault(_place(service, task), []).append(task)
     return places.values()
 

@@ -83,8 +83,9 @@ def _machine(own: str, row: Json) -> Machine:
 
 
 def _task(own: str, row: Json) -> Task:
-    status, wanted = mapping(row.get("Status")), mapping(mapping(row.get("Spec")).get("ContainerSpec"))
-    container = mapping(status.get("ContainerStatus"))
+    status, spec = mapping(row.get("Status")), mapping(row.get("Spec"))
+    container, wanted = mapping(status.get("ContainerStatus")), mapping(spec.get("ContainerSpec"))
+    policy = mapping(spec.get("RestartPolicy"))
     return Task(
         id=own,
         service=swarm_id(row.get("ServiceID")) or "",
@@ -99,6 +100,8 @@ def _task(own: str, row: Json) -> Task:
         at=nanoseconds(status.get("Timestamp")),
         image=text(wanted.get("Image"), NAME_LIMIT),
         labels=read_labels(wanted.get("Labels")),
+        condition=text(policy.get("Condition"), NAME_LIMIT) or "any",
+        attempts=max(integer(policy.get("MaxAttempts")) or 0, 0),
     )
 
 
