@@ -57,10 +57,12 @@ def _collect(folder: Path) -> None:
         else:
             shutil.copy(source, folder / name)
     # Wheels, not what they are made of: a Python of the base image need not be able to build any but ours.
-    pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", folder / "wheels"]
-    done = subprocess.run(
-        [*pip, "setuptools>=77", folder], capture_output=True, text=True, timeout=600, check=False, cwd=folder
-    )
+    pip = [sys.executable, "-m", "pip"]
+    # Of the versions that the tests run with, which pip finds without a search, too.
+    here = subprocess.run([*pip, "freeze", "--exclude-editable"], capture_output=True, text=True, check=True).stdout
+    (folder / "versions").write_text(here)
+    wheel = (*pip, "wheel", "--quiet", "--wheel-dir", "wheels", "--constraint", "versions", "setuptools>=77", ".")
+    done = subprocess.run(wheel, capture_output=True, text=True, timeout=600, check=False, cwd=folder)
     if done.returncode:
         raise EngineUnavailableError(f"pip can't get the wheels: {done.stderr.strip().splitlines()[-1]}")
     for ours in (folder / "wheels").glob("tutumstream-*"):
