@@ -36,11 +36,18 @@ class Place:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the database itself, at least, is what we have open."""
-        return _identity(self.path) == self._files[self.path] and self._begins_as_it_must()
+        """Whether the database itself, at least, is what we have open, as far as we may look."""
+        try:
+            return _identity(self.path) == self._files[self.path] and self._begins_as_it_must()
+        except OSError:
+            return True
 
     def problem(self) -> str:
-        """What became of them: `was deleted while it is in use (journal.sqlite3 is gone)`; "" while they are there."""
+        """What became of them: `was deleted while it is in use (journal.sqlite3 is gone)`; "" while they are there.
+
+        Raises:
+            OSError: We may not look.
+        """
         for file, known in self._files.items():
             found = _identity(file)
             if found is None:
@@ -60,6 +67,6 @@ class Place:
 def _identity(file: Path) -> tuple[int, int] | None:
     try:
         found = file.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino

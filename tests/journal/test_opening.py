@@ -7,11 +7,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.journal.places import a_folder
+from tests.journal.places import NOBODY, a_folder, an_ordinary_user
 from tutumstream.errors import JournalError
 from tutumstream.journal.opening import file_of, open_file
-
-NOBODY = 65534
 
 
 class OpeningTests(SynchronousTestCase):
@@ -83,6 +81,12 @@ class OpeningTests(SynchronousTestCase):
             "can't be written (Permission denied): make it writable for this user", self.refusal(self.folder / "j")
         )
 
+    def test_a_lock_that_is_somebody_elses(self) -> None:
+        (self.folder / "j.lock").touch(0o400)
+        self.become_an_ordinary_user()
+        words = self.refusal(self.folder / "j")
+        self.assertIn("j.lock beside it can't be written (Permission denied): make it writable, or choose", words)
+
     def test_a_disk_that_takes_no_more(self) -> None:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, before)
@@ -91,11 +95,9 @@ class OpeningTests(SynchronousTestCase):
         self.assertIn("can't be read or written: check the disk", words)
 
     def become_an_ordinary_user(self) -> None:
-        """Nothing is read-only to the superuser."""
         if os.geteuid() == 0:
-            self.addCleanup(os.seteuid, 0)
             os.chown(self.folder, NOBODY, NOBODY)
-            os.seteuid(NOBODY)
+        self.enterContext(an_ordinary_user())
 
     def test_a_folder_in_its_place(self) -> None:
         (self.folder / "j").mkdir()

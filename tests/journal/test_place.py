@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests import locks
 from tests.contracts_journal import an_event, to
-from tests.journal.places import a_folder, an_empty_journal
+from tests.journal.places import a_folder, an_empty_journal, an_ordinary_user
 from tutumstream.journal.place_watch import EVERY
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
@@ -107,6 +107,18 @@ class AJournalThatIsTakenAway(SynchronousTestCase):
             self.clock.advance(EVERY)
         self.assertEqual(self.journal.health.problem, "")
         self.assertEqual(formatEvent(logs[-1]), f"Journal {self.path} is where it was again")
+
+    def test_or_only_out_of_reach_is_told_as_that_and_is_not_lost(self) -> None:
+        self.addCleanup(self.path.parent.chmod, 0o700)
+        self.path.parent.chmod(0)
+        with an_ordinary_user(), capturedLogs() as logs:
+            self.clock.advance(EVERY)
+            self.successResultOf(self.journal.record(an_event("later"), [to("slack")]))
+            self.successResultOf(self.journal.close())
+        self.assertEqual(len(logs), 1)
+        self.assertIn("is out of reach (Permission denied): make its folder", formatEvent(logs[0]))
+        self.path.parent.chmod(0o700)
+        self.assertEqual(self.left(self.opened()), ["kept", "later"])
 
     def test_and_can_not_be_written_back_is_told_to_be_lost(self) -> None:
         self.delete_all()

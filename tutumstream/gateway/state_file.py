@@ -89,7 +89,11 @@ class StateFile:
         Raises:
             StateError: nothing can be kept there now, or another gateway keeps its own there.
         """
-        problem = self._place.problem() if self._place is not None else ""
+        try:
+            problem = self._place.problem() if self._place is not None else ""
+        except OSError:
+            # Out of our reach now, but what is open is written as before.
+            problem = ""
         if self._connection is not None and not problem:
             return False
         self.close()

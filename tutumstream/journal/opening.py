@@ -158,10 +158,12 @@ def _refusal(path: Path, what: str, problem: OSError, way_out: str) -> JournalEr
 
 def _lock(path: Path) -> int:
     """A lock that ends with the process, however that ends; the file stays, so that no two can lock different ones."""
+    file = Path(f"{path}.lock")
     try:
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
-        raise _refusal(path, "its folder can't be written", problem, "make it writable") from problem
+        what = f"{file.name} beside it" if os.path.exists(file) else "its folder"
+        raise _refusal(path, f"{what} can't be written", problem, "make it writable") from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:

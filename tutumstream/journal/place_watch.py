@@ -18,6 +18,10 @@ _WAY_OUT: Final = (
     "one runs there, and start it again"
 )
 
+_WAY_BACK: Final = (
+    "make its folder, and what is in it, this user's again; it is still written, but a restart could not open it"
+)
+
 
 class PlaceWatch:
     """Looks after the place for as long as the journal is open.
@@ -47,10 +51,17 @@ class PlaceWatch:
             self._loop.stop()
 
     def _look(self) -> Deferred[None]:
-        return self._worker.run(self._place.problem).addCallback(self._seen)
+        return self._worker.run(self._what_became_of_it).addCallback(self._seen)
+
+    def _what_became_of_it(self) -> str:
+        try:
+            problem = self._place.problem()
+        except OSError as refused:
+            return f"is out of reach ({refused.strerror}): {_WAY_BACK}"
+        return f"{problem}: {_WAY_OUT}" if problem else ""
 
     def _seen(self, problem: str) -> None:
-        before, self.problem = self.problem, f"{problem}: {_WAY_OUT}" if problem else ""
+        before, self.problem = self.problem, problem
         if problem and not before:
             self.log.error("Journal {place} {problem}", place=self._place.path, problem=self.problem)
         elif before and not problem:
