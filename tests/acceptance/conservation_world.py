@@ -56,6 +56,7 @@ class World:
         resources: how many the events are about.
         calm: mean seconds between two troubles of the destination.
         seed: decides what is chance.
+        weight: bytes more of each event, in a field that nobody knows.
 
     Attributes:
         uris: of the events sent so far; an event's number is its index, and hidden in its `state`.
@@ -66,7 +67,7 @@ class World:
         life: of the service, counted from 0.
     """
 
-    def __init__(self, events: int, rate: float, resources: int, calm: float, seed: int) -> None:
+    def __init__(self, events: int, rate: float, resources: int, calm: float, seed: int, weight: int = 0) -> None:
         self.uris: list[str] = []
         self.connected_at = events
         self.arrivals: list[Arrival] = []
@@ -76,6 +77,7 @@ class World:
         self._all = [uri_of(number, seed, resources) for number in range(events)]
         self._rate = rate
         self._calm = calm
+        self._ballast = "." * weight
         self._dice = random.Random(seed)
         self._next_trouble = time.monotonic() + calm
         self._deck: list[str] = []
@@ -160,7 +162,7 @@ class World:
             try:
                 await client.send(
                     f'{{"type": "container", "action": "update", "state": "{number}", '
-                    f'"resource_uri": "{self._all[number]}", "parents": []}}'
+                    f'"resource_uri": "{self._all[number]}", "parents": [], "note": "{self._ballast}"}}'
                 )
             except ConnectionClosed:
                 self._client = None

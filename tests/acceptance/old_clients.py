@@ -1,5 +1,6 @@
 """The clients of 2015 and 2016, in the Python that they were written for."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -68,21 +69,33 @@ class OldClients:
 
 
 def install(folder: Path) -> Path:
-    """Put both into virtual environments there; skips the test where that can't be."""
+    """Put both into virtual environments there, unless they are; skips the test where that can't be."""
     pythons = sorted(Path.home().glob(".pyenv/versions/2.7*/bin/python2.7"))
     if not pythons:
         pytest.skip("no Python 2.7 in ~/.pyenv/versions to run the old clients with")
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        # Tests with an engine and those without one may run at the same time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder / "done"
+        if not done.exists():
+            _make(folder, pythons[-1])
+            done.touch()
+    return folder
+
+
+def _make(folder: Path, python: Path) -> None:
+    boot = folder / "boot"
     steps: list[list[str | Path]] = [
-        [sys.executable, "-m", "venv", folder / "boot"],
-        [folder / "boot/bin/pip", "install", "-q", "virtualenv==20.15.1"],
+        [sys.executable, "-m", "venv", "--clear", boot],
+        [boot / "bin/pip", "install", "-q", "virtualenv==20.15.1"],
     ]
     for name, packages in (("cli", TUTUM), ("cloud", CLOUD)):
         steps += [
-            [folder / "boot/bin/python", "-m", "virtualenv", "-q", "-p", pythons[-1], folder / name],
+            [boot / "bin/python", "-m", "virtualenv", "-q", "--clear", "-p", python, folder / name],
             [folder / name / "bin/pip", "install", "-q", *packages],
         ]
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             pytest.skip(f"the old clients can't be installed: {done.stderr[-300:]}")
-    return folder

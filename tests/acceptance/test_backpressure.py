@@ -13,8 +13,8 @@ from tests.acceptance.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.acceptance
 
-EVENTS = 60_000
-"""More than what the network's own buffers hold."""
+EVENTS, WEIGHT = 8_000, 2_000
+"""Together more than what the network's own buffers hold, in bytes."""
 
 NO_TROUBLE = 1e9
 FULL = "can't grow, the disk is full: free some space"
@@ -30,7 +30,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with World(EVENTS, 10_000.0, 300, NO_TROUBLE, 1) as world:
+    with World(EVENTS, 1_000.0, 300, NO_TROUBLE, 1, WEIGHT) as world:
         yield world
 
 

@@ -23,8 +23,8 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both kinds of old clients."""
-    return install(tmp_path_factory.mktemp("old_clients"))
+    """Both kinds of old clients, which never change: they are left for later runs."""
+    return install(tmp_path_factory.getbasetemp().parent / "old_clients")
 
 
 @contextmanager
