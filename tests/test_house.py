@@ -18,7 +18,8 @@ MAY_IMPORT: Final = {
     "backoff": (),
     "outstanding": ("errors",),
     "logs": (),
-    "listening": (),
+    "listening": ("whereabouts",),
+    "whereabouts": (),
     "variables": (),
     "ids": (),
     "place": (),
@@ -72,7 +73,7 @@ MAY_IMPORT: Final = {
     "status": ("delivery.state", "stream.connection"),
     # And those who lend a hand: the office in the service, and the command, which asks it or does it itself.
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
-    "cli": ("errors", "event", "gateway.users", "journal", "operators", "settings"),
+    "cli": ("errors", "event", "gateway.users", "journal", "operators", "whereabouts"),
     # The gateway is a Tutum of its own, on the other side of the wire.
     "gateway": (
         "docker_details",
@@ -86,6 +87,7 @@ MAY_IMPORT: Final = {
         "steady",
         "trouble",
         "twistd",
+        "whereabouts",
     ),
     # What both doors want of twistd.
     "twistd": ("errors", "logs"),
@@ -108,6 +110,7 @@ MAY_IMPORT: Final = {
         "net",
         "stream.credentials",
         "variables",
+        "whereabouts",
     ),
     "outlets": ("delivery.manners", "delivery.rate", "net.http", "notifiers", "settings"),
     "source": ("gateway", "settings", "stream.credentials"),

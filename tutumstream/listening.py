@@ -7,7 +7,7 @@ from typing import Any, Final
 from OpenSSL import crypto
 from twisted.internet.error import CannotListenError
 
-DEFAULT: Final = "tcp:8788:interface=127.0.0.1"
+from tutumstream.whereabouts import LISTEN
 
 REFUSALS: Final = (CannotListenError, OSError, OverflowError)
 """What an endpoint raises where it can't listen; the last for a backlog or a mode that no system takes."""
@@ -15,7 +15,7 @@ REFUSALS: Final = (CannotListenError, OSError, OverflowError)
 _PORT: Final = re.compile(r"(?:tcp6?|ssl):(?:port=)?0*(-?[0-9]+)")
 
 
-def problem_with(text: str, parse: Callable[[str], object], example: str = DEFAULT) -> str:
+def problem_with(text: str, parse: Callable[[str], object], example: str = LISTEN) -> str:
     """Why nothing could listen there, "" where nothing is known to be wrong.
 
     Args:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-import platformdirs
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, WrapValidator, field_validator
 
 from tutumstream import listening
@@ -27,6 +26,7 @@ from tutumstream.net.tls import load_trust
 from tutumstream.stream import credentials
 from tutumstream.stream.credentials import Credentials
 from tutumstream.variables import SECRETS, TEXT, ReadText, from_files, slips, that_count, unfit
+from tutumstream.whereabouts import LISTEN, state_dir
 
 NOT_YET: Final = ("TUTUMSTREAM_CONFIG",)
 """Promised by the interface and not built yet: better said at the start than missed at three in the morning."""
@@ -85,7 +85,7 @@ class Variables(DestinationVariables):
     TUTUMSTREAM_ROUTES: Annotated[RouteSet, BeforeValidator(_lower)] = "tutorial"
     TUTUMSTREAM_STATE_DIR: str = ""
     STATE_DIRECTORY: str = ""
-    TUTUMSTREAM_LISTEN: str = listening.DEFAULT
+    TUTUMSTREAM_LISTEN: str = LISTEN
     TUTUMSTREAM_LOG_FORMAT: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     TUTUMSTREAM_LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
 
@@ -241,7 +241,9 @@ def _settings(
         pagerduty=None if demo else variables.pagerduty(),
         webhook=None if demo else variables.webhook(),
         elasticsearch=None if demo else variables.elasticsearch(),
-        state_dir=None if demo else _state_dir(variables),
+        state_dir=None
+        if demo
+        else state_dir("tutumstream", variables.TUTUMSTREAM_STATE_DIR, variables.STATE_DIRECTORY),
         listen="" if variables.TUTUMSTREAM_LISTEN.lower() == "none" else variables.TUTUMSTREAM_LISTEN,
         routes=variables.TUTUMSTREAM_ROUTES,
         rates=_rates(variables),
@@ -265,12 +267,6 @@ def _rates(variables: Variables) -> dict[str, float]:
         "elasticsearch": variables.ELASTICSEARCH_RATE,
     }
     return {name: rate for name, rate in set_ones.items() if rate is not None}
-
-
-def _state_dir(variables: Variables) -> Path:
-    # systemd gives a colon-separated list where a unit has several (systemd.exec).
-    chosen = variables.TUTUMSTREAM_STATE_DIR or variables.STATE_DIRECTORY.split(":")[0]
-    return Path(chosen) if chosen else Path(platformdirs.user_state_path("tutumstream"))
 
 
 def _events_url(variables: Variables) -> str:
@@ -314,7 +310,7 @@ def _check_elsewhere(known: Mapping[str, str], parse_endpoint: Callable[[str], o
             check(known)
         except SettingsError as wrong:
             mistakes += wrong.mistakes
-    listen = known.get("TUTUMSTREAM_LISTEN", listening.DEFAULT)
+    listen = known.get("TUTUMSTREAM_LISTEN", LISTEN)
     if listen.lower() != "none" and (problem := listening.problem_with(listen, parse_endpoint)):
         mistakes.append(f"TUTUMSTREAM_LISTEN: {problem}")
 

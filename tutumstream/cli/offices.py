@@ -11,7 +11,7 @@ from tutumstream.cli import place, wire
 from tutumstream.cli.through_service import AskedOfService
 from tutumstream.errors import JournalError, SettingsError
 from tutumstream.operators.letters import Chosen, Filter, Found, Listing, Page, Shown, Step
-from tutumstream.settings import Variables, _state_dir
+from tutumstream.whereabouts import LISTEN, state_dir
 
 
 class DeadLetters(Protocol):
@@ -51,9 +51,10 @@ def at_hand(variables: Mapping[str, str]) -> Iterator[DeadLetters]:
         click.ClickException: neither can be used.
         JournalError: the journal gave up half-way.
     """
-    chosen = Variables.model_validate({name: variables[name] for name in WHERE if variables.get(name, "").strip()})
+    given = (variables.get(name, "") for name in WHERE)
+    listen, *folders = (value if value.strip() else "" for value in given)
     try:
-        listens = place.parse(chosen.TUTUMSTREAM_LISTEN)
+        listens = place.parse(listen or LISTEN)
     except ValueError as problem:
         raise SettingsError([f"--listen: {problem}"]) from None
     if listens is not None and wire.answers(listens):
@@ -61,7 +62,7 @@ def at_hand(variables: Mapping[str, str]) -> Iterator[DeadLetters]:
         return
     if listens is not None and not listens.here:
         raise click.ClickException(f"nothing listens at {listens}")
-    folder = _state_dir(chosen)
+    folder = state_dir("tutumstream", *folders)
     with ExitStack() as held:
         letters = _opened(held, folder, "--listen is none" if listens is None else f"nothing listens at {listens}")
         yield letters

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from tutumstream import listening
@@ -17,6 +16,7 @@ from tutumstream.gateway.docker.engines import Engine, Read, read_engines
 from tutumstream.gateway.exposure import Exposure, exposure
 from tutumstream.gateway.gate import ANY_ORIGIN, host_of
 from tutumstream.gateway.users import HashedKey, read_users
+from tutumstream.whereabouts import state_dir
 
 LISTEN: Final = "tcp:8780:interface=127.0.0.1"
 TOKEN: Final = "TUTUM_TOKEN"  # noqa: S105  (the variable's name)
@@ -149,7 +149,7 @@ def read(
         query_auth=variables.TUTUMGATEWAY_QUERY_AUTH,
         origins=origins,
         conceal=Concealment(hidden, variables.TUTUMGATEWAY_HIDE_COMMANDS),
-        state_dir=_state_dir(variables),
+        state_dir=state_dir("tutumgateway", variables.TUTUMGATEWAY_STATE_DIR, variables.STATE_DIRECTORY),
         log_format=variables.TUTUMGATEWAY_LOG_FORMAT,
         log_level=variables.TUTUMGATEWAY_LOG_LEVEL,
     )
@@ -305,12 +305,6 @@ def _pattern(text: str, mistakes: list[str]) -> re.Pattern[str] | None:
     except (re.error, OverflowError, RecursionError) as problem:
         mistakes.append(f"TUTUMGATEWAY_HIDE_LABELS: {text!r} is no regular expression: {problem}")
         return None
-
-
-def _state_dir(variables: Variables) -> Path:
-    # systemd gives a colon-separated list where a unit has several (systemd.exec).
-    chosen = variables.TUTUMGATEWAY_STATE_DIR or variables.STATE_DIRECTORY.split(":")[0]
-    return Path(chosen) if chosen else Path(platformdirs.user_state_path("tutumgateway"))
 
 
 def _reason(problem: OSError | UnicodeDecodeError) -> str:

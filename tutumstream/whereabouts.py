@@ -1,0 +1,21 @@
+"""Where a service listens and keeps its state if nobody says more, known to it and to the command that looks for it."""
+
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+LISTEN: Final = "tcp:8788:interface=127.0.0.1"
+"""Endpoint of tutumstream's own pages."""
+
+
+def state_dir(name: str, chosen: str, of_systemd: str) -> Path:
+    """The folder for what must outlast the process.
+
+    Args:
+        name: the plugin's.
+        chosen: by its option or its variable; "" for none.
+        of_systemd: its STATE_DIRECTORY, a colon-separated list where a unit has several (systemd.exec); "" for none.
+    """
+    found = chosen or of_systemd.split(":")[0]
+    return Path(found) if found else Path(platformdirs.user_state_path(name))
