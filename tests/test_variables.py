@@ -62,8 +62,20 @@ class ASlip(SynchronousTestCase):
             ("TUTUMSTREAM_ROUTE", "TUTUMSTREAM_ROUTES"),
             ("SLACK_ULR", "SLACK_URL"),
             ("TUTUM_TOKN", "TUTUM_TOKEN"),
+            ("SLACKURL", "SLACK_URL"),
         ):
             self.assertEqual(slips({name: "hush"}, self.names), [f"{name} means nothing here; {meant} would"])
+
+    def test_is_a_file_for_what_is_no_secret(self) -> None:
+        for known in (
+            {"TUTUMSTREAM_ROUTES_FILE": "/x"},
+            {"TUTUMSTREAM_ROUTES_FILE": "/x", "TUTUMSTREAM_ROUTES": "all"},
+        ):
+            (said,) = slips(known, self.names)
+            self.assertEqual(
+                said,
+                "TUTUMSTREAM_ROUTES_FILE means nothing here, for no secret is in it; TUTUMSTREAM_ROUTES itself would",
+            )
 
     def test_is_none_where_the_right_one_is_set_too(self) -> None:
         self.assertEqual(slips({"SLACK_ULR": "x", "SLACK_URL": "x"}, self.names), [])

@@ -19,6 +19,8 @@ SECRETS: Final = (
 )
 """Each of these also comes from a file named by `<VARIABLE>_FILE`."""
 
+_PREFIXES: Final = ("TUTUM", "SLACK", "PAGERDUTY", "WEBHOOK", "ELASTICSEARCH", "DOCKER_", "STATE_", "SSL_")
+
 _OURS: Final = re.compile(
     r"(TUTUM|SLACK_|PAGERDUTY_|WEBHOOK_|ELASTICSEARCH_)\w*|DOCKER_\w+|STATE_DIRECTORY|SSL_CERT_FILE"
     r"|(https|http|no)_proxy|(HTTPS|HTTP|NO)_PROXY"
@@ -99,9 +101,16 @@ def slips(known: Mapping[str, str], names: Collection[str]) -> list[str]:
         names: of all that mean something.
     """
     unset = [name for name in names if name not in known]
-    strange = [name for name in sorted(known) if name not in names and _OURS.fullmatch(name)]
-    meant = ((name, get_close_matches(name, unset, 1, _ALIKE)) for name in strange)
-    return [f"{name} means nothing here; {alike[0]} would" for name, alike in meant if alike]
+    found = []
+    for name in sorted(known):
+        if name in names or not name.startswith(_PREFIXES):
+            continue
+        plain = name.removesuffix("_FILE")
+        if plain != name and plain in names:
+            found.append(f"{name} means nothing here, for no secret is in it; {plain} itself would")
+        elif alike := get_close_matches(name, unset, 1, _ALIKE):
+            found.append(f"{name} means nothing here; {alike[0]} would")
+    return found
 
 
 def _is_text(value: str) -> bool:
