@@ -37,15 +37,18 @@ def obey_signals(reactor: Any, read_again: Callable[[], object]) -> None:
     """A stop on request is a success: twistd's own handler would end the process by the signal, not with 0.
 
     SIGHUP says that the terminal is gone, and then it ends like that, too. To who has none it says, by custom, to read
-    the settings anew, which is never a reason to die. `nohup` goes on meaning what it means.
+    the settings anew, which is never a reason to die. `nohup` goes on meaning what it means. What else a signal of
+    somebody who takes us for another program would end, without a word, is told and goes on.
 
     Args:
         read_again: called at SIGHUP where there is no terminal.
     """
 
     def install() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, lambda *_: reactor.callFromThread(_stop, reactor))
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+            signal.signal(number, lambda number, _: reactor.callFromThread(_go_on, number))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             then = (lambda: _hang_up(reactor)) if _has_terminal() else read_again
             signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(then))
@@ -59,6 +62,10 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def _go_on(number: int) -> None:
+    _log.warn("{signal} changes nothing", signal=signal.Signals(number).name)
 
 
 def _hang_up(reactor: Any) -> None:

@@ -42,7 +42,7 @@ def test_a_polite_stop_pages_and_ends_with_status_0(
     assert tutum.state()["clients"] == 0
 
 
-def test_a_hang_up_ends_it_politely_where_it_has_a_terminal_and_is_only_told_where_it_has_none(
+def test_a_hang_up_ends_it_politely_where_it_has_a_terminal_and_is_only_told_where_it_has_none_as_other_signals_are(
     serve: Serve, told: RunningDestinations, tutum: RunningTutum, tmp_path: Path
 ) -> None:
     # Where the tests run under `nohup`, whoever they start would go on with it.
@@ -51,7 +51,11 @@ def test_a_hang_up_ends_it_politely_where_it_has_a_terminal_and_is_only_told_whe
     service.wait_until_connected()
     os.kill(service.pid, signal.SIGHUP)
     service.wait_for_line("SIGHUP changes nothing")
-    assert service.terminate() == 0
+    for name in ("SIGUSR1", "SIGUSR2", "SIGALRM"):
+        os.kill(service.pid, signal.Signals[name])
+        service.wait_for_line(f"{name} changes nothing")
+    os.kill(service.pid, signal.SIGQUIT)
+    assert service.wait() == 0
     told.forget()
     pid, terminal = pty.fork()
     if pid == 0:
