@@ -15,7 +15,8 @@ from typing import Final
 
 from tests.acceptance.docker_engine import DockerEngine, EngineUnavailableError, installed
 
-WANTED: Final = ("python3-venv", "python3-pip")
+WANTED: Final = ("apt", "python3-venv", "python3-pip")
+"""Besides Debian's essential packages; every image of Debian has apt, and what that needs."""
 
 OWNED_BY_NOBODY: Final = ("etc/passwd", "etc/group", "etc/ld.so.cache", "bin", "lib", "lib64", "sbin")
 """What is made when Debian is installed, the links of its merged /usr among that."""
