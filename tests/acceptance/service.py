@@ -70,11 +70,13 @@ def moment(entry: dict[str, Any]) -> float:
     return datetime.fromisoformat(entry["time"]).timestamp()
 
 
-def until(look: Callable[[], T], what: str, timeout: float = 15.0) -> T:
-    """Look again and again; gives the first answer that is true, or fails with `what` it waited for."""
+def until(look: Callable[[], T], what: str, timeout: float = 15.0, instead: Callable[[], object] | None = None) -> T:
+    """Look again and again; gives the first answer that is true, or fails with `what` it waited for, and what there was
+    `instead`."""
     deadline = time.monotonic() + timeout
     while not (answer := look()):
-        assert time.monotonic() < deadline, f"still no {what} after {timeout:g} s"
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"still no {what} after {timeout:g} s" + (f": {instead()}" if instead else ""))
         time.sleep(POLL)
     return answer
 

@@ -77,6 +77,24 @@ class RunningGateway:
             command, cwd=self._folder, env=self._environment, capture_output=True, text=True, timeout=30, check=False
         )
 
+    def kept(self) -> list[tuple[str, Any]]:
+        """What is kept: kinds and values."""
+        try:
+            with closing(sqlite3.connect(f"file:{self.state_dir}/gateway.sqlite3?mode=ro", uri=True)) as connection:
+                rows = connection.execute("SELECT kind, value FROM kept").fetchall()
+        except sqlite3.OperationalError:
+            return []
+        return [(kind, json.loads(value)) for kind, value in rows]
+
+    def states(self) -> set[tuple[str, str]]:
+        """The states that are kept, each with its object's uuid: two engines of a swarm may know the same one."""
+        return {(value["uuid"], value["state"]) for _, value in self.kept() if "uuid" in value and "state" in value}
+
+    def keeps(self, client: "Listener", listening: int = 1) -> bool:
+        """Whether it is kept what a client was told, that so many listen, and that nothing waits for them."""
+        kinds = Counter(kind for kind, _ in self.kept())
+        return client.states() <= self.states() and (kinds["seat"], kinds["missed"]) == (listening, 0)
+
     def get(self, path: str) -> Any:
         asked = Request(f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": BASIC})
         with urlopen(asked, timeout=5) as answer:
@@ -93,6 +111,10 @@ class Listener:
         self._ended = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
+
+    def states(self) -> set[tuple[str, str]]:
+        """The state that each object was told last, with its uuid."""
+        return set({uuid_of(event): event["state"] for event in list(self.events)}.items())
 
     def end(self) -> None:
         self._ended = True
@@ -166,8 +188,7 @@ def test_what_changed_while_no_gateway_ran_is_told_once_to_all_who_come_back(
     service.wait_for_line("objects are known")
     until(lambda: client.joined == 1, "client")
     before = uuids()
-    # Until that is kept, too: who listens.
-    time.sleep(1.0)
+    until(lambda: gateway.keeps(client, 2), "word on disk of who listens")
     gateway.kill()
     # Its end may take this command with it.
     engine.docker("exec", names["stops"], "touch", "/stop", check=False)
@@ -239,7 +260,7 @@ def test_a_state_that_is_deleted_is_written_anew_and_what_changed_after_a_kill_i
     until(lambda: client.joined == 1, "client")
     shutil.rmtree(gateway.state_dir)
     until(lambda: "was deleted while it is in use" in gateway.log.read_text(), "word of it")
-    until(lambda: kept(gateway.state_dir / "gateway.sqlite3") > 0, "all of it on disk")
+    until(gateway.kept, "all of it on disk")
     gateway.kill()
     engine.docker("kill", names["stops"])
     gateway.start()
@@ -248,11 +269,6 @@ def test_a_state_that_is_deleted_is_written_anew_and_what_changed_after_a_kill_i
     client.end()
 
 
-def kept(state: Path) -> int:
-    """How much is kept there now."""
-    try:
-        with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM kept").fetchone()
-    except sqlite3.OperationalError:
-        return 0
-    return int(count)
+def uuid_of(event: dict[str, Any]) -> str:
+    """The object that an event is about."""
+    return str(event["resource_uri"].split("/")[4])
