@@ -8,8 +8,9 @@ QUICK: Final = 10.0
 """Seconds. What a restart policy brought up and ended sooner did not do its work, whatever its exit code says: Docker
 itself measures by this whether a restart was any good."""
 
-NOT_ITS_OWN: Final = frozenset({130, 137, 143, 255})
-"""Exit codes that say nothing where nobody saw the end, or who wanted it: killed, or lost with the daemon."""
+NOT_ITS_OWN: Final = frozenset({130, 137, 143})
+"""Exit codes that say nothing where nobody saw the end, or who wanted it: of signals that a stop sends, too. Not 255,
+which Docker gives to what was lost with the engine or its machine: nobody stopped that."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
