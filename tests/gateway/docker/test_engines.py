@@ -119,6 +119,11 @@ class Tls(EnginesCase):
             self.assertEqual((address.port, address.tls.ca), (2376, CA))
             self.assertIn(CERT, address.tls.own)
 
+    def test_is_not_left_out_where_there_are_no_certificates(self) -> None:
+        address = self.address(HOME="/home/me", DOCKER_TLS_VERIFY="1")
+        assert address.tls is not None
+        self.assertEqual((address.port, address.tls.ca, address.tls.own), (2376, b"", b""))
+
     def test_of_a_context_is_its_own(self) -> None:
         folder = hashlib.sha256(b"one").hexdigest()
         tls = certificates(f"/home/me/.docker/contexts/tls/{folder}/docker")
@@ -149,6 +154,8 @@ class Tls(EnginesCase):
         ):
             (mistake,) = self.mistakes(DOCKER_HOST=f"tcp://{host}", DOCKER_CERT_PATH="/c")
             self.assertIn(f"no certificate can be for {host}: {words}", mistake)
+        self.files = {**certificates("/c"), "/c/key.pem": b"-----BEGIN ENCRYPTED PRIVATE KEY-----"}
+        self.assertIn("has a password", self.mistakes(DOCKER_HOST="tcp://h", DOCKER_CERT_PATH="/c")[0])
         self.files = {}
         self.assertIn("there is none of", self.mistakes(DOCKER_HOST="tcp://h", DOCKER_CERT_PATH="/c")[0])
         self.assertIn("HOME", self.mistakes(DOCKER_HOST="tcp://h", DOCKER_TLS_VERIFY="1")[0])

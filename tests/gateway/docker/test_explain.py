@@ -1,6 +1,7 @@
 """What goes wrong on the way to an engine; that of a socket and of a network is in `test_client.py`, as it is told."""
 
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectingCancelledError, ConnectionLost
 from twisted.python.failure import Failure
@@ -28,6 +29,11 @@ class Trouble(SynchronousTestCase):
                 self.assertIn(advice, explain(problem, over_network=True))
         for problem in (SSL.Error(), SSL.Error([()])):
             self.assertEqual(explain(problem), "TLS failed")
+
+    def test_with_the_name_in_a_certificate_says_so(self) -> None:
+        for problem in (VerificationError([]), CertificateError()):
+            for came in (problem, ResponseNeverReceived([Failure(problem)])):
+                self.assertIn("its certificate is not for the host in its URL", explain(came, over_network=True))
 
     def test_with_ssh_is_told_in_its_own_words(self) -> None:
         ended = SshEndedError("Host key verification failed")

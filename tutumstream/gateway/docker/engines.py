@@ -159,7 +159,9 @@ class _Docker:
             return None
         if not folder and not self._config:
             raise DockerError("DOCKER_TLS_VERIFY", "set DOCKER_CERT_PATH too: there is no HOME to look in")
-        return self._certificates(folder or self._config, required=bool(folder))
+        found = self._certificates(folder or self._config, required=bool(folder))
+        # Without any of them the engine is checked by the system's authorities; it is never TLS that is left out.
+        return found or Certificates(self._config)
 
     def _certificates(self, folder: str, required: bool) -> Certificates | None:
         ca, cert, key = (self._pem(posixpath.join(folder, f"{name}.pem")) for name in ("ca", "cert", "key"))

@@ -4,6 +4,7 @@ import errno
 from typing import Final
 
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from twisted.internet import defer, error
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
@@ -38,7 +39,10 @@ _NO_ENGINE_THERE: Final = (
 
 
 _TLS_ADVICE: Final = (
-    ("certificate verify failed", "its certificate is not trusted: is ca.pem the authority that signed it?"),
+    (
+        "certificate verify failed",
+        "its certificate is not trusted: is ca.pem the authority that signed it, and is it still in date?",
+    ),
     (
         "wrong version number",
         "it does not speak TLS there: unset DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, or use another port",
@@ -51,6 +55,11 @@ def _tls_words(problem: SSL.Error) -> str:
     said = " / ".join(str(entry[-1]) for entry in (problem.args[0] if problem.args else ()) if entry)
     advice = next((advice for mark, advice in _TLS_ADVICE if mark in said), "TLS failed")
     return f"{advice} ({escaped(said, 120)})" if said else f"{advice}"
+
+
+_OTHER_NAME: Final = (
+    "its certificate is not for the host in its URL: use a name or an address that the certificate is made for"
+)
 
 
 def was_cancelled(problem: BaseException) -> bool:
@@ -83,13 +92,15 @@ def explain(problem: BaseException, over_network: bool = False) -> str:
         return advice.get(number, f"can't connect: {escaped(str(problem), 200)}")
     if isinstance(problem, SSL.Error):
         return _tls_words(problem)
+    if isinstance(problem, VerificationError | CertificateError):
+        return _OTHER_NAME
     if isinstance(problem, ResponseFailed):
         reasons = [reason for reason in problem.reasons if isinstance(reason, Failure)]
         for reason in reasons:
             if isinstance(reason.value, SshEndedError):
                 return reason.value.words
-            if isinstance(reason.value, SSL.Error):
-                return _tls_words(reason.value)
+            if isinstance(reason.value, SSL.Error | VerificationError | CertificateError):
+                return explain(reason.value)
         lost = all(reason.check(error.ConnectionClosed, error.ConnectionLost, PotentialDataLoss) for reason in reasons)
         if lost and reasons:
             return "it closed the connection without a whole answer"

@@ -106,7 +106,9 @@ class _Pipes(ProcessProtocol):
     def _words(self, reason: Failure) -> str:
         said = self._said.decode("utf-8", "replace").strip()
         last = escaped(said.splitlines()[-1].strip(), 200) if said else escaped(str(reason.value), 100)
-        return f"ssh says: {last}; as this user, `ssh {self._address.host} docker version` must work without a question"
+        user, port = self._address.user, self._address.port
+        way = f"{'-p ' + str(port) + ' ' if port else ''}{user + '@' if user else ''}{self._address.host}"
+        return f"ssh says: {last}; as this user, `ssh {way} docker version` must work without a question"
 
     def write(self, data: bytes) -> None:
         self._process.write(data)

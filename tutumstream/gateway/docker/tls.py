@@ -37,11 +37,14 @@ def _none() -> Any:
 def _own(certificates: Certificates) -> ssl.PrivateCertificate | None:
     if not certificates.own:
         return None
+    if b"ENCRYPTED" in certificates.own:
+        # OpenSSL would ask for the password at the terminal, and wait.
+        raise ValueError(f"key.pem in {certificates.place} has a password: a key without one is needed")
     try:
         own: ssl.PrivateCertificate = ssl.PrivateCertificate.loadPEM(certificates.own)
     except VerifyError:
         raise ValueError(f"cert.pem and key.pem in {certificates.place} do not belong together") from None
     except (crypto.Error, ValueError, CertificateError, TypeError):
         where = f"cert.pem and key.pem in {certificates.place}"
-        raise ValueError(f"{where} can't be used: PEM form is needed, and a key without password") from None
+        raise ValueError(f"{where} can't be used: PEM form is needed") from None
     return own
