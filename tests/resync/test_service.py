@@ -98,7 +98,7 @@ class AGap(SynchronousTestCase):
         self.change("container", 1, "Running")
         self.world.settle()
         self.assertEqual(self.told(), [])
-        self.assertEqual(self.said(), [("caught-up", "Unchanged", "1 s without a stream: nothing changed")])
+        self.assertEqual(self.said(), [("caught-up", "Unchanged", "1 s without a stream: nothing was missed")])
 
     def test_waits_for_what_a_list_already_shows_and_the_stream_does_not_yet(self) -> None:
         self.known()

@@ -208,7 +208,7 @@ class ElasticsearchNotifier:
             self.log.warn(
                 "{notifier} refuses documents with their resource ({reason}); they are sent without it",
                 notifier=self,
-                reason=self._shown(f"{refusal.reason}: {refusal.answer}"),
+                reason=self._shown(refusal.answer or refusal.reason),
             )
 
     def _shown(self, text: str) -> str:

@@ -32,7 +32,7 @@ def summary(seconds: float, findings: Findings) -> str:
     parts = [f"{number} {_named(kind, number)} {verb}" for (kind, verb), number in groups[:MOST]]
     if len(groups) > MOST:
         parts.append(f"{sum(number for _, number in groups[MOST:])} more changes")
-    return f"{duration(seconds)} without a stream: {', '.join(parts) or 'nothing changed'}"
+    return f"{duration(seconds)} without a stream: {', '.join(parts) or 'nothing was missed'}"
 
 
 def unknown(seconds: float, reason: str) -> str:
