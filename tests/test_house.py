@@ -19,7 +19,7 @@ MAY_IMPORT: Final = {
     "outstanding": ("errors",),
     "logs": (),
     "listening": ("whereabouts",),
-    "whereabouts": (),
+    "whereabouts": ("errors",),
     "variables": (),
     "ids": (),
     "place": (),

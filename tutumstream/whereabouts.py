@@ -5,6 +5,8 @@ from typing import Final
 
 import platformdirs
 
+from tutumstream.errors import SettingsError
+
 LISTEN: Final = "tcp:8788:interface=127.0.0.1"
 """Endpoint of tutumstream's own pages."""
 
@@ -16,6 +18,12 @@ def state_dir(name: str, chosen: str, of_systemd: str) -> Path:
         name: the plugin's.
         chosen: by its option or its variable; "" for none.
         of_systemd: its STATE_DIRECTORY, a colon-separated list where a unit has several (systemd.exec); "" for none.
+
+    Raises:
+        SettingsError: None is chosen, and this user has no home.
     """
     found = chosen or of_systemd.split(":")[0]
-    return Path(found) if found else Path(platformdirs.user_state_path(name))
+    try:
+        return Path(found) if found else Path(platformdirs.user_state_path(name))
+    except RuntimeError:
+        raise SettingsError(["--state-dir: this user has no home to keep the state in; name a folder"]) from None
