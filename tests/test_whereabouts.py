@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -6,23 +5,25 @@ from twisted.trial.unittest import SynchronousTestCase
 from tutumstream.errors import SettingsError
 from tutumstream.whereabouts import state_dir
 
-NOBODYS = 4_000_000_000
-"""A user whom no machine has an entry for."""
+
+def at_home(name: str) -> Path:
+    return Path("/home/me", name)
+
+
+def homeless(name: str) -> Path:
+    raise RuntimeError(f"no home for {name}")
 
 
 class TheStateFolder(SynchronousTestCase):
     def test_is_the_chosen_one_else_systemds_first_else_the_users(self) -> None:
-        self.patch(os, "environ", {"HOME": "/home/me"})
         for chosen, of_systemd, expected in (
             ("/ours", "/systemd:/other", "/ours"),
             ("", "/systemd:/other", "/systemd"),
-            ("", "", "/home/me/.local/state/name"),
+            ("", "", "/home/me/name"),
         ):
-            self.assertEqual(state_dir("name", chosen, of_systemd), Path(expected))
+            self.assertEqual(state_dir("name", chosen, of_systemd, at_home), Path(expected))
 
     def test_of_a_user_without_a_home_must_be_named(self) -> None:
-        self.patch(os, "environ", {})
-        self.patch(os, "getuid", lambda: NOBODYS)
         with self.assertRaises(SettingsError) as caught:
-            state_dir("name", "", "")
+            state_dir("name", "", "", homeless)
         self.assertIn("--state-dir: this user has no home", str(caught.exception))

@@ -52,7 +52,7 @@ def at_hand(variables: Mapping[str, str]) -> Iterator[DeadLetters]:
         JournalError: the journal gave up half-way.
     """
     given = (variables.get(name, "") for name in WHERE)
-    listen, *folders = (value if value.strip() else "" for value in given)
+    listen, chosen, of_systemd = (value if value.strip() else "" for value in given)
     try:
         listens = place.parse(listen or LISTEN)
     except ValueError as problem:
@@ -62,7 +62,7 @@ def at_hand(variables: Mapping[str, str]) -> Iterator[DeadLetters]:
         return
     if listens is not None and not listens.here:
         raise click.ClickException(f"nothing listens at {listens}")
-    folder = state_dir("tutumstream", *folders)
+    folder = state_dir("tutumstream", chosen, of_systemd)
     with ExitStack() as held:
         letters = _opened(held, folder, "--listen is none" if listens is None else f"nothing listens at {listens}")
         yield letters
