@@ -26,6 +26,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
         seen: the end itself was heard of, and so would have been that somebody wanted it; else only that it is over was
             found.
         again: Docker starts it again.
+        repeated: its swarm puts another one in its place soon, however well it ended.
         given_up: Docker did so before, and does no more.
         ran: seconds.
         times: how many ends this stands for, where some were too quick to be seen.
@@ -39,6 +40,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     ill: bool = False
     seen: bool = True
     again: bool = False
+    repeated: bool = False
     given_up: bool = False
     ran: float = 0.0
     times: int = 1
@@ -53,5 +55,5 @@ def is_crash(ending: Ending) -> bool:
     if ending.exit_code is None:
         return ending.seen or ending.again
     if ending.exit_code == 0:
-        return ending.again and ending.ran < QUICK
+        return (ending.again or ending.repeated) and ending.ran < QUICK
     return ending.seen or ending.again or ending.exit_code not in NOT_ITS_OWN

@@ -64,8 +64,8 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         error: why it could not be started.
         exit_code: of the last run; None while it runs and before anything ended.
         created, started, finished: nanoseconds since 1970 by the engine's clock, 0 for never.
-        fate: of a task of a swarm, the state that it ended in by its managers: `failed`, `shutdown`, …; "" while they
-            have not said so.
+        fate: of a task of a swarm, the state that it ended in by its managers: `failed`, `shutdown`, …, or ours,
+            `repeated`; "" while they have not said so.
         oom_killed: the kernel killed a process in it during the last run, for want of memory.
         restart_count: how often its restart policy started it since somebody did.
         retries: how often it does so at most; 0 for no limit.

@@ -94,7 +94,12 @@ def swarm_place(service: str, name: str, stack: str, cluster: str) -> Place:
 
 def is_task(labels: Mapping[str, str]) -> bool:
     """A swarm made it."""
-    return _SWARM_ID.fullmatch(labels.get(_SWARM + "service.id", "")) is not None
+    return _SWARM_ID.fullmatch(swarm_service(labels)) is not None
+
+
+def swarm_service(labels: Mapping[str, str]) -> str:
+    """The swarm's id of the service that it was made for; "" outside of a swarm."""
+    return labels.get(_SWARM + "service.id", "")
 
 
 def place_of(container: Container, endpoint: str, cluster: str = "") -> Place:

@@ -10,7 +10,7 @@ answers nobody about a container until it has tidied up after its death. It is l
 most that live but a moment is never; or at once, where somebody asks for the addresses and ports that no hint knows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -188,9 +188,9 @@ class Registry:
             changes += self.actions.follow(self.groups.settle(service, now), now)
         return changes
 
-    def sentence(self, fates: Mapping[str, str], now: float) -> Iterator[Change]:
-        """Take the states in which the engine's own tasks ended, as its swarm says, by the ids of their containers."""
-        for known in self._fates.take(fates):
+    def sentence(self, fates: Mapping[str, str], restless: Collection[str], now: float) -> Iterator[Change]:
+        """Take what a swarm says of the ends of tasks: see `Fates.take`."""
+        for known in self._fates.take(fates, restless):
             yield from self.actions.follow(list(self._update(known, known.container, now)), now)
 
     def conclude(self, key: str, *, wanted: bool) -> list[Change]:
@@ -267,7 +267,7 @@ class Registry:
         if known is None:
             yield from self._welcome(msgspec.structs.replace(seen, started=0), now, machine)
             known = self.containers[seen.id]
-        seen = self._fates.of(seen)
+        seen = self._fates.of(known, seen)
         state = folds.container_state(seen, now)
         if state == folds.STOPPED and not certain and (waiting := self._fates.waits(known, seen, now)) is not None:
             known, state = waiting, folds.STOPPING

@@ -8,7 +8,7 @@ import msgspec
 
 from tutumstream.docker_details import ERROR_LIMIT, NAME_LIMIT, DockerDetails
 from tutumstream.gateway.docker import folds, mishaps
-from tutumstream.gateway.docker.endings import Ending, is_crash
+from tutumstream.gateway.docker.endings import QUICK, Ending, is_crash
 from tutumstream.gateway.docker.facts import Container
 from tutumstream.gateway.docker.identity import is_task, nickname, slot_of
 from tutumstream.gateway.docker.known import Known
@@ -24,6 +24,9 @@ _BY_THE_SWARM: Final = frozenset({"shutdown", "remove", "orphaned"})
 
 _FOR_ILLNESS: Final = frozenset({"failed", "complete"})
 """What it calls the end of a task that it had to end: by its exit code it did well."""
+
+REPEATED: Final = "repeated"
+"""Our word for the end of a task that did well, of a service that soon makes another one nonetheless."""
 
 _PLAIN: Final = {folds.STARTING: "create", folds.TERMINATED: "remove"}
 
@@ -189,6 +192,8 @@ def found(known: Known, before: Container, seen: Container) -> Ending:
         ill=ill,
         seen=(heard is not None and not heard.silent) or seen.fate == "failed",
         again=seen.status == "restarting",
+        # Of one on another node it is not certain when it started, only when it was made.
+        repeated=seen.fate == REPEATED and (not known.machine or _seconds(seen.created, at) < QUICK),
         given_up=_given_up(seen),
         ran=_seconds(seen.started, at),
         times=1 if unseen else max(_ends(seen) - _ends(before), 1),

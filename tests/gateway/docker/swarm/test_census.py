@@ -288,6 +288,24 @@ class ElsewhereTests(CensusTests):
         one = next(one for one in list_resources(self.told.registry, "container") if one["state"] == "Stopped")
         self.assertEqual((one["exit_code"], one["exit_code_msg"]), (6, "task: non-zero exit (6)"))
 
+    def test_one_that_soon_ended_well_and_is_followed_by_another_crashed(self) -> None:
+        for fields, at, happened in (
+            ({}, 4.0, "crash"),
+            # It may have run for as long as it was there.
+            ({}, 10.0, "finish"),
+            ({"condition": "on-failure"}, 4.0, "finish"),
+        ):
+            self.setUp()
+            done = there(state="complete", exit_code=0, **fields)
+            self.count(there(**fields), services=(web(),))
+            swarm = Swarm(
+                machines=(HERE, THERE),
+                tasks=(msgspec.structs.replace(done, at=int((START + at) * SECOND)),),
+                services=(web(),),
+            )
+            self.told.count(swarm, START + at)
+            self.assertEqual(self.told.happened(), [happened], (fields, at))
+
     def test_a_task_that_is_forgotten_ends_its_container(self) -> None:
         self.count(there(), services=(web(),))
         self.assertIn("container delete", self.count(services=(web(),))[0])

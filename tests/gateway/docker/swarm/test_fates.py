@@ -13,6 +13,9 @@ from tutumstream.gateway.docker.swarm.facts import Ordered, Swarm, Task
 LABELS = {"com.docker.swarm.service.id": SERVICE, "com.docker.swarm.service.name": "web"}
 
 
+LOOP = ["exit 0", "exit 0, 3rd time in 10 minutes"]
+
+
 class FatesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.told = Told()
@@ -132,6 +135,47 @@ class FatesTests(SynchronousTestCase):
         self.ends()
         self.say("failed")
         self.assertEqual(self.told.happened()[-2:], ["unhealthy", "crash"])
+
+    def test_one_that_does_well_again_and_again_for_a_moment_only_is_a_crash_loop(self) -> None:
+        for number in range(1, 4):
+            at = START + 10.0 * number
+            own = self.begin(number, at)
+            self.tasks[number] = task(1, at=at - START, service=SERVICE, node=NODE, container=own)
+            self.count(at + 1)
+            self.ends(number, at + 3, code=0, killed=False)
+            self.say("complete", number, at + 5)
+        self.assertEqual([words.partition(" crashed: ")[2].partition(". ")[0] for words in self.told.news()], LOOP)
+        self.told.changes.clear()
+        # A longer one did its work.
+        self.begin(4, START + 40)
+        self.ends(4, START + 59, code=0, killed=False)
+        self.assertEqual(self.told.happened(), ["create", "start", "healthy", "finish"])
+
+    def test_one_that_did_well_for_a_moment_and_gets_no_successor_or_a_late_one_did_well(self) -> None:
+        for fields, killed, happened in (
+            ({}, False, "crash"),
+            ({}, True, "stop"),
+            ({"condition": "on-failure"}, False, "finish"),
+            ({"delay": 3600 * SECOND}, False, "finish"),
+        ):
+            self.setUp()
+            own = self.begin()
+            self.tasks[1] = task(1, at=1, service=SERVICE, node=NODE, container=own, **fields)
+            self.count(START + 2)
+            self.told.changes.clear()
+            self.ends(at=START + 4, code=0, killed=killed)
+            self.assertEqual(self.told.happened(), [happened], fields)
+
+    def test_where_nobody_heard_its_end_its_swarm_says_whether_that_was_wanted(self) -> None:
+        for fate, happened in (("complete", "crash"), ("shutdown", "stop")):
+            self.setUp()
+            own = self.begin()
+            self.say(fate)
+            ended = {"status": "exited", "exit_code": 0, "finished": int((START + 4) * SECOND)}
+            self.told.truth.containers[own] = msgspec.structs.replace(self.told.truth.containers[own], **ended)
+            self.told.changes.clear()
+            self.told.look(own, START + 9)
+            self.assertEqual(self.told.happened(), [happened])
 
     def test_a_restart_of_ours_waits_on(self) -> None:
         self.begin()

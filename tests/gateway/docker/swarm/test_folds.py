@@ -15,6 +15,7 @@ from tutumstream.gateway.docker.swarm.folds import (
     elsewhere,
     last,
     machine_state,
+    restless,
     service_state,
     task_container,
     trouble,
@@ -224,6 +225,21 @@ class LastTests(SynchronousTestCase):
     def test_without_a_container_or_on_a_node_that_is_lost_nothing_ended(self) -> None:
         self.assertEqual(list(last(replicated(0), [task(1, "rejected", "shutdown"), task(2, "pending", "remove")])), [])
         self.assertEqual(list(last(replicated(0), [self.failed()], ["n1"])), [])
+
+
+class RestlessTests(SynchronousTestCase):
+    def test_are_services_that_soon_put_another_task_in_the_place_of_what_ended_well(self) -> None:
+        first = task(1, "complete", "shutdown", condition="none")
+        for service, newest, expected in (
+            (replicated(1), task(1, at=1), True),
+            (replicated(1), task(1, at=1, delay=int(9.9 * SECOND)), True),
+            # So some run every hour.
+            (replicated(1), task(1, at=1, delay=10 * SECOND), False),
+            (replicated(1), task(1, at=1, condition="on-failure"), False),
+            (JOB, task(1, at=1), False),
+        ):
+            found = restless(Swarm(services=(service,), tasks=(newest, first)))
+            self.assertEqual(found, {service.id} if expected else frozenset(), newest)
 
 
 class MachineStateTests(SynchronousTestCase):

@@ -28,13 +28,13 @@ class ReadingTests(SynchronousTestCase):
 
     def test_what_follows_a_task_by_its_restart_policy(self) -> None:
         for policy, expected in (
-            ({"Condition": "on-failure", "MaxAttempts": 3}, ("on-failure", 3)),
-            ({"Condition": "any", "MaxAttempts": 0}, ("any", 0)),
-            ({"MaxAttempts": -1}, ("any", 0)),
-            ("nonsense", ("any", 0)),
+            ({"Condition": "on-failure", "MaxAttempts": 3}, ("on-failure", 3, 5.0)),
+            ({"Condition": "any", "MaxAttempts": 0, "Delay": 0}, ("any", 0, 0.0)),
+            ({"MaxAttempts": -1, "Delay": 500_000_000}, ("any", 0, 0.5)),
+            ("nonsense", ("any", 0, 5.0)),
         ):
             (one,) = read_tasks(row(Spec={"RestartPolicy": policy}))
-            self.assertEqual((one.condition, one.attempts), expected)
+            self.assertEqual((one.condition, one.attempts, one.delay / 1e9), expected)
 
     def test_tasks_that_went_wrong_say_why(self) -> None:
         found = read_tasks((CORPUS / "26-tasks-failed-rejected.json").read_bytes())

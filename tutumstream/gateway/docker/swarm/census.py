@@ -15,7 +15,16 @@ from tutumstream.gateway.docker.groups import Orders
 from tutumstream.gateway.docker.identity import Place, is_task, resource_uri, swarm_place
 from tutumstream.gateway.docker.registry import Registry
 from tutumstream.gateway.docker.swarm.facts import Ordered, Swarm, Task, Update
-from tutumstream.gateway.docker.swarm.folds import at_rest, count, elsewhere, fates, last, service_state, trouble
+from tutumstream.gateway.docker.swarm.folds import (
+    at_rest,
+    count,
+    elsewhere,
+    fates,
+    last,
+    restless,
+    service_state,
+    trouble,
+)
 from tutumstream.gateway.platform import Change
 
 SCALE_PATIENCE: Final = 10.0
@@ -84,7 +93,7 @@ class Census:
         seen = set()
         names = {service: self._name(service) for service in {task.service for task in swarm.tasks}}
         names.update((service.id, service.name) for service in swarm.services)
-        yield from registry.sentence(fates(swarm, registry.node.id), now)
+        yield from registry.sentence(fates(swarm, registry.node.id), restless(swarm), now)
         for node, container in elsewhere(swarm, registry.node.id, there, names):
             seen.add(container.id)
             known = registry.containers.get(container.id)

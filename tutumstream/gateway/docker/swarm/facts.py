@@ -65,6 +65,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         at: when it came to its state.
         condition: after which end another one follows it: `any`, `on-failure` or `none`.
         attempts: how often one does so at most; 0 for no limit.
+        delay: how long after the end it may begin, nanoseconds.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     condition: str = "any"
     attempts: int = 0
+    delay: int = 5_000_000_000
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from tutumstream.gateway.docker import folds
+from tutumstream.gateway.docker.endings import QUICK
 from tutumstream.gateway.docker.facts import Container
 from tutumstream.gateway.docker.swarm.facts import (
     GLOBAL,
@@ -28,7 +29,9 @@ _BEFORE: Final = frozenset({"new", "pending", "assigned", "accepted", "preparing
 
 REDEPLOYING: Final = frozenset({"updating", "rollback_started"})
 
-AFTERMATH: Final = 60_000_000_000
+_SECOND: Final = 1_000_000_000
+
+AFTERMATH: Final = 60 * _SECOND
 """Nanoseconds between a failure and the creation of what takes its place, at most; it is created at once, but clocks
 differ. What comes later has nothing to do with it."""
 
@@ -234,6 +237,17 @@ def fates(swarm: Swarm, here: str) -> dict[str, str]:
         for task in swarm.tasks
         if task.container and task.node == here and task.state not in _BEFORE and task.state != "running"
     }
+
+
+def restless(swarm: Swarm) -> frozenset[str]:
+    """The services that put another task in the place of each that ended, however well, and soon."""
+    jobs = {service.id for service in swarm.services if service.mode in JOBS}
+    newest = {task.service: task for task in sorted(swarm.tasks, key=lambda one: one.created)}
+    return frozenset(
+        service
+        for service, task in newest.items()
+        if task.condition == "any" and task.delay < QUICK * _SECOND and service not in jobs
+    )
 
 
 def _place(service: Ordered, task: Task) -> str | int:

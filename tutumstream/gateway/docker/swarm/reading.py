@@ -102,6 +102,7 @@ def _task(own: str, row: Json) -> Task:
         labels=read_labels(wanted.get("Labels")),
         condition=text(policy.get("Condition"), NAME_LIMIT) or "any",
         attempts=max(integer(policy.get("MaxAttempts")) or 0, 0),
+        delay=5_000_000_000 if (delay := integer(policy.get("Delay"))) is None else delay,
     )
 
 
