@@ -145,7 +145,7 @@ class AComparison(SynchronousTestCase):
         was = replace(known("container", "a"), health="healthy")
         ill = DockerDetails(event="unhealthy", health="unhealthy")
         result = found([was], [replace(listed("container", "a"), docker=ill)])
-        self.assertEqual(summary(42.0, result), "42 s without a stream: 1 container unhealthy")
+        self.assertEqual(summary(42.0, result, {}), "42 s without a stream: 1 container unhealthy")
 
     def test_tells_what_ended_a_crash_loop_though_the_state_is_what_it_was(self) -> None:
         gave_up = {"event": "crash", "exit_code": 3, "expected": False, "restart_count": 4, "given_up": True}
@@ -255,7 +255,7 @@ class AComparison(SynchronousTestCase):
         ]
         result = found(before, now)
         self.assertEqual(result.redeployed, (web,))
-        self.assertEqual(summary(42.4, result), "42 s without a stream: 1 service redeployed")
+        self.assertEqual(summary(42.4, result, {}), "42 s without a stream: 1 service redeployed")
         kept = found(before, [*now[:2], listed("container", "b", "Running", web)])
         self.assertEqual(kept.redeployed, ())
         self.assertEqual(found(before, now, live=(uri("container", "c"),)).redeployed, ())
@@ -306,13 +306,13 @@ class TheWords(SynchronousTestCase):
             Change("create", known("service", "s")),
         ]
         self.assertEqual(
-            summary(61.0, Findings(tuple(changes))),
+            summary(61.0, Findings(tuple(changes)), {}),
             "1 min 1 s without a stream: 2 containers stopped, 1 service created, 1 node cluster scaling",
         )
 
     def test_stay_short_and_harmless_whatever_the_states_are(self) -> None:
         changes = [Change("update", known("container", str(n), f"{n}\n" + "x" * 1000)) for n in range(MOST + 5)]
-        words = summary(1.0, Findings(tuple(changes)))
+        words = summary(1.0, Findings(tuple(changes)), {})
         self.assertTrue(words.endswith(", 5 more changes"))
         self.assertLess(len(words), 1000)
         self.assertNotIn("\n", words)

@@ -1,5 +1,7 @@
 """Each promise by itself, with the world in our hands."""
 
+from datetime import UTC, datetime
+
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -91,6 +93,25 @@ class AGap(SynchronousTestCase):
                 self.world.cut()
         told = [event.docker for event in self.world.told() if event.type == "container"]
         self.assertEqual([(each.event, each.news) for each in told if each], [("unhealthy", True), ("healthy", True)])
+
+    def test_counts_what_the_server_tells_late_by_itself_and_tells_it_no_second_time(self) -> None:
+        self.known()
+        self.world.clock.advance(41.0)
+        self.world.connect()
+        before, within, after = (self.moment(seconds) for seconds in (-60.0, -20.0, 0.5))
+        self.change("container", 1, "Stopped", when=within)
+        self.change("container", 2, "Stopped", when=before)
+        self.change("container", 3, "Starting", when=after)
+        self.world.settle()
+        self.assertEqual(
+            self.told(),
+            [("update", WEB, "Stopped"), ("update", DB, "Stopped"), ("create", uri_of("container", 3), "Starting")],
+        )
+        self.assertEqual(self.said(), [("caught-up", "Changed", "41 s without a stream: 1 container stopped")])
+
+    def moment(self, seconds: float) -> str:
+        """So long after now, as an engine says it."""
+        return datetime.fromtimestamp(self.world.clock.seconds() + seconds, UTC).isoformat()
 
     def test_without_changes_is_told_as_such(self) -> None:
         self.known()

@@ -39,8 +39,12 @@ class Platform:
         self.listener: Callable[[Event], None] = lambda _: None
         self.events = 0
 
-    def change(self, kind: str, number: int, state: str | None, **more: Any) -> None:
-        """An object comes, changes its state, or goes (None). What stays as it is is no change."""
+    def change(self, kind: str, number: int, state: str | None, *, when: str = "", **more: Any) -> None:
+        """An object comes, changes its state, or goes (None). What stays as it is is no change.
+
+        Args:
+            when: it happened, as its event says.
+        """
         uri = uri_of(kind, number)
         before = self.objects.get(uri)
         past = self.history.setdefault(uri, [None])
@@ -64,6 +68,7 @@ class Platform:
                 state=state or "Terminated",
                 resource_uri=uri,
                 parents=parents,
+                docker=DockerDetails(time=when) if when else None,
             )
         )
 

@@ -1,6 +1,8 @@
 """What comes live around a comparison, so that nothing is told twice and nothing too late. Pure."""
 
 from collections.abc import Iterable
+from datetime import datetime
+from math import inf
 from typing import Final
 
 from tutumstream.docker_details import DockerDetails
@@ -29,9 +31,22 @@ class Live:
     def __init__(self) -> None:
         self.heard: set[str] = set()
         self.busy = False
+        self._late: dict[str, tuple[float, Event]] = {}
+        self._opened_at = 0.0
         self._listening = False
         self._told: dict[str, Event] = {}
         self._told_until = 0.0
+
+    def opened(self, at: float) -> None:
+        """The stream is there. Until the comparison is over, what comes of earlier times is late."""
+        self._late = {}
+        self._opened_at = at
+        self.busy = True
+
+    def late(self, since: float) -> dict[str, Event]:
+        """What happened since then and before the stream was there, and the server told by itself: of each object the
+        last event, by URI."""
+        return {uri: event for uri, (happened, event) in self._late.items() if happened >= since}
 
     def listen(self) -> None:
         """A list is about to be asked for: what is heard of an object from now on is newer than that."""
@@ -45,6 +60,8 @@ class Live:
 
     def told(self, changes: Iterable[Event], now: float) -> None:
         """The comparison is over; these were told as missed."""
+        self._late = {}
+        self._opened_at = 0.0
         self._told = {event.resource_uri: event for event in changes}
         self._told_until = now + ECHO_SECONDS
         self.silence()
@@ -54,7 +71,7 @@ class Live:
         """No comparison is under way."""
         self.heard = set()
         self._listening = False
-        self.busy = bool(self._told)
+        self.busy = bool(self._told or self._opened_at)
 
     def admits(self, event: Event) -> bool:
         """Whether this live event is to be told; False for the belated event of a change that was told as missed."""
@@ -62,6 +79,8 @@ class Live:
             return True
         if self._listening and not self.too_much:
             self.heard.add(event.resource_uri)
+        if self._opened_at and len(self._late) < MOST and (happened := _when(event)) < self._opened_at:
+            self._late[event.resource_uri] = happened, event
         return not self._echoes(event)
 
     def _echoes(self, event: Event) -> bool:
@@ -69,7 +88,7 @@ class Live:
             return False
         if event.received_at >= self._told_until:
             self._told = {}
-            self.busy = self._listening
+            self.busy = self._listening or bool(self._opened_at)
             return False
         told = self._told.get(event.resource_uri)
         if told is None:
@@ -79,6 +98,14 @@ class Live:
             return event.action == GONE or event.state == TERMINATED
         del self._told[event.resource_uri]
         return event.state == told.state and event.action != GONE and not _says_more(event, told)
+
+
+def _when(event: Event) -> float:
+    """Seconds since 1970, by the engine's clock; infinity where nobody says it."""
+    try:
+        return datetime.fromisoformat(event.docker.time).timestamp() if event.docker is not None else inf
+    except ValueError:
+        return inf
 
 
 def _says_more(event: Event, told: Event) -> bool:

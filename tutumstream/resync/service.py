@@ -129,6 +129,7 @@ class Resync:
         """The stream is there, so whatever happens from now on comes by it."""
         self._end_session()
         self._opened_at = self._heard_at = self._now()
+        self._live.opened(self._opened_at)
         self._working = Deferred.fromCoroutine(self._work()).addErrback(_end_quietly)
         self._outstanding.own(self._working, "find out what was missed")
 
@@ -218,8 +219,9 @@ class Resync:
         """What is said of the gap; nothing where there was none, because it is the first time that we look."""
         if self._complete_until is None:
             return []
-        changed = "Changed" if findings.changes else "Cleared" if self._gap_told else "Unchanged"
-        return [self._of_the_gap("caught-up", changed, summary(self._blind(), findings))]
+        late = self._live.late(self._missed_from())
+        changed = "Changed" if findings.changes or late else "Cleared" if self._gap_told else "Unchanged"
+        return [self._of_the_gap("caught-up", changed, summary(self._blind(), findings, late))]
 
     def _of_the_gap(self, action: str, state: str, message: str) -> Event:
         return Event(

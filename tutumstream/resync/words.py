@@ -1,9 +1,11 @@
 """A gap in one sentence. Pure."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
-from tutumstream.event import escaped
+from tutumstream.docker_details import DockerDetails
+from tutumstream.event import Event, escaped
 from tutumstream.resync.compare import Change, Findings
 
 MOST: Final = 12
@@ -23,9 +25,23 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def summary(seconds: float, findings: Findings) -> str:
-    """`42 s without a stream: 2 containers stopped, 1 service redeployed`."""
-    counted = Counter((change.now.type, _verb(change)) for change in findings.changes if not _folded(change, findings))
+def summary(seconds: float, findings: Findings, late: Mapping[str, Event]) -> str:
+    """`42 s without a stream: 2 containers stopped, 1 service redeployed`.
+
+    Args:
+        seconds: how long it was.
+        findings: what the comparison found.
+        late: what the server told of it by itself before, by URI.
+    """
+    counted = Counter(
+        (change.now.type, _verb(change.action, change.now.state, change.docker))
+        for change in findings.changes
+        if not _folded(change, findings)
+    )
+    found = {change.now.uri for change in findings.changes}
+    counted.update(
+        (event.type, _verb(event.action, event.state, event.docker)) for uri, event in late.items() if uri not in found
+    )
     if findings.redeployed:
         counted["service", "redeployed"] += len(findings.redeployed)
     groups = sorted(counted.items(), key=lambda group: _TYPES.index(group[0][0]))
@@ -48,10 +64,10 @@ def _folded(change: Change, findings: Findings) -> bool:
     return change.now.uri in findings.replaced
 
 
-def _verb(change: Change) -> str:
-    if change.docker is not None and change.docker.event in ("healthy", "unhealthy"):
-        return change.docker.event
-    return escaped(change.now.state.lower(), 40) if change.action == "update" else f"{change.action}d"
+def _verb(action: str, state: str, docker: DockerDetails | None) -> str:
+    if docker is not None and docker.event in ("healthy", "unhealthy"):
+        return docker.event
+    return escaped(state.lower(), 40) if action == "update" else f"{action}d"
 
 
 def _named(kind: str, number: int) -> str:
