@@ -191,8 +191,11 @@ class AnItem(SynchronousTestCase):
             ("validation_exception", full),
             ("illegal_argument_exception", full),
             ("illegal_argument_exception", "no write index is defined for alias [x]."),
+            ("illegal_argument_exception", "pipeline with id [logs] does not exist"),
         ):
-            self.assertEqual(outcome(one(failed(400, kind, reason))), "hold", reason)
+            verdict = one(failed(400, kind, reason))
+            self.assertEqual(outcome(verdict), "hold", reason)
+            self.assertEqual(verdict.reason, f"it answered 400 for the document: {kind}: {reason}")
         self.assertEqual(outcome(one(failed(400, "illegal_argument_exception", "immense term"))), "rejected")
 
     def test_that_nobody_understands_is_tried_again_and_kept(self) -> None:

@@ -37,8 +37,12 @@ _CONFLICT = "version_conflict_engine_exception"
 _OF_THE_INDEX = frozenset({"index_closed_exception", "invalid_index_name_exception", "invalid_alias_name_exception"})
 
 # The limit of shards comes as illegal_argument_exception or validation_exception, by version; clients that took it for
-# the document's fault lost a day's data when the day's index could not be created (elastic/elasticsearch#70349).
-_OF_THE_CLUSTER = ("Validation Failed", "no write index is defined for alias")
+# the document's fault lost a day's data when the day's index could not be created (elastic/elasticsearch#70349). So
+# comes that the index's own ingest pipeline is gone.
+_OF_THE_CLUSTER = ("Validation Failed", "no write index is defined for alias", "pipeline with id [")
+
+_SENTENCE: Final = 200
+"""Characters of what Elasticsearch says is wrong with an index; its type alone says little."""
 
 
 def identity(event_id: str) -> str:
@@ -116,17 +120,22 @@ def _judge_item(item: object) -> Verdict:
     status = result.get("status") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(status, int):
         return TryAgain("it answered 200, but not for this document", answer=_shown(item))
+    kind, reason = _error(result)
+    return _verdict(status, kind, reason, f"{kind}: {reason}"[:ANSWER_LIMIT] if kind or reason else _shown(item))
+
+
+def _verdict(status: int, kind: str, reason: str, said: str) -> Verdict:
     if 200 <= status < 300:
         return DELIVERED
-    kind, reason = _error(result)
     words = f"it answered {status} for the document: {kind or 'no reason'}"
-    said = f"{kind}: {reason}"[:ANSWER_LIMIT] if kind or reason else _shown(item)
     if status == 409 and kind in (_CONFLICT, ""):
         # The id is ours, so the document is too: it arrived at an earlier try.
         return DELIVERED
     if status == 429:
         return TryAgain(words, limited=True, answer=said)
-    if status in (401, 403, 404) or kind in _OF_THE_INDEX or (status == 400 and reason.startswith(_OF_THE_CLUSTER)):
+    if kind in _OF_THE_INDEX or (status == 400 and reason.startswith(_OF_THE_CLUSTER)):
+        return Hold(": ".join(filter(None, (words, " ".join(reason.split())[:_SENTENCE]))), said)
+    if status in (401, 403, 404):
         return Hold(words, said)
     if 400 <= status < 500 and status not in (408, 409, 425):
         return Rejected(words, said)
@@ -139,7 +148,7 @@ def _judge_cut(answer: Answer, start: int) -> Verdict:
     if found is None:
         return TryAgain("its answer is too long to be read", answer=excerpt(answer))
     status, kind = found.groups(default=b"")
-    return _judge_item({"create": {"status": int(status), "error": {"type": kind.decode(), "reason": excerpt(answer)}}})
+    return _verdict(int(status), kind.decode(), "", excerpt(answer))
 
 
 def _error(result: Mapping[str, Any]) -> tuple[str, str]:
