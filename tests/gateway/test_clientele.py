@@ -6,7 +6,7 @@ from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.clientele import Clientele
 from tutumstream.gateway.events import Told
 from tutumstream.gateway.platform import Change
-from tutumstream.gateway.returning import Returning
+from tutumstream.gateway.returning import PATIENCE, Returning
 from tutumstream.gateway.saving import Row
 
 
@@ -26,7 +26,8 @@ class TestClientele(SynchronousTestCase):
     def setUp(self) -> None:
         self.returning: Returning[Told] = Returning()
         self.listening = ["alice@10.0.0.1", "alice@10.0.0.1"]
-        self.clientele = Clientele(self.returning, lambda: self.listening, lambda: 0.0)
+        self.now = 0.0
+        self.clientele = Clientele(self.returning, lambda: self.listening, lambda: self.now)
 
     def kept(self) -> dict[Row, bytes]:
         return {row: self.clientele.written(value) for row, value in self.clientele.rows().items()}
@@ -56,6 +57,15 @@ class TestClientele(SynchronousTestCase):
         returning.opened(0.0)
         self.assertEqual(returning.back("bob@10.0.0.2", 1.0), [told(1), told(2)])
         self.assertEqual(returning.back("carol@10.0.0.3", 1.0), [told(2)])
+
+    def test_who_did_not_come_back_in_time_is_not_awaited_after_a_restart_either(self) -> None:
+        self.listening = []
+        self.returning.sent_away(["bob@10.0.0.2"], 0.0)
+        self.returning.miss(told(1))
+        self.returning.opened(0.0)
+        self.assertNotEqual(self.kept(), {})
+        self.now = PATIENCE
+        self.assertEqual(self.kept(), {})
 
     def test_where_nobody_listened_nobody_is_awaited(self) -> None:
         self.listening = []

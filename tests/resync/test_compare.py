@@ -105,6 +105,15 @@ class AComparison(SynchronousTestCase):
         (lost,) = found([node], [listed("node", "n", "Unreachable")]).changes
         self.assertEqual(lost.now.name, "hh-3")
 
+    def test_learns_a_new_name_stack_or_node_of_what_is_in_the_state_that_it_was(self) -> None:
+        named = {"name": "web-1", "stack": "shop", "node": "hh-3"}
+        for changed in named:
+            shown = DockerDetails(event="start", **{**named, changed: "other"})
+            result = found(
+                [replace(known("container", "a"), **named)], [replace(listed("container", "a"), docker=shown)]
+            )
+            self.assertEqual((result.changes, [getattr(one, changed) for one in result.learned]), ((), ["other"]))
+
     def test_tells_a_crash_from_a_stop_where_the_server_knows_it_and_what_is_wrong_as_news(self) -> None:
         crash = DockerDetails(event="crash", exit_code=3, expected=False)
         stop = DockerDetails(event="stop", exit_code=137)
