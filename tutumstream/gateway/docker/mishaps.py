@@ -103,7 +103,7 @@ def inherited(record: Record) -> Record:
     """The record of what comes in the place of something else, as a swarm's next task: it goes on with its troubles."""
     if not record.unwell and not record.ill:
         return FRESH
-    return msgspec.structs.replace(record, again=True, given_up=False, health="", oom=0, oom_due=0.0, due=0.0, since=0)
+    return msgspec.structs.replace(record, again=True, health="", oom=0, oom_due=0.0, due=0.0, since=0)
 
 
 def ended(record: Record, ending: Ending, patience: Patience) -> Verdict:

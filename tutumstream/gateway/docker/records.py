@@ -50,7 +50,8 @@ class Records:
         Args:
             wanted: its service still is.
         """
-        if known.state != folds.STOPPED or self.slots.heir(known) is not None:
+        # Where it has an heir, that has its troubles too, and nothing is left to tell of them here.
+        if known.state != folds.STOPPED:
             return Verdict(known.record)
         return runs.given_up(known, self.patience) if wanted else runs.called_off(known)
 
