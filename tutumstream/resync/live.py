@@ -38,8 +38,8 @@ class Live:
         self._told_until = 0.0
 
     def opened(self, at: float) -> None:
-        """The stream is there. Until the comparison is over, what comes of earlier times is late."""
-        self._late = {}
+        """The stream is there, perhaps not for the first time since it was lost. Until the comparison is over, what
+        comes of earlier times is late."""
         self._opened_at = at
         self.busy = True
 
