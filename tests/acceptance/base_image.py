@@ -28,9 +28,9 @@ def stand_in(engine: DockerEngine) -> str:
     """The image's name, after making it if it is not there. Raises `EngineUnavailableError` where it can't be made."""
     name = f"tutumstream-tests/python:{_release()}"
     if not engine.docker("images", "-q", name):
-        # What Debian has it for; whether the machine has another one does not matter.
-        installed("python3-venv", "python3")
-        installed("python3-pip", "pip3")
+        for package in WANTED:
+            if not _is_here(package):
+                installed(package, "python3")
         _import(engine, name)
     _same_python(engine, name)
     return name
@@ -44,6 +44,11 @@ def _release() -> str:
     if release.get("ID") != "debian":
         raise EngineUnavailableError("a stand-in for the base image is made on Debian only")
     return release["VERSION_CODENAME"]
+
+
+def _is_here(package: str) -> bool:
+    command = ("dpkg-query", "--show", "--showformat=${db:Status-Status}", package)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout == "installed"
 
 
 def _packages() -> set[str]:
