@@ -84,8 +84,6 @@ class Live:
         return not self._echoes(event)
 
     def _echoes(self, event: Event) -> bool:
-        if not self._told:
-            return False
         if event.received_at >= self._told_until:
             self._told = {}
             self.busy = self._listening or bool(self._opened_at)
