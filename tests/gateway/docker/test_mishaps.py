@@ -325,6 +325,14 @@ class HealthTests(SynchronousTestCase):
         life.runs(1, "healthy")
         self.assertEqual(life.news(), ["healthy"])
 
+    def test_what_was_not_ill_before_us_and_becomes_healthy_is_no_news(self) -> None:
+        for record in (before_us("starting", since=1), before_us("unhealthy")):
+            life = Life(record)
+            life.begins()
+            life.runs(3, "starting")
+            life.runs(3, "healthy")
+            self.assertEqual(life.news(), [])
+
     def test_a_loop_that_was_there_before_us_is_told_once_it_is_one(self) -> None:
         life = Life(before_us(restarting=True, restarts=9))
         life.crashes(5)

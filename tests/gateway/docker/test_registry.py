@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import (
@@ -1018,6 +1019,47 @@ class SlotTests(SynchronousTestCase):
             self.assertEqual(told.happened()[-1], "recovery")
             # Another gateway told of a crash whose successor ran before we were there.
             self.assertEqual(len(told.news()), 1 if status == "running" else 2)
+
+    def test_one_that_crashed_just_before_us_is_not_told_as_stopped_while_the_next_is_still_to_come(self) -> None:
+        told = Told()
+        self.look(told, 1, 3)
+        told.registry.take_stock(START + 13)
+        told.changes.clear()
+        self.look(told, 1, 3)
+        self.assertEqual(told.happened(), [])
+
+    def test_one_that_was_stopped_before_us_ended_what_had_crashed_before_it(self) -> None:
+        told = Told()
+        for number, code in ((1, 3), (2, 143)):
+            self.look(told, number, code)
+        told.registry.take_stock(START + 15)
+        told.changes.clear()
+        self.look(told, 3, None)
+        self.wait(told)
+        self.assertEqual(told.happened(), ["create", "start"])
+
+    def test_one_that_crashes_beside_the_next_is_told_and_one_that_makes_room_for_it_is_no_news(self) -> None:
+        for code, news in ((1, ["web-1 on test crashed: exit 1"]), (143, [])):
+            told = Told()
+            for number in (1, 2):
+                self.look(told, number, None)
+            one = replace(task(1, code), finished=(START + 20) * SECOND)
+            told.truth.containers[one.id] = one
+            told.look(one.id, START + 100)
+            self.assertEqual([line.partition(".")[0] for line in told.news()], news)
+
+    def test_one_whose_end_is_found_after_that_of_the_next_tells_nothing_more_of_that(self) -> None:
+        told = Told()
+        for number, code in ((1, None), (2, None), (2, 3), (1, 3)):
+            self.look(told, number, code)
+        told.changes.clear()
+        self.look(told, 2, 3)
+        self.assertEqual(told.happened(), [])
+
+    def test_one_that_is_found_to_have_ended_well_leaves_nothing_to_wait_for(self) -> None:
+        told = self.story(False, [1, 0], (0,))
+        self.wait(told)
+        self.assertEqual(told.happened()[-1], "finish")
 
     @searching(20)
     @given(st.booleans(), st.integers(1, 5).flatmap(lambda more: st.permutations(range(more + 1))))

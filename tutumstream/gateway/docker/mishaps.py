@@ -92,8 +92,9 @@ def baseline(health: str, *, restarts: int, restarting: bool, since: int, now: f
         since: the start of the run that goes on; 0 where none does.
     """
     record = Record(again=restarting, ill=since > 0 and health == "unhealthy", health=health)
-    lately = since > 0 and now - since / 1e9 < patience.window
-    if restarting or not (restarts and lately):
+    # Where nothing runs, that is not lately at all.
+    lately = now - since / 1e9 < patience.window
+    if not (restarts and lately):
         return msgspec.structs.replace(record, unwell=int(restarting))
     # It crashed a short time ago. Who told of that is gone, and somebody may wait for the end of it.
     return msgspec.structs.replace(record, unwell=restarts, hushed=True, due=now + patience.steady, since=since)
