@@ -85,6 +85,7 @@ class ASlip(SynchronousTestCase):
             "TUTUMSTREAM_PORT",
             "TUTUMSTREAM_SERVICE_HOST",
             "TUTUM_NODE_FQDN",
+            "TUTUM_NODE_CERTIFICATE_FILE",
             "TUTUMGATEWAY_USERS",
             "LACK_URL",
         ):

@@ -106,7 +106,7 @@ def slips(known: Mapping[str, str], names: Collection[str]) -> list[str]:
         if name in names or not name.startswith(_PREFIXES):
             continue
         plain = name.removesuffix("_FILE")
-        if plain != name and plain in names:
+        if plain in names:
             found.append(f"{name} means nothing here, for no secret is in it; {plain} itself would")
         elif alike := get_close_matches(name, unset, 1, _ALIKE):
             found.append(f"{name} means nothing here; {alike[0]} would")

@@ -164,6 +164,7 @@ class AnItem(SynchronousTestCase):
     def test_is_judged_by_its_status(self) -> None:
         for status, expected in (
             (100, "again"),
+            (300, "again"),
             (302, "again"),
             (400, "rejected"),
             (401, "hold"),
@@ -197,6 +198,7 @@ class AnItem(SynchronousTestCase):
             self.assertEqual(outcome(verdict), "hold", reason)
             self.assertEqual(verdict.reason, f"it answered 400 for the document: {kind}: {reason}")
         self.assertEqual(outcome(one(failed(400, "illegal_argument_exception", "immense term"))), "rejected")
+        self.assertEqual(outcome(one(failed(500, "illegal_argument_exception", full))), "again")
 
     def test_that_nobody_understands_is_tried_again_and_kept(self) -> None:
         for item in (None, 5, [], {}, {"create": 5}, {"create": {}}, {"create": {"status": "201"}}, {"a": {}, "b": {}}):

@@ -313,10 +313,17 @@ class TheWords(SynchronousTestCase):
             *(Change("update", known("container", str(n), "Stopped")) for n in range(2)),
             Change("update", known("nodecluster", "k", "Scaling")),
             Change("create", known("service", "s")),
+            Change("update", known("stack", "s", "Partly running")),
+            Change("delete", known("node", "n")),
+            *(
+                Change("update", known("container", what), DockerDetails(event=what))
+                for what in ("healthy", "unhealthy")
+            ),
         ]
         self.assertEqual(
             summary(61.0, Findings(tuple(changes)), {}),
-            "1 min 1 s without a stream: 2 containers stopped, 1 service created, 1 node cluster scaling",
+            "1 min 1 s without a stream: 2 containers stopped, 1 container healthy, 1 container unhealthy, "
+            "1 service created, 1 stack partly running, 1 node deleted, 1 node cluster scaling",
         )
 
     def test_stay_short_and_harmless_whatever_the_states_are(self) -> None:
@@ -325,3 +332,4 @@ class TheWords(SynchronousTestCase):
         self.assertTrue(words.endswith(", 5 more changes"))
         self.assertLess(len(words), 1000)
         self.assertNotIn("\n", words)
+        self.assertNotIn("more", summary(1.0, Findings(tuple(changes[:MOST])), {}))

@@ -4,7 +4,7 @@ from tests.gateway.docker.model import container_id
 from tests.gateway.docker.test_registry import task
 from tutumstream.gateway.docker.identity import derived, place_of
 from tutumstream.gateway.docker.known import Known
-from tutumstream.gateway.docker.mishaps import FRESH, Record
+from tutumstream.gateway.docker.mishaps import FRESH, Crash, Record
 from tutumstream.gateway.docker.slots import Slots
 
 
@@ -35,10 +35,19 @@ class ASlot(SynchronousTestCase):
         return one
 
     def test_passes_the_troubles_on_and_leaves_what_the_end_that_is_still_to_be_told_will_want_to_say(self) -> None:
-        troubles = Record(unwell=3, looping=True, ill=True, health="unhealthy", oom=7, oom_due=9.0)
+        troubles = Record(unwell=3, looping=True, ill=True, health="unhealthy", oom=7, oom_due=9.0, due=9.0, since=5)
         self.fill(1, troubles)
         self.assertEqual(self.fill(2).record, Record(unwell=3, looping=True, ill=True, again=True))
         self.assertEqual(self.containers[container_id(1)].record, Record(health="unhealthy", oom=7))
+
+    def test_passes_on_that_its_illness_was_told_but_nothing_of_one_that_is_well_again(self) -> None:
+        for record, passed_on in (
+            (Record(ill=True, health="unhealthy"), Record(ill=True, again=True)),
+            (Record(crashes=(Crash(1, 2.0),)), FRESH),
+        ):
+            self.setUp()
+            self.fill(1, record)
+            self.assertEqual(self.fill(2).record, passed_on)
 
     def test_passes_nothing_on_to_one_that_was_there_before(self) -> None:
         self.fill(2, Record(unwell=1))
