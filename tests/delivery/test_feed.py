@@ -137,6 +137,73 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(self.tell(), ["e"])
         self.assertFalse(self.feed.behind)
 
+    def test_finds_what_was_taken_back_while_it_read_on(self) -> None:
+        self.start()
+        old = self.record("old")
+        self.bury(old)
+        self.record("a", "b", "c", "d", "e")
+        reading = self.feed.read()
+        self.revive(old)
+        self.journal.answer()
+        self.successResultOf(reading)
+        self.assertTrue(self.feed.skipped)
+        self.assertEqual(self.tell(), ["a", "b"])
+        self.feed.begin_anew()
+        self.assertFalse(self.feed.skipped, "once is enough")
+        self.read()
+        self.assertEqual(self.tell(), ["old", "c"])
+
+    def test_takes_in_once_what_came_while_it_read_and_was_read_too(self) -> None:
+        self.start()
+        self.record("a", "b", "c", "d", "e", "f")
+        for names in (["a", "b"], ["c", "d"], ["e", "f"]):
+            self.read()
+            self.assertEqual(self.tell(), names)
+        reading = self.feed.read()
+        self.record("x")
+        self.journal.answer()
+        self.successResultOf(reading)
+        self.assertEqual(self.tell(), ["x"])
+
+    def test_takes_in_once_what_is_urgent_and_came_while_it_looked_what_was_left(self) -> None:
+        self.record("a", "b", "c")
+        started = self.feed.start()
+        self.record("page", urgent=True)
+        while self.journal.asked:
+            self.journal.answer()
+        self.successResultOf(started)
+        self.assertEqual(self.tell(), ["page", "a", "b"])
+
+    def test_lets_nothing_urgent_overtake_what_was_left_of_its_kind_and_found_no_room(self) -> None:
+        for name in ("p1", "p2", "p3", "p4", "p5"):
+            self.record(name, urgent=True)
+        self.start()
+        self.record("p6", urgent=True)
+        self.assertEqual(self.tell(), ["p1", "p2", "p3", "p4"])
+        while self.feed.wants():
+            self.read()
+        self.assertEqual(self.tell(), ["p5", "p6"])
+
+    def test_has_room_for_twice_as_many_where_they_are_urgent_and_lets_none_overtake_the_next(self) -> None:
+        self.start()
+        self.record("a", "b", "c", "d", "e", "f")
+        pages = [f"p{number}" for number in range(1, 9)]
+        for name in (*pages, "p9"):
+            self.record(name, urgent=True)
+        self.record("g")
+        self.assertEqual(self.tell(), pages)
+        self.record("p10", urgent=True)
+        self.assertEqual(self.tell(), [])
+        told = []
+        while self.feed.behind:
+            self.read()
+            told += self.tell()
+        self.assertEqual(told, ["a", "b", "c", "d", "e", "f", "p9", "g", "p10"])
+        # All of that is over, so what is urgent goes first again.
+        self.record("h", "i", "j", "k", "l")
+        self.record("p11", urgent=True)
+        self.assertEqual(self.tell(), ["p11"])
+
     def test_lets_a_grace_begin_anew_that_a_clock_began_which_was_set_back_since(self) -> None:
         for name, received_at, grace in (("ago", 40.0, 120.0), ("ahead", 43_300.0, 120.0), ("at once", 43_300.0, 0.0)):
             event = Event(id=name, received_at=received_at, type="container", action="create")

@@ -278,6 +278,15 @@ class SqlJournalTests(JournalContract, SynchronousTestCase):
         self.assertGreater(empty, 1200 - PAGES, "what is needed next is kept")
         self.assertEqual(len(self.done(self.journal.history(999))), 10)
 
+    def test_the_file_stays_as_it_is_while_less_than_a_quarter_of_it_is_empty(self) -> None:
+        self.rebuilt(SMALL_PAGES)
+        self.fill(40)
+        self.done(self.journal.prune(1000.0, Limits(history_seconds=1000.0 - 8.5, room=10)))
+        other = self.other()
+        (pages,), (empty,) = (other.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
+        self.assertEqual(len(self.done(self.journal.history(999))), 31)
+        self.assertTrue(0.2 * pages < empty < 0.25 * pages, (pages, empty))
+
     def test_a_file_that_cannot_shrink_is_pruned_all_the_same(self) -> None:
         self.rebuilt(SMALL_PAGES, "auto_vacuum=NONE")
         self.assertEqual(self.other().execute("PRAGMA auto_vacuum").fetchone(), (0,))

@@ -80,7 +80,6 @@ class Feed:
     def begin_anew(self) -> None:
         """Read from the beginning again. Only when the window is empty and nothing told is still to be written down."""
         self._last = 0
-        self._early.clear()
         self._behind, self._skipped = True, False
 
     def start(self) -> Deferred[None]:
@@ -145,7 +144,7 @@ class Feed:
     def _add_urgent(self, rows: Sequence[Pending]) -> None:
         urgent = [row for row in rows if row.delivery.urgent and row.seq not in self._early]
         if self._urgent_behind or len(self._window) + len(urgent) > 2 * self._size:
-            self._urgent_behind = self._urgent_behind or bool(urgent)
+            self._urgent_behind = True
             return
         self._early.update(row.seq for row in urgent)
         self._window.add(urgent)
