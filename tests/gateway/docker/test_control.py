@@ -124,6 +124,34 @@ class TestControl(SynchronousTestCase):
         self.assertEqual(self.refused("start"), 409)
         self.successResultOf(self.control.perform(self.ordered("stop")))
 
+    def test_a_later_order_waits_for_what_is_being_done_and_the_rest_of_the_earlier_one_is_left_out(self) -> None:
+        self.writer.outcome = restarting = Deferred()
+        redeploy = self.order("redeploy")
+        self.writer.outcome = None
+        stop = self.order("stop", "stack")
+        # The second container was not restarted yet, and is not any more.
+        self.assertEqual(self.writer.done, [("restart", "c1", 10.0)])
+        restarting.callback(None)
+        stops = [("stop", "c1", 10.0), ("stop", "c2", 30.0)]
+        self.assertEqual(self.writer.done, [("restart", "c1", 10.0), *stops])
+        self.assertEqual([self.outcome(redeploy), self.outcome(stop)], ["Canceled", "Success"])
+        self.order("start")
+        self.assertEqual(self.writer.done[-2:], [("start", "c1"), ("start", "c2")])
+
+    def test_an_order_that_was_overtaken_in_part_leaves_that_part_out(self) -> None:
+        self.writer.outcome = restarting = Deferred()
+        redeploy = self.order("redeploy", "stack")
+        self.writer.outcome = None
+        self.subject = Subject({"c2": 30.0})
+        stop = self.order("stop", "container")
+        self.assertEqual(self.outcome(stop), "Success")
+        restarting.callback(None)
+        self.assertEqual(self.writer.done, [("restart", "c1", 10.0), ("stop", "c2", 30.0)])
+        self.assertEqual(self.outcome(redeploy), "Canceled")
+
+    def outcome(self, taken: Taken) -> str:
+        return self.control.actions[taken.action.split("/")[-2]].state
+
     def test_an_order_that_failed_or_never_showed_is_in_nobodys_way(self) -> None:
         self.writer.outcome = fail(DockerError("x", "it is away"))
         self.order("stop")

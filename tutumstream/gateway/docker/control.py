@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import msgspec
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 
 from tutumstream.errors import DockerError
@@ -123,6 +123,18 @@ class Performed(msgspec.Struct, frozen=True):
         }
 
 
+Step = tuple[str, Callable[[], Deferred[None]]]
+"""The id of a container, or of a service of a swarm, and what is to be done to it."""
+
+
+class _Turns:
+    """Who may do something to one target: one after the other. `last` is the latest action that is about it."""
+
+    def __init__(self) -> None:
+        self.lock = DeferredLock()
+        self.last = ""
+
+
 class Control:
     """Carries out orders.
 
@@ -150,6 +162,7 @@ class Control:
         self._now = now
         self._under_way: set[Deferred[None]] = set()
         self._latest: dict[tuple[str, str], tuple[str, object]] = {}
+        self._turns: dict[str, _Turns] = {}
         self.actions: OrderedDict[str, Performed] = OrderedDict()
 
     def perform(self, order: Order) -> Deferred[Taken]:
@@ -175,9 +188,13 @@ class Control:
             self._check_scale(order, subject, shown)
         action = Performed(str(uuid4()), order, self._now())
         self._keep(action, "create")
-        if self._steps(order, subject):
+        steps = self._steps(order, subject)
+        if steps:
             self._latest[order.kind, order.uuid] = (action.uuid, shown["state"])
-        doing = Deferred.fromCoroutine(self._do(action, subject))
+        turns = {target: self._turns.setdefault(target, _Turns()) for target, _ in steps}
+        for each in turns.values():
+            each.last = action.uuid
+        doing = Deferred.fromCoroutine(self._do(action, steps, turns))
         if not doing.called:
             self._under_way.add(doing)
             doing.addBoth(lambda _: self._under_way.discard(doing))
@@ -203,11 +220,12 @@ class Control:
         if order.target not in (None, shown.get("target_num_containers")):
             raise OrderError(405, "only services of a swarm can be scaled: Docker alone does not know how")
 
-    async def _do(self, action: Performed, subject: Subject) -> None:
+    async def _do(self, action: Performed, steps: Sequence[Step], turns: Mapping[str, _Turns]) -> None:
         problems = []
-        for step in self._steps(action.order, subject):
+        overtaken = False
+        for target, step in steps:
             try:
-                await step()
+                overtaken |= not await self._in_turn(action, target, turns[target], step)
             except CancelledError:
                 return
             except DockerError as problem:
@@ -225,13 +243,30 @@ class Control:
             )
         ended = msgspec.structs.replace(
             action,
-            state="Failed" if problems else "Success",
+            state="Failed" if problems else "Canceled" if overtaken else "Success",
             ended=self._now(),
             problems=tuple(str(problem) for problem in problems),
         )
         self._keep(ended, "update")
 
-    def _steps(self, order: Order, subject: Subject) -> Sequence[Callable[[], Deferred[None]]]:
+    async def _in_turn(self, action: Performed, target: str, turns: _Turns, step: Callable[[], Deferred[None]]) -> bool:
+        """Do it once what is being done to that target is over; False, and nothing done, if a later order is about it.
+
+        Else a restart that began before a stop would start again what was stopped.
+        """
+        await turns.lock.acquire()
+        try:
+            if turns.last != action.uuid:
+                return False
+            await step()
+            return True
+        finally:
+            if turns.last == action.uuid:
+                # Whoever comes later has nothing to wait for, and who came before sees that it was overtaken.
+                del self._turns[target]
+            turns.lock.release()
+
+    def _steps(self, order: Order, subject: Subject) -> Sequence[Step]:
         """What is to be done, one after the other."""
         writer, verb = self._writer, order.verb
         of_container: Mapping[str, Callable[[str, float], Deferred[None]]] = {
@@ -247,9 +282,9 @@ class Control:
             "scale": lambda one: self._change(one, lambda service: scaled(service, order.target)),
             "terminate": writer.remove_service,
         }
-        steps: list[Callable[[], Deferred[None]]] = [partial(of_service[verb], service) for service in subject.services]
+        steps: list[Step] = [(service, partial(of_service[verb], service)) for service in subject.services]
         if verb != "scale":
-            steps += [partial(of_container[verb], one, grace) for one, grace in subject.containers.items()]
+            steps += [(one, partial(of_container[verb], one, grace)) for one, grace in subject.containers.items()]
         return steps
 
     def _change(self, service: str, change: Callable[[Mapping[str, Any]], dict[str, Any] | None]) -> Deferred[None]:
