@@ -4,6 +4,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import msgspec
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.gateway.wire import CLOSE, GOOD, PING, PONG, TEXT, SiteCase, Wire
 from tutumstream.docker_details import DockerDetails
@@ -41,10 +42,14 @@ class TestCrowds(SiteCase):
         for wire in refused:
             wire.upgrade("/v1/events", "Authorization: ApiKey alice:wrong")
         self.assertEqual([wire.transport.connected for wire in refused], [True, True, False])
-        granted = [Wire(self.site) for _ in range(3)]
-        for wire in granted:
-            wire.upgrade("/v1/events", GOOD)
-        self.assertEqual([wire.transport.connected for wire in granted], [True, True, False])
+        with capturedLogs() as logs:
+            granted = [Wire(self.site) for _ in range(4)]
+            answers = [wire.upgrade("/v1/events", GOOD) for wire in granted]
+        self.assertEqual([answer.split()[1] for answer in answers], ["101", "101", "503", "503"])
+        self.assertIn("there are 2 stream clients already: come back later", answers[2])
+        self.assertIn("Retry-After: 5", answers[2])
+        warned = [formatEvent(line) for line in logs if line["log_level"].name == "warn"]
+        self.assertEqual(warned, ["There are 2 stream clients: others are refused until some leave"])
         granted[0].transport.loseConnection()
         self.join()
 

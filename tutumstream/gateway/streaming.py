@@ -79,6 +79,7 @@ class StreamFactory(WebSocketServerFactory):
         self._now = now
         self._sessions_limit = sessions_limit
         self._sessions: dict[StreamProtocol, None] = {}
+        self._was_full = False
         self._listeners: Audience[Listening, StreamProtocol] = Audience()
         self._returning: Returning[Told] = Returning()
         self.clientele = Clientele(
@@ -106,6 +107,19 @@ class StreamFactory(WebSocketServerFactory):
         protocol.known_as = f"{user}@{getattr(address, 'host', '')}"
         return protocol
 
+    def no_room(self) -> str:
+        """Why nobody more is taken in, which is logged once; "" where there is room."""
+        full = self._crowd(refused=False) >= self._sessions_limit
+        if full and not self._was_full:
+            self._logger.warn(
+                "There are {limit} stream clients: others are refused until some leave", limit=self._sessions_limit
+            )
+        self._was_full = full
+        return f"there are {self._sessions_limit} stream clients already: come back later" if full else ""
+
+    def _crowd(self, refused: bool) -> int:
+        return sum(isinstance(one.visit, Refusing) is refused for one in self._sessions)
+
     def listening(self, dialect: Dialect = TUTUM, wants: Filter = EVERYTHING) -> Visit:
         """The events, from now on."""
         return Listening(self, dialect, wants)
@@ -119,8 +133,7 @@ class StreamFactory(WebSocketServerFactory):
         self._sessions[client] = None
         refused = isinstance(client.visit, Refusing)
         # Who is refused can't keep those out who are not.
-        crowd = sum(isinstance(one.visit, Refusing) is refused for one in self._sessions)
-        if crowd > self._sessions_limit:
+        if self._crowd(refused) > self._sessions_limit:
             self._logger.debug("Too many stream clients; {peer} was cut off", peer=client.peer)
             client.dropConnection(abort=True)
         elif self._ending:

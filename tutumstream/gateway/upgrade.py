@@ -91,6 +91,8 @@ class UpgradeResource(Resource):
                 return refused(request, judged)
             delay = LONG_CLOSE_DELAY if judged.wait else CLOSE_DELAY
             return self._hand_over(request, self._factory.refusing(UNAUTHORIZED, delay), "")
+        if why := self._factory.no_room():
+            return _closed(request, why)
         visit = self._visit(request, found) if found else NOT_FOUND
         if isinstance(visit, str):
             if cloud:
