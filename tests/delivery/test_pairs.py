@@ -62,6 +62,19 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         self.assertEqual(unneeded(rows, is_open=True, flapping=False), {})
         self.assertEqual(unneeded(rows, is_open=True, flapping=True), {1: FLAPPING, 2: FLAPPING})
 
+    def test_of_a_flapping_incident_are_told_where_it_is_not_open(self) -> None:
+        rows = [row(1, action="resolve"), row(2, action="trigger")]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=True), {})
+
+    def test_of_a_flapping_incident_leave_it_open_to_be_closed(self) -> None:
+        rows = [row(1, action="resolve"), row(2, action="trigger"), row(3, action="close")]
+        self.assertEqual(unneeded(rows, is_open=True, flapping=True), dict.fromkeys((1, 2), FLAPPING))
+
+    def test_of_a_flapping_incident_are_dropped_though_one_before_them_may_have_arrived(self) -> None:
+        maybe = [row(1, action="resolve", attempts=1), row(2, action="trigger"), row(3)]
+        rows = [*maybe, row(4, action="resolve"), row(5, action="trigger")]
+        self.assertEqual(unneeded(rows, is_open=True, flapping=True), dict.fromkeys((4, 5), FLAPPING))
+
     def test_of_a_flapping_incident_are_dropped_with_everything_that_would_close_it(self) -> None:
         rows = [row(1, action="resolve"), row(2), row(3, action="resolve"), row(4, action="trigger")]
         self.assertEqual(unneeded(rows, is_open=True, flapping=True), dict.fromkeys((3, 1, 4), FLAPPING))
@@ -92,9 +105,22 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         self.assertEqual(unneeded([marked, rows[2]], is_open=False, flapping=False), {3: NOTHING_OPEN})
         self.assertEqual(owed([marked, rows[2]], {3: NOTHING_OPEN}), [])
 
+    def test_leave_to_be_owed_only_what_closes_and_is_not_written_down_yet(self) -> None:
+        trigger, close = row(1, action="trigger", attempts=1), row(2, action="close")
+        for following in (row(2, action="resolve"), replace(close, reason=MAY_BE_OPEN)):
+            self.assertEqual(unneeded([trigger, following], is_open=False, flapping=False), {1: OVER})
+            self.assertEqual(owed([trigger, following], {1: OVER}), [])
+        # Of what is known to be open nothing has to be written down.
+        self.assertEqual((owed([close], {}), owed([row(1), close], {})), ([], []))
+
     def test_beside_what_only_tells_are_left_alone(self) -> None:
         rows = [row(1, action="trigger"), row(2), row(3, action="resolve")]
         self.assertEqual(unneeded(rows, is_open=False, flapping=False), {})
+        self.assertEqual(unneeded([row(1), row(2, action="close")], is_open=True, flapping=False), {})
+
+    def test_leave_the_resolve_to_an_earlier_trigger_that_is_still_to_be_told(self) -> None:
+        rows = [row(1, action="trigger"), row(2), row(3, action="trigger"), row(4, action="resolve")]
+        self.assertEqual(unneeded(rows, is_open=False, flapping=False), {3: OVER})
 
 
 class OpensOfAnIncident(SynchronousTestCase):
@@ -107,3 +133,9 @@ class OpensOfAnIncident(SynchronousTestCase):
         self.assertTrue(opens.flapping(10.0))
         self.assertEqual(opens.quiet_at(), 10.0 + FLAP_TIME)
         self.assertFalse(opens.flapping(FLAP_TIME))
+
+    def test_are_flapping_whatever_was_long_ago(self) -> None:
+        opens = Opens()
+        for at in (0.0, *(10_000.0 + n for n in range(FLAPS + 1))):
+            opens.opened(at)
+        self.assertTrue(opens.flapping(10_010.0))
