@@ -43,6 +43,10 @@ class AJournalThatIsTakenAway(SynchronousTestCase):
             self.clock.pump([EVERY] * 3)
         self.assertEqual((self.journal.health.problem, list(logs)), ("", []))
 
+    def test_is_looked_for_only_while_it_is_open(self) -> None:
+        self.successResultOf(self.journal.close())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     @skipIf(not locks.are_shown(), "this system does not show its locks")
     def test_is_still_locked_after_a_look(self) -> None:
         self.assertTrue(locks.is_held(self.path))
