@@ -14,6 +14,7 @@ from tutumstream.gateway.docker.mishaps import (
     began,
     called_off,
     ended,
+    ended_before,
     given_up,
     inherited,
     looked,
@@ -255,6 +256,29 @@ class CrashLoopTests(SynchronousTestCase):
         life.begins()
         self.assertEqual((life.ends(0).event, life.news()), ("finish", ["crash", "finish"]))
 
+    def test_a_job_that_gets_through_after_what_crashed_before_us_is_no_news(self) -> None:
+        life = Life(before_us(restarts=4, since=990 * SECOND))
+        self.assertEqual(life.ends(0).event, "finish")
+        self.assertEqual(life.news(), [])
+
+    def test_crashes_count_though_it_did_well_in_between(self) -> None:
+        life = Life()
+        for _ in range(3):
+            life.begins()
+            life.ends(1)
+            life.begins()
+            life.ends(0)
+        self.assertEqual([details.looping for details in life.told if details.event == "crash"], [False, False, True])
+
+    def test_an_end_without_a_crash_says_how_long_it_ran_how_it_did_and_whether_it_goes_on(self) -> None:
+        for again in (True, False):
+            life = Life()
+            life.begins()
+            life.runs(1, "unhealthy")
+            told = life.ends(0, ran=60.0, again=again)
+            self.assertEqual((told.event, told.ran, told.health, told.restarting), ("finish", 60, "unhealthy", again))
+            self.assertEqual(life.record.again, again)
+
     def test_a_job_that_just_ends_is_no_news(self) -> None:
         life = Life()
         life.begins()
@@ -337,6 +361,44 @@ class HealthTests(SynchronousTestCase):
         life = Life(before_us(restarting=True, restarts=9))
         life.crashes(5)
         self.assertEqual([details.crashes for details in life.told if details.news], [3])
+
+
+class EndsSeenLateTests(SynchronousTestCase):
+    """Something else is in its place already. Its end is at 2000."""
+
+    def ended(self, place: Record, own: Record = FRESH, *, since: float, over: bool = False, **ending: Any) -> Verdict:
+        found = Ending(at=2000 * SECOND, **ending)
+        return ended_before(place, own, found, int(since * SECOND), over, 3000.0, PATIENCE)
+
+    def test_to_make_room_for_what_ran_already_change_nothing_of_that(self) -> None:
+        place = Record(unwell=3, looping=True, again=True, health="healthy")
+        told = self.ended(place, Record(looping=True, health="unhealthy"), since=1999, exit_code=143, asked=True)
+        self.assertEqual(told.record, place)
+        assert told.details is not None
+        self.assertEqual(
+            (told.details.event, told.details.health, told.details.looping, told.details.news),
+            ("stop", "unhealthy", False, False),
+        )
+
+    def test_before_what_runs_now_began_are_over_with_its_troubles(self) -> None:
+        place = Record(unwell=3, looping=True, again=True)
+        for since in (0, 2000, 2001):
+            told = self.ended(place, since=since, exit_code=143, asked=True)
+            assert told.details is not None
+            self.assertEqual((told.details.event, told.details.looping, told.record.unwell), ("stop", True, 0))
+            self.assertEqual(told.record.due, 0.0)
+
+    def test_in_a_crash_are_a_trouble_of_what_runs_now_and_its_own_state_is_what_it_was(self) -> None:
+        place = Record(health="starting", oom_due=5.0)
+        told = self.ended(place, Record(health="unhealthy"), since=2001, exit_code=1)
+        assert told.details is not None
+        self.assertEqual((told.details.event, told.details.health, told.details.news), ("crash", "unhealthy", True))
+        after = told.record
+        self.assertEqual((after.unwell, after.again, after.health, after.oom_due), (1, True, "starting", 5.0))
+        self.assertEqual((after.since, after.due), (2001 * SECOND, 3000.0 + PATIENCE.steady))
+
+    def test_in_a_crash_are_nothing_to_wait_for_while_nothing_runs(self) -> None:
+        self.assertEqual(self.ended(FRESH, since=0, exit_code=1).record.due, 0.0)
 
 
 class MemoryTests(SynchronousTestCase):

@@ -143,7 +143,7 @@ def ended_before(
     if told_alone is not None and (beside or (over and not place.unwell)):
         # It made room for what ran already, or there is nothing left to look after.
         return Verdict(place, msgspec.structs.replace(told_alone, news=False, looping=False))
-    verdict = ended(msgspec.structs.replace(place, again=place.unwell > 0, health=own.health), ending, patience)
+    verdict = ended(msgspec.structs.replace(place, again=True, health=own.health), ending, patience)
     after = msgspec.structs.replace(
         verdict.record,
         again=verdict.record.unwell > 0 and not over,
@@ -159,7 +159,7 @@ def began(record: Record, at: int, now: float, patience: Patience) -> Verdict:
     """It runs."""
     due = now + steady(record, patience) if record.unwell else 0.0
     return Verdict(
-        msgspec.structs.replace(record, due=due, since=at, oom_due=0.0),
+        msgspec.structs.replace(record, due=due, since=at),
         DockerDetails(event="start", looping=record.looping),
     )
 
