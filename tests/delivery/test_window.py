@@ -62,6 +62,26 @@ class AWindow(SynchronousTestCase):
         self.assertEqual(seqs(self.window.take(0.0, 9)), [2, 1, 3])
         self.assertFalse(self.window.has_urgent(0.0))
 
+    def test_has_something_urgent_once_it_is_due_and_until_it_is_dropped(self) -> None:
+        urgent = row(2, "b", urgent=True, due=5.0)
+        self.window.add([row(1, "a"), urgent])
+        self.assertEqual([self.window.has_urgent(now) for now in (4.9, 5.0)], [False, True])
+        self.window.drop([urgent])
+        self.assertFalse(self.window.has_urgent(5.0))
+
+    def test_counts_what_waits(self) -> None:
+        self.window.add([row(1, "a"), row(2, "b"), row(3, "c", due=9.0)])
+        self.assertEqual((len(self.window), self.window.waiting), (3, 3))
+        self.window.take(0.0, 1)
+        self.assertEqual((len(self.window), self.window.waiting), (3, 2))
+
+    def test_gives_again_what_failed_beside_one_that_arrived(self) -> None:
+        first, second = row(1, "a"), row(2, "b")
+        self.window.add([first, second])
+        self.window.take(0.0, 2)
+        self.window.ended([first], [second])
+        self.assertEqual(seqs(self.window.take(0.0, 2)), [2])
+
     def test_shows_the_rows_of_a_key_while_none_is_under_way(self) -> None:
         self.window.add([row(1, "a"), row(2, "a")])
         self.assertEqual([each.seq for each in self.window.rows("a")], [1, 2])

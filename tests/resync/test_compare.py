@@ -214,6 +214,20 @@ class AComparison(SynchronousTestCase):
         assert change.docker is not None
         self.assertEqual((change.docker.event, change.docker.looping), ("start", True))
 
+    def test_tells_what_ended_a_crash_loop_with_the_state_that_came_of_it(self) -> None:
+        before = replace(known("container", "a", "Stopped"), looping=True)
+        (change,) = found([before], [replace(listed("container", "a"), docker=DockerDetails(event="start"))]).changes
+        assert change.docker is not None
+        self.assertEqual((change.docker.event, change.docker.looping, change.docker.news), ("recovery", True, True))
+        self.assertFalse(change.now.looping)
+
+    def test_keeps_a_crash_loop_in_mind_that_it_finds(self) -> None:
+        shown = DockerDetails(event="crash", looping=True, restarting=True)
+        (change,) = found(
+            [known("container", "a")], [replace(listed("container", "a", "Stopped"), docker=shown)]
+        ).changes
+        self.assertTrue(change.now.looping)
+
     def test_keeps_a_crash_loop_in_mind_until_its_end_was_told(self) -> None:
         before = replace(known("container", "a"), looping=True)
         shown = DockerDetails(event="start", crashes=5, health="healthy")
@@ -245,6 +259,11 @@ class AComparison(SynchronousTestCase):
         self.assertEqual(found(over, now), Findings())
         self.assertEqual(found(over, []), Findings())
         self.assertEqual(missing({each.uri: each for each in over}, Inventory({}, ALL), ()), [])
+
+    def test_tells_what_is_gone_parts_first_whether_it_is_listed_still_or_not(self) -> None:
+        before = [known("stack", "s"), known("service", "w"), known("container", "a")]
+        gone = found(before, [listed("stack", "s", "Terminated")]).changes
+        self.assertEqual([each.now.type for each in gone], ["container", "service", "stack"])
 
     def test_says_nothing_of_types_that_the_server_does_not_list_and_of_states_that_it_does_not_tell(self) -> None:
         before = [known("nodecluster", "k", "Deployed"), known("container", "a")]
