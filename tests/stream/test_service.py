@@ -10,7 +10,7 @@ from autobahn.websocket.types import ConnectionDeny
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionLost, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from twisted.trial.unittest import SynchronousTestCase
@@ -368,12 +368,18 @@ class ALostConnection(ListeningCase):
 
     def test_is_one_loss_however_many_tries_fail(self) -> None:
         rig = self.start()
-        rig.accept()
-        rig.cut()
-        for _ in range(20):
+        for _ in range(2):
+            rig.accept()
+            rig.cut()
+            with capturedLogs() as logs:
+                for _ in range(20):
+                    rig.advance(60.0)
+                    rig.refuse()
+            warned = [formatEvent(line) for line in logs if line["log_level"].name == "warn"]
+            why = "ws://tutum.example: it refused the connection"
+            self.assertEqual(warned, [f"the stream can't be reached: {why}; trying again until it can"])
             rig.advance(60.0)
-            rig.refuse()
-        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")] * 2)
 
     def test_closed_by_the_server_says_its_code_and_reason(self) -> None:
         rig = self.start()

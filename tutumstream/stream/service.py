@@ -124,6 +124,7 @@ class StreamService(Service):
         self._authenticated = False
         self._up = False
         self._told = ""
+        self._out_of_reach = False
         self._problem = ""
         self._lost_at = 0.0
         self._alive_at = 0.0
@@ -219,9 +220,10 @@ class StreamService(Service):
             self._refuse(reason)
         if not self.running:
             return
-        if self._told == "down":
+        if self._out_of_reach:
             self.log.debug("still no stream: {reason}", reason=reason)
         elif not self._refused:
+            self._out_of_reach = True
             self.log.warn("the stream can't be reached: {reason}; trying again until it can", reason=reason)
         self._down("error", reason)
 
@@ -280,6 +282,7 @@ class StreamService(Service):
         self._announce()
 
     def _announce(self) -> None:
+        self._out_of_reach = False
         if self._told != "open":
             self._told = "open"
             self.log.info("Connected")
