@@ -4,16 +4,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.gateway.docker.test_specifications import GLOBAL, REPLICATED
 from tutumstream.errors import DockerError
-from tutumstream.gateway.docker.control import KEPT, NOTICED, Control, Subject, redeployed, scaled, started
+from tutumstream.gateway.docker.control import KEPT, NOTICED, Control, Subject
 from tutumstream.gateway.platform import Change, Order, OrderError, Taken, Verb
-
-REPLICATED = {
-    "Version": {"Index": 42},
-    "Spec": {"Name": "web", "Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {"ForceUpdate": 3, "x": [1]}},
-    "PreviousSpec": {"Mode": {"Replicated": {"Replicas": 5}}},
-}
-GLOBAL: dict[str, Any] = {"Version": {"Index": 1}, "Spec": {"Mode": {"Global": {}}, "TaskTemplate": {}}}
 
 
 class FakeWriter:
@@ -204,23 +198,3 @@ class TestControl(SynchronousTestCase):
         self.order("stop")
         self.control.stop()
         self.assertEqual([one.state for one in self.told], ["In progress"])
-
-
-class TestSpecifications(SynchronousTestCase):
-    def test_redeploy_changes_one_number_and_nothing_else(self) -> None:
-        spec = redeployed(REPLICATED)
-        self.assertEqual(spec["TaskTemplate"], {"ForceUpdate": 4, "x": [1]})
-        self.assertEqual(REPLICATED["Spec"]["TaskTemplate"]["ForceUpdate"], 3)  # type: ignore[index]  # of a dict
-        self.assertEqual(redeployed(GLOBAL)["TaskTemplate"], {"ForceUpdate": 1})
-
-    def test_a_start_takes_the_number_from_before_the_stop(self) -> None:
-        for previous, replicas in ((REPLICATED["PreviousSpec"], 5), (None, 1), ({"Mode": {"Global": {}}}, 1)):
-            service = {**REPLICATED, "Spec": {"Mode": {"Replicated": {"Replicas": 0}}}, "PreviousSpec": previous}
-            spec = started(service)
-            assert spec is not None
-            self.assertEqual(spec["Mode"]["Replicated"]["Replicas"], replicas)
-
-    def test_the_same_number_is_no_change(self) -> None:
-        self.assertIsNone(scaled(REPLICATED, 2))
-        self.assertIsNone(scaled(REPLICATED, None))
-        self.assertRaises(ValueError, scaled, GLOBAL, 1)

@@ -6,7 +6,6 @@ A container or service that no swarm looks after is redeployed by a restart: wha
 alone.
 """
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from twisted.logger import Logger
 from tutumstream.errors import DockerError
 from tutumstream.gateway.docker.identity import resource_uri
 from tutumstream.gateway.docker.resources import tutum_date
+from tutumstream.gateway.docker.specifications import redeployed, scaled, started
 from tutumstream.gateway.orders import check
 from tutumstream.gateway.platform import Change, Order, OrderError, Resource, Taken
 
@@ -306,36 +306,3 @@ class Control:
             if self._latest.get((old.order.kind, old.order.uuid), ("", None))[0] == old.uuid:
                 del self._latest[old.order.kind, old.order.uuid]
         self._tell([action.change(what)])
-
-
-def _copy(service: Mapping[str, Any]) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(service["Spec"]))
-    return copy
-
-
-def scaled(service: Mapping[str, Any], replicas: int | None) -> dict[str, Any] | None:
-    """The specification with another number of replicas; None where that changes nothing.
-
-    Raises ValueError for a service that has no such number.
-    """
-    spec = _copy(service)
-    if "Replicated" not in spec["Mode"]:
-        raise ValueError("not replicated")
-    if replicas is None or spec["Mode"]["Replicated"].get("Replicas") == replicas:
-        return None
-    spec["Mode"]["Replicated"]["Replicas"] = replicas
-    return spec
-
-
-def started(service: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The specification with as many replicas as it had before it was stopped, one at least."""
-    before = (service.get("PreviousSpec") or {}).get("Mode", {}).get("Replicated", {}).get("Replicas")
-    return scaled(service, before or 1)
-
-
-def redeployed(service: Mapping[str, Any]) -> dict[str, Any]:
-    """The specification that makes the swarm replace every task, one after the other as the service wants it."""
-    spec = _copy(service)
-    template = spec["TaskTemplate"]
-    template["ForceUpdate"] = int(template.get("ForceUpdate", 0)) + 1
-    return spec
