@@ -143,6 +143,46 @@ class TestControl(SynchronousTestCase):
         self.assertEqual(self.writer.done, [("restart", "c1", 10.0), ("stop", "c2", 30.0)])
         self.assertEqual(self.outcome(redeploy), "Canceled")
 
+    def test_what_says_nothing_of_what_is_to_run_overtakes_nothing(self) -> None:
+        self.state = "Partly running"
+        self.subject = Subject(services=["s1", "s2"])
+        self.writer.outcome = updating = Deferred()
+        start = self.order("start", "stack")
+        self.writer.outcome = None
+        self.subject = Subject(services=["s2"])
+        self.assertEqual(self.outcome(self.order("redeploy")), "Success")
+        updating.callback(None)
+        self.assertEqual([done[1] for done in self.writer.done], ["s1", "s2", "s2"])
+        self.assertEqual(self.replicas(), 5)
+        self.assertEqual(self.outcome(start), "Success")
+
+    def test_a_new_number_is_set_though_it_waits_when_it_is_asked_for_once_more(self) -> None:
+        self.subject = Subject(services=["s1"])
+        self.writer.outcome = updating = Deferred()
+        redeploy = self.order("redeploy")
+        self.writer.outcome = None
+        scale = self.order("scale", target=7)
+        self.order("scale")
+        self.assertEqual(len(self.writer.done), 1)
+        updating.callback(None)
+        self.assertEqual(self.replicas(), 7)
+        self.assertEqual([self.outcome(redeploy), self.outcome(scale)], ["Success", "Success"])
+
+    def test_a_redeployment_that_waits_is_not_overtaken_by_a_new_number(self) -> None:
+        self.subject = Subject(services=["s1", "s2"])
+        self.writer.outcome = updating = Deferred()
+        redeploy = self.order("redeploy", "stack")
+        self.writer.outcome = None
+        self.subject = Subject(services=["s2"])
+        self.order("scale", target=7)
+        updating.callback(None)
+        self.assertEqual(self.writer.done[-1][3]["TaskTemplate"]["ForceUpdate"], 4)
+        self.assertEqual(self.outcome(redeploy), "Success")
+
+    def replicas(self) -> object:
+        """As they were asked for last."""
+        return self.writer.done[-1][3]["Mode"]["Replicated"]["Replicas"]
+
     def outcome(self, taken: Taken) -> str:
         return self.control.actions[taken.action.split("/")[-2]].state
 

@@ -9,7 +9,7 @@ alone.
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -123,16 +123,23 @@ class Performed(msgspec.Struct, frozen=True):
         }
 
 
-Step = tuple[str, Callable[[], Deferred[None]]]
-"""The id of a container, or of a service of a swarm, and what is to be done to it."""
+class _Step(NamedTuple):
+    """The id of a container, or of a service of a swarm, and what is to be done to it. `overtakes`: it says what is to
+    run there, so whatever else said so before does not count any more."""
+
+    target: str
+    do: Callable[[], Deferred[None]]
+    overtakes: bool = True
 
 
 class _Turns:
-    """Who may do something to one target: one after the other. `last` is the latest action that is about it."""
+    """Who may do something to one target: one after the other. `last` is the latest action that says what is to run
+    there, `left` the number of steps that are not over."""
 
     def __init__(self) -> None:
         self.lock = DeferredLock()
         self.last = ""
+        self.left = 0
 
 
 class Control:
@@ -191,10 +198,12 @@ class Control:
         steps = self._steps(order, subject)
         if steps:
             self._latest[order.kind, order.uuid] = (action.uuid, shown["state"])
-        turns = {target: self._turns.setdefault(target, _Turns()) for target, _ in steps}
-        for each in turns.values():
-            each.last = action.uuid
-        doing = Deferred.fromCoroutine(self._do(action, steps, turns))
+        for step in steps:
+            turns = self._turns.setdefault(step.target, _Turns())
+            turns.left += 1
+            if step.overtakes:
+                turns.last = action.uuid
+        doing = Deferred.fromCoroutine(self._do(action, steps))
         if not doing.called:
             self._under_way.add(doing)
             doing.addBoth(lambda _: self._under_way.discard(doing))
@@ -220,12 +229,12 @@ class Control:
         if order.target not in (None, shown.get("target_num_containers")):
             raise OrderError(405, "only services of a swarm can be scaled: Docker alone does not know how")
 
-    async def _do(self, action: Performed, steps: Sequence[Step], turns: Mapping[str, _Turns]) -> None:
+    async def _do(self, action: Performed, steps: Sequence[_Step]) -> None:
         problems = []
         overtaken = False
-        for target, step in steps:
+        for step in steps:
             try:
-                overtaken |= not await self._in_turn(action, target, turns[target], step)
+                overtaken |= not await self._in_turn(action, step)
             except CancelledError:
                 return
             except DockerError as problem:
@@ -249,26 +258,29 @@ class Control:
         )
         self._keep(ended, "update")
 
-    async def _in_turn(self, action: Performed, target: str, turns: _Turns, step: Callable[[], Deferred[None]]) -> bool:
-        """Do it once what is being done to that target is over; False, and nothing done, if a later order is about it.
+    async def _in_turn(self, action: Performed, step: _Step) -> bool:
+        """Do it once what is being done to its target is over; False, and nothing done, if a later order overtook it.
 
         Else a restart that began before a stop would start again what was stopped.
         """
+        turns = self._turns[step.target]
         await turns.lock.acquire()
         try:
-            if turns.last != action.uuid:
+            if step.overtakes and turns.last != action.uuid:
                 return False
-            await step()
+            await step.do()
             return True
         finally:
-            if turns.last == action.uuid:
-                # Whoever comes later has nothing to wait for, and who came before sees that it was overtaken.
-                del self._turns[target]
+            turns.left -= 1
+            if not turns.left:
+                del self._turns[step.target]
             turns.lock.release()
 
-    def _steps(self, order: Order, subject: Subject) -> Sequence[Step]:
+    def _steps(self, order: Order, subject: Subject) -> Sequence[_Step]:
         """What is to be done, one after the other."""
         writer, verb = self._writer, order.verb
+        if verb == "scale" and order.target is None:
+            return ()
         of_container: Mapping[str, Callable[[str, float], Deferred[None]]] = {
             "start": lambda one, _: writer.start(one),
             "stop": writer.stop,
@@ -282,9 +294,11 @@ class Control:
             "scale": lambda one: self._change(one, lambda service: scaled(service, order.target)),
             "terminate": writer.remove_service,
         }
-        steps: list[Step] = [(service, partial(of_service[verb], service)) for service in subject.services]
+        # A swarm's service that is redeployed keeps its number of replicas, be it 0.
+        overtakes = verb != "redeploy"
+        steps = [_Step(service, partial(of_service[verb], service), overtakes) for service in subject.services]
         if verb != "scale":
-            steps += [(one, partial(of_container[verb], one, grace)) for one, grace in subject.containers.items()]
+            steps += [_Step(one, partial(of_container[verb], one, grace)) for one, grace in subject.containers.items()]
         return steps
 
     def _change(self, service: str, change: Callable[[Mapping[str, Any]], dict[str, Any] | None]) -> Deferred[None]:
