@@ -4,6 +4,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.docker_details import DockerDetails
+from tutumstream.event import Event
 from tutumstream.journal.objects import ObjectState
 from tutumstream.resources.inventory import Inventory, Listed
 from tutumstream.resync.compare import Change, Findings, compare, missing
@@ -352,3 +353,9 @@ class TheWords(SynchronousTestCase):
         self.assertLess(len(words), 1000)
         self.assertNotIn("\n", words)
         self.assertNotIn("more", summary(1.0, Findings(tuple(changes[:MOST])), {}))
+
+    def test_stay_so_whatever_the_server_says_became_of_something(self) -> None:
+        late = Event(id="e", received_at=1.0, type="node", action="\n" + "x" * 1000, resource_uri="n")
+        words = summary(1.0, Findings(), {"n": late})
+        self.assertLess(len(words), 100)
+        self.assertNotIn("\n", words)

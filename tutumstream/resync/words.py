@@ -67,7 +67,7 @@ def _folded(change: Change, findings: Findings) -> bool:
 def _verb(action: str, state: str, docker: DockerDetails | None) -> str:
     if docker is not None and docker.event in ("healthy", "unhealthy"):
         return docker.event
-    return escaped(state.lower(), 40) if action == "update" else f"{action}d"
+    return escaped(state.lower() if action == "update" else f"{action}d", 40)
 
 
 def _named(kind: str, number: int) -> str:
