@@ -11,6 +11,7 @@ import struct
 import traceback
 import warnings
 from collections.abc import Iterator
+from copy import copy
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,7 +105,10 @@ class _Written:
     def pytest_warning_recorded(
         self, warning_message: warnings.WarningMessage, when: str, nodeid: str, location: tuple[str, int, str] | None
     ) -> None:
-        told = {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
+        # What it is about need not be fit for a file, as what a ResourceWarning says was not closed.
+        plain = copy(warning_message)
+        plain.source = None
+        told = {"warning_message": plain, "when": when, "nodeid": nodeid, "location": location}
         self._write("pytest_warning_recorded", **told)
 
     def _write(self, hook: str, **arguments: object) -> None:

@@ -37,13 +37,14 @@ def has_begun():
 
 MODULE = f"""
 import os
+import threading
 import warnings
 import pytest
 from conftest import has_begun
 
 def test_fails():
     name = has_begun()
-    warnings.warn(f"careful in {{name}}")
+    warnings.warn(f"careful in {{name}}", source=threading.Lock())
     print("said in", name)
     assert name == "nobody"
 
