@@ -124,6 +124,18 @@ class AJournalThatIsTakenAway(SynchronousTestCase):
         self.path.parent.chmod(0o700)
         self.assertEqual(self.left(self.opened()), ["kept", "later"])
 
+    def test_first_out_of_reach_and_then_gone_is_told_as_both(self) -> None:
+        self.path.parent.chmod(0)
+        with an_ordinary_user(), capturedLogs() as logs:
+            self.clock.pump([EVERY] * 2)
+        self.path.parent.chmod(0o700)
+        self.delete_all()
+        with capturedLogs() as later:
+            self.clock.pump([EVERY] * 2)
+        (first,), (second,) = logs, later
+        self.assertIn("is out of reach", formatEvent(first))
+        self.assertIn("was deleted while it is in use", formatEvent(second))
+
     def test_and_can_not_be_written_back_is_told_to_be_lost(self) -> None:
         self.delete_all()
         self.path.parent.write_bytes(b"a file where the folder was")

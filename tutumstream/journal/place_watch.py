@@ -62,7 +62,7 @@ class PlaceWatch:
 
     def _seen(self, problem: str) -> None:
         before, self.problem = self.problem, problem
-        if problem and not before:
+        if problem and problem != before:
             self.log.error("Journal {place} {problem}", place=self._place.path, problem=self.problem)
         elif before and not problem:
             self.log.info("Journal {place} is where it was again", place=self._place.path)
