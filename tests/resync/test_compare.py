@@ -227,7 +227,23 @@ class AComparison(SynchronousTestCase):
         (change,) = found(
             [known("container", "a")], [replace(listed("container", "a", "Stopped"), docker=shown)]
         ).changes
-        self.assertTrue(change.now.looping)
+        assert change.docker is not None
+        self.assertTrue(change.now.looping and change.docker.looping)
+
+    def test_leaves_a_crash_loop_of_a_slot_to_who_has_the_slot_now(self) -> None:
+        before = replace(known("container", "a"), looping=True)
+        shown = DockerDetails(event="crash", slot="s/1", time="01")
+        (change,) = found([before], [replace(listed("container", "a", "Stopped"), docker=shown)]).changes
+        assert change.docker is not None
+        self.assertFalse(change.docker.looping)
+
+    def test_leaves_as_news_what_the_server_says_is(self) -> None:
+        shown = DockerDetails(event="finish", news=True)
+        (change,) = found(
+            [known("container", "a")], [replace(listed("container", "a", "Stopped"), docker=shown)]
+        ).changes
+        assert change.docker is not None
+        self.assertTrue(change.docker.news)
 
     def test_keeps_a_crash_loop_in_mind_until_its_end_was_told(self) -> None:
         before = replace(known("container", "a"), looping=True)

@@ -429,6 +429,17 @@ class MemoryTests(SynchronousTestCase):
         self.short()
         self.assertEqual(self.life.runs(3), ["oom"])
 
+    def test_is_told_as_what_nobody_wanted_once_no_death_followed(self) -> None:
+        self.life.runs(1, "healthy")
+        self.short()
+        record = self.life.record
+        self.assertIsNone(looked(record, record.since, "healthy", self.life.at + 0.9, PATIENCE).details)
+        self.life.runs(1, "healthy")
+        told = self.life.told[-1]
+        self.assertEqual(
+            (told.event, told.expected, told.oom_killed, told.health, told.news), ("oom", False, True, "healthy", True)
+        )
+
     def test_heard_of_twice_it_is_the_same(self) -> None:
         self.short()
         record = self.life.record

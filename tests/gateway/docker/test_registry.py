@@ -1029,14 +1029,27 @@ class SlotTests(SynchronousTestCase):
         self.assertEqual(told.happened(), [])
 
     def test_one_that_was_stopped_before_us_ended_what_had_crashed_before_it(self) -> None:
+        for begun in (False, True):
+            told = Told()
+            for number, code in ((1, 3), (2, 143)):
+                self.look(told, number, code)
+            if begun:
+                told.truth.containers[container_id(3)] = task(3, None, "created")
+                told.look(container_id(3), START + 22)
+            told.registry.take_stock(START + 25)
+            told.changes.clear()
+            self.look(told, 3, None)
+            self.wait(told)
+            self.assertEqual(told.happened(), ["start"] if begun else ["create", "start"])
+
+    def test_one_that_runs_after_a_crash_just_before_us_crashes_as_any_other(self) -> None:
         told = Told()
-        for number, code in ((1, 3), (2, 143)):
+        for number, code in ((1, 3), (2, None)):
             self.look(told, number, code)
         told.registry.take_stock(START + 15)
         told.changes.clear()
-        self.look(told, 3, None)
-        self.wait(told)
-        self.assertEqual(told.happened(), ["create", "start"])
+        self.look(told, 2, 3)
+        self.assertEqual([line.partition(".")[0] for line in told.news()], ["web-1 on test crashed: exit 3"])
 
     def test_one_that_crashes_beside_the_next_is_told_and_one_that_makes_room_for_it_is_no_news(self) -> None:
         for code, news in ((1, ["web-1 on test crashed: exit 1"]), (143, [])):

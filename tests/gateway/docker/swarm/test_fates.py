@@ -120,6 +120,15 @@ class FatesTests(SynchronousTestCase):
         self.ends()
         self.assertEqual(self.told.happened(), ["stop"])
 
+    def test_what_they_say_later_of_one_that_is_gone_brings_nothing_back(self) -> None:
+        self.begin()
+        self.ends(code=1, killed=False)
+        self.told.truth.containers.clear()
+        self.told.hear(event("destroy", at=START + 8.1))
+        self.told.changes.clear()
+        self.say("failed")
+        self.assertEqual(self.told.take("container"), [])
+
     def test_one_that_is_gone_before_they_say_so_was_stopped(self) -> None:
         self.begin()
         self.falls_ill()
