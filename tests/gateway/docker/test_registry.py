@@ -794,6 +794,25 @@ class MishapTests(SynchronousTestCase):
         self.told.hear(event("die", at=START + 9, exitCode=str(exit_code)))
         return self.told.happened()
 
+    def test_what_was_never_started_or_is_on_its_way_out_has_not_ended_by_that(self) -> None:
+        for number, (first, then, told) in enumerate(
+            (
+                ("created", "created", [("Stopped", "")]),
+                ("running", "stopping", [("Stopping", "")]),
+                ("running", "removing", [("Stopped", "stop"), ("Terminating", "")]),
+            )
+        ):
+            own = self.there(number=number, status=first)
+            self.told.changes.clear()
+            self.told.truth.containers[own] = container(number, status=then)
+            self.told.look(own, START + 61)
+            found = [
+                (each.state, each.docker.event)
+                for each in self.told.changes
+                if each.type == "container" and each.docker
+            ]
+            self.assertEqual(found, told)
+
     def test_where_nobody_says_who_stops_something_being_killed_is_no_crash_unless_memory_was_short(self) -> None:
         for code, more, happened in (
             (137, {}, "stop"),
@@ -1041,6 +1060,17 @@ class SlotTests(SynchronousTestCase):
             self.look(told, 3, None)
             self.wait(told)
             self.assertEqual(told.happened(), ["start"] if begun else ["create", "start"])
+
+    def test_one_that_crashed_long_before_us_or_only_was_short_of_memory_is_nothing_to_recover_from(self) -> None:
+        for number, one in ((2, task(1, 3)), (1, replace(task(1, None), oom_killed=True))):
+            told = Told()
+            told.truth.containers[one.id] = one
+            told.look(one.id, START + 4)
+            told.registry.take_stock(START + (13 if number == 1 else 604))
+            told.changes.clear()
+            self.look(told, number, None)
+            self.wait(told)
+            self.assertNotIn("recovery", told.happened())
 
     def test_one_that_runs_after_a_crash_just_before_us_crashes_as_any_other(self) -> None:
         told = Told()
