@@ -48,6 +48,16 @@ class ADestination(DestinationCase):
             self.now = self.destination.blocked_until
         self.assertEqual(waits, [2, 4, 8, 16])
 
+    def test_waits_no_longer_for_what_was_before_something_arrived(self) -> None:
+        for verdict in (TryAgain("500"), Rejected("400"), Delivered()):
+            self.setUp()
+            self.fail_times(row(1), 3)
+            self.judge(row(2), Delivered())
+            self.judge(row(3), verdict)
+            self.judge(row(4), Delivered())
+            self.judge(row(5), TryAgain("500"))
+            self.assertEqual(self.destination.blocked_until, self.now + 2)
+
     def test_fails_once_however_many_were_under_way(self) -> None:
         for n in range(50):
             self.judge(row(n), TryAgain("500"))
@@ -80,8 +90,8 @@ class ADestination(DestinationCase):
     def test_refuses_nothing_altogether_while_it_takes_others(self) -> None:
         for n in range(0, 4 * REFUSES_AFTER, 2):
             self.judge(row(n), Rejected("400"))
+            self.assertEqual(self.destination.state, Ok())
             self.judge(row(n + 1), Delivered())
-        self.assertEqual(self.destination.state, Ok())
 
     def test_refuses_nothing_altogether_while_it_takes_one_of_each_try(self) -> None:
         for verdicts in ([Delivered(), *[Rejected("400")] * 9], [*[Rejected("400")] * 9, Delivered()]):
@@ -178,6 +188,11 @@ class ADestination(DestinationCase):
         decisions = destination.judge(rows, [TryAgain("500")] * 3, self.now)
         self.assertEqual(len({each.stays.due for each in decisions if isinstance(each, Later)}), 1)
 
+    def test_takes_back_what_failed_together_when_what_failed_most_often_may_come(self) -> None:
+        rows = [replace(row(n), attempts=attempts) for n, attempts in enumerate((0, 2))]
+        decisions = self.destination.judge(rows, [TryAgain("500")] * 2, self.now)
+        self.assertEqual([each.until - self.now for each in decisions if isinstance(each, Later)], [8, 8])
+
     def test_that_wants_nothing_for_long_is_told_of(self) -> None:
         self.judge(row(1), TryAgain("429", after=LONG - 1, limited=True))
         self.assertFalse(self.destination.state.told)
@@ -228,6 +243,26 @@ class ADeliveryThatFails(DestinationCase):
         stays = self.judge(pending, TryAgain("500"))
         self.assertEqual((self.destination.state, self.destination.blocked_until), (Ok(), 0.0))
         self.assertEqual(stays.due, self.now + 8)
+        self.judge(row(3), Delivered())
+        self.judge(stays, TryAgain("500"))
+        self.assertEqual((self.destination.state, self.destination.blocked_until), (Ok(), 0.0))
+
+    def test_makes_the_others_wait_no_longer_once_they_arrive_between_its_tries(self) -> None:
+        pending = self.fail_times(row(1), 2)
+        self.judge(row(2), Delivered())
+        self.judge(pending, TryAgain("500"))
+        self.judge(row(3), TryAgain("500"))
+        self.assertEqual(self.destination.blocked_until, self.now + 2)
+
+    def test_waits_no_longer_for_the_trouble_of_others_once_they_arrive_between_its_tries(self) -> None:
+        pending = self.fail_times(row(1), 1)
+        self.judge(row(2), Delivered())
+        pending = self.judge(pending, TryAgain("500"))
+        self.judge(row(3), Delivered())
+        for number in range(4, 8):
+            self.judge(row(number), TryAgain("500"))
+            self.now = self.destination.blocked_until
+        self.assertEqual(self.judge(pending, TryAgain("500")).due, self.now + 8)
 
 
 class AState(SynchronousTestCase):
