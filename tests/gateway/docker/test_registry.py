@@ -794,6 +794,17 @@ class MishapTests(SynchronousTestCase):
         self.told.hear(event("die", at=START + 9, exitCode=str(exit_code)))
         return self.told.happened()
 
+    def test_what_is_stopped_while_docker_waits_to_start_it_again_is_told_as_stopped(self) -> None:
+        always = Options(autorestart="ALWAYS")
+        self.there(options=always)
+        crashed = {"exit_code": 1, "restart_count": 1, "finished": (START + 9) * SECOND, "options": always}
+        self.assertEqual(self.ends(status="restarting", **crashed), ["crash"])
+        self.told.changes.clear()
+        self.there(status="restarting", **crashed)
+        self.assertEqual(self.told.happened(), [])
+        self.there(status="exited", **crashed)
+        self.assertEqual(self.told.happened(), ["stop"])
+
     def test_what_was_never_started_or_is_on_its_way_out_has_not_ended_by_that(self) -> None:
         for number, (first, then, told) in enumerate(
             (
