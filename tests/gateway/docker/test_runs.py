@@ -24,7 +24,8 @@ class WhatIsShown(SynchronousTestCase):
                 shown, heard = as_it_is(known, "test"), change.docker
                 ends += 1
                 fields = ("event", "exit_code", "error", "oom_killed", "expected", "name", "node")
-                for field in (*fields, "restarting", "given_up"):
+                of_crashes = ("looping", "crashes") if heard.event == "crash" else ()
+                for field in (*fields, "restarting", "given_up", "ran", "health", "time", *of_crashes):
                     self.assertEqual(getattr(shown, field), getattr(heard, field), (field, name))
         self.assertGreater(ends, 0)
 
@@ -46,6 +47,24 @@ class WhatIsShown(SynchronousTestCase):
             shown = self.shown(told)
             self.assertEqual((shown.event, shown.exit_code, shown.expected), (happened, code, happened != "crash"))
 
+    def test_of_what_was_never_started_is_no_end(self) -> None:
+        told = Told()
+        told.truth.containers[container_id(1)] = container(status="created")
+        told.look(container_id(1), START + 61.0)
+        self.assertEqual((self.shown(told).event, self.shown(told).time), ("", ""))
+
+    def test_of_an_end_that_was_no_crash_is_none_of_those_before_it(self) -> None:
+        told = Told()
+        own = container_id(1)
+        for second, code in ((2.0, 3), (4.0, 0)):
+            at = int((START + second) * 10**9)
+            told.truth.containers[own] = container(started=at)
+            told.look(own, START + second)
+            told.truth.containers[own] = container(started=at, status="exited", exit_code=code, finished=at + 10**9)
+            told.look(own, START + second + 1)
+        shown = self.shown(told)
+        self.assertEqual((shown.event, shown.crashes, shown.looping), ("finish", 0, False))
+
     def test_of_a_restart_policy_is_whether_it_goes_on(self) -> None:
         for given_up, facts in (
             (True, {"options": Options(autorestart="ON_FAILURE"), "retries": 4, "restart_count": 4}),
@@ -62,6 +81,7 @@ class WhatIsShown(SynchronousTestCase):
             ended = {"status": "exited", "exit_code": 3, "finished": START * 10**9, **facts}
             told.truth.containers[container_id(1)] = container(**msgspec.to_builtins(ended))
             told.look(container_id(1), START + 5.0)
+            told.registry.take_stock(START + 5.0)
             self.assertEqual(self.shown(told).given_up, given_up, facts)
 
     def test_of_what_runs_is_how_it_does(self) -> None:
