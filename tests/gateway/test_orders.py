@@ -63,6 +63,16 @@ def test_the_state_decides_what_may_be_asked() -> None:
     assert missing.value.status == 404
 
 
+def test_what_docker_waits_to_start_again_can_be_stopped() -> None:
+    for kind in ("container", "service"):
+        check(made("POST", kind, "stop"), {"state": "Stopped", "docker": {"restarting": True}})
+        for docker in ({"restarting": False}, {}, None):
+            with pytest.raises(OrderError):
+                check(made("POST", kind, "stop"), {"state": "Stopped", "docker": docker})
+        with pytest.raises(OrderError):
+            check(made("POST", kind, "stop"), {"state": "Stopping", "docker": {"restarting": True}})
+
+
 def test_what_takes_long_can_be_ended() -> None:
     for kind in ("service", "stack"):
         for state in ("Starting", "Redeploying"):

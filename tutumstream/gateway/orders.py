@@ -76,7 +76,9 @@ def check(order: Order, resource: Resource | None) -> None:
     if resource is None:
         raise OrderError(404, f"there is no {order.kind} {order.uuid!r}")
     state = str(resource["state"])
-    if order.verb not in ALLOWED[order.kind].get(state, frozenset()):
+    # What Docker waits to start again has not stopped for good.
+    goes_on = state == "Stopped" and (resource.get("docker") or {}).get("restarting") is True
+    if order.verb not in ALLOWED[order.kind].get(state, frozenset()) and not (goes_on and order.verb == "stop"):
         raise OrderError(409, f"a {order.kind} that is {state} can't be asked to {order.verb}")
 
 

@@ -110,6 +110,15 @@ class ResourcesTests(SynchronousTestCase):
             ended = self.one("container", "ended")
             self.assertEqual((ended["exit_code"], ended["exit_code_msg"]), (code, said))
 
+    def test_what_docker_starts_again_says_so_and_so_does_its_service(self) -> None:
+        self.put(container(4, "job_run_1", "restarting", labels=compose("run", "job"), exit_code=9, finished=SECOND))
+        for kind, name, expected in (
+            ("container", "job_run_1", True),
+            ("service", "run", True),
+            ("service", "web", False),
+        ):
+            self.assertIs(self.one(kind, name)["docker"]["restarting"], expected)
+
     def test_what_runs_has_not_ended(self) -> None:
         self.put(container(4, "again", "running", exit_code=3, finished=SECOND))
         again = self.one("container", "again")

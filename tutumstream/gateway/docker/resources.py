@@ -143,7 +143,10 @@ def _service(registry: Registry, service: Service) -> Resource:
         "autoredeploy": False,
         "sequential_deployment": False,
         "deployment_strategy": "EMPTIEST_NODE",
-        "docker": registry.groups.about(service).document(),
+        "docker": {
+            **registry.groups.about(service).document(),
+            "restarting": any(one.container.status == "restarting" for one in members),
+        },
         **(_ordered(orders, host) if orders is not None else {}),
     }
 
