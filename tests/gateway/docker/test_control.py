@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.test_specifications import GLOBAL, REPLICATED
@@ -236,5 +237,8 @@ class TestControl(SynchronousTestCase):
     def test_stopping_waits_for_nothing(self) -> None:
         self.writer.outcome = Deferred()
         self.order("stop")
-        self.control.stop()
+        with capturedLogs() as logs:
+            self.control.stop()
         self.assertEqual([one.state for one in self.told], ["In progress"])
+        said = "the gateway stops before all of service 5a was asked to stop: give the order again"
+        self.assertEqual([formatEvent(line) for line in logs], [said])

@@ -236,6 +236,12 @@ class Control:
             try:
                 overtaken |= not await self._in_turn(action, step)
             except CancelledError:
+                self.log.warn(
+                    "the gateway stops before all of {kind} {uuid} was asked to {verb}: give the order again",
+                    kind=action.order.kind,
+                    uuid=action.order.uuid,
+                    verb=action.order.verb,
+                )
                 return
             except DockerError as problem:
                 problems.append(problem)
