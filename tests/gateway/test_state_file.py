@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests import locks
+from tests.journal.places import an_ordinary_user
 from tests.searching import searching
 from tutumstream.errors import StateError
 from tutumstream.gateway.saving import Change
@@ -166,6 +167,19 @@ class TestStateFile(SynchronousTestCase):
             self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}}, []), word)
             self.files[-1].close()
             shutil.rmtree(self.folder)
+
+    def test_what_is_only_out_of_reach_is_written_as_before(self) -> None:
+        file = self.file()
+        file.open()
+        self.addCleanup(self.folder.chmod, 0o700)
+        self.folder.chmod(0)
+        with an_ordinary_user(), capturedLogs() as logs:
+            self.assertFalse(file.renew())
+            file.write([ROW])
+        self.folder.chmod(0o700)
+        self.assertEqual(list(logs), [])
+        file.close()
+        self.assertEqual(self.opened(), ({"one": {("kind", "key"): b"value"}}, []))
 
     def test_what_another_gateway_took_meanwhile_is_left_to_it_until_it_ends(self) -> None:
         file = self.file()

@@ -166,3 +166,10 @@ class BeingBusy(SynchronousTestCase):
                 live.listen()
             live.admits(event("b", at=AT + ECHO_SECONDS))
             self.assertEqual(live.busy, again)
+
+    def test_is_needed_for_what_comes_late_though_belated_events_are_waited_for_no_longer(self) -> None:
+        live = Live()
+        live.told([event("a")], AT)
+        live.opened(AT + ECHO_SECONDS)
+        live.admits(event("b", at=AT + ECHO_SECONDS))
+        self.assertTrue(live.busy)

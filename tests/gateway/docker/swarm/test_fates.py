@@ -28,10 +28,11 @@ class FatesTests(SynchronousTestCase):
         swarm = Swarm(machines=(HERE,), tasks=tuple(self.tasks.values()), services=services or (web(),))
         self.told.count(swarm, at)
 
-    def begin(self, number: int = 1, at: float = START + 1.0, health: str = "healthy") -> str:
-        """A task with a health check runs."""
+    def begin(self, number: int = 1, at: float = START + 1.0, health: str = "healthy", *, waited: float = 0.0) -> str:
+        """A task with a health check runs. `waited`: seconds for which its container was there before."""
         name, nanoseconds = f"web.1.{'t' * 24}{number}", int(at * SECOND)
-        fields = {"labels": LABELS, "created": nanoseconds, "started": nanoseconds + SECOND // 10}
+        created = nanoseconds - int(waited * SECOND)
+        fields = {"labels": LABELS, "created": created, "started": nanoseconds + SECOND // 10}
         one = container(number, name, probed=True, health=health, **fields)
         self.told.truth.containers[one.id] = one
         self.told.look(one.id, at + 0.5)
@@ -174,6 +175,15 @@ class FatesTests(SynchronousTestCase):
             self.told.changes.clear()
             self.ends(at=START + 4, code=0, killed=killed)
             self.assertEqual(self.told.happened(), [happened], fields)
+
+    def test_one_whose_container_waited_for_its_turn_ran_only_since_its_start(self) -> None:
+        """A swarm makes it at once, and starts it after the delay."""
+        own = self.begin(waited=9.0)
+        self.tasks[1] = task(1, at=1, service=SERVICE, node=NODE, container=own)
+        self.count(START + 2)
+        self.told.changes.clear()
+        self.ends(at=START + 4, code=0, killed=False)
+        self.assertEqual(self.told.happened(), ["crash"])
 
     def test_where_nobody_heard_its_end_its_swarm_says_whether_that_was_wanted(self) -> None:
         for fate, happened in (("complete", "crash"), ("shutdown", "stop")):
