@@ -47,7 +47,7 @@ def at_hand(variables: Mapping[str, str]) -> Iterator[DeadLetters]:
     """The service's dead letters where one answers, else those of the journal; says on stderr when it is the latter.
 
     Raises:
-        SettingsError: TUTUMSTREAM_LISTEN names no place.
+        SettingsError: TUTUMSTREAM_LISTEN names no place, or there is no folder where the journal could be.
         click.ClickException: neither can be used.
         JournalError: the journal gave up half-way.
     """
