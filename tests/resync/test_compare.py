@@ -370,6 +370,12 @@ class TheWords(SynchronousTestCase):
         self.assertNotIn("\n", words)
         self.assertNotIn("more", summary(1.0, Findings(tuple(changes[:MOST])), {}))
 
+    def test_count_once_what_the_server_told_late_and_what_became_of_it_since(self) -> None:
+        change = Change("update", known("container", "a", "Stopped"))
+        late = Event(id="e", received_at=1.0, type="container", action="update", state="Running")
+        words = summary(1.0, Findings((change,)), {change.now.uri: late, "another": late})
+        self.assertEqual(words, "1 s without a stream: 1 container stopped, 1 container running")
+
     def test_stay_so_whatever_the_server_says_became_of_something(self) -> None:
         late = Event(id="e", received_at=1.0, type="node", action="\n" + "x" * 1000, resource_uri="n")
         words = summary(1.0, Findings(), {"n": late})

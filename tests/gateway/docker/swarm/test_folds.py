@@ -211,6 +211,10 @@ class LastTests(SynchronousTestCase):
             tasks = [self.failed(attempts=3), task(1, state, desired, 2)]
             self.assertEqual(list(last(replicated(1), tasks)), [Last("c0", wanted=False)])
 
+    def test_what_is_to_be_cleared_away_is_not_given_up_however_often_it_was_tried(self) -> None:
+        cleared = task(1, "failed", "remove", container="c0", attempts=1)
+        self.assertEqual(list(last(replicated(1), [cleared])), [Last("c0", wanted=False)])
+
     def test_where_enough_others_are_on_their_way_nothing_more_is_wanted(self) -> None:
         limited = self.failed(attempts=1)
         for replicas, tasks, wanted in (
