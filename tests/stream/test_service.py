@@ -559,6 +559,19 @@ class AServerThatIsAway(ListeningCase):
             self.assertEqual(rig.events[0].message, f"ws://tutum.example: the server answered 503{words}")
             self.assertEqual(rig.waits, 1.0)
 
+    def test_that_answers_as_no_stream_api_does_says_what_to_check(self) -> None:
+        for status, words in (
+            (301, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
+            (404, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
+            (408, ""),
+            (429, ""),
+        ):
+            rig = Rig()
+            rig.service.startService()
+            rig.server_factory.refuse_with, rig.server_factory.refuse_why = status, "whatever it says"
+            rig.accept()
+            self.assertEqual(rig.events[0].message, f"ws://tutum.example: the server answered {status}{words}")
+
     def test_that_quotes_our_credentials_is_told_without_them(self) -> None:
         away, rig = Rig(), self.start()
         away.service.startService()
