@@ -851,6 +851,19 @@ class MishapTests(SynchronousTestCase):
         self.told.hear(event("restart", at=START + 19.2), look=False)
         self.assertEqual(self.told.take(), ["action create Success Container Restart"])
 
+    def test_and_is_it_no_more_where_a_look_saw_the_next_run_before(self) -> None:
+        self.told.registry.describe_engine(Engine(tells_stops=False), START)
+        again = Options(autorestart="ON_FAILURE")
+        self.there(options=again)
+        self.told.hear(event("die", at=START + 9.1, exitCode="1"), look=False)
+        self.there(options=again, started=int((START + 9.5) * SECOND), restart_count=1)
+        self.told.take()
+        self.told.hear(event("restart", at=START + 9.4), look=False)
+        self.assertEqual(self.told.take(), [])
+        # This one is about the run that goes on.
+        self.told.hear(event("restart", at=START + 12.0), look=False)
+        self.assertEqual(self.told.take(), ["action create Success Container Restart"])
+
     def test_a_signal_to_stop_before_the_end_makes_it_a_stop(self) -> None:
         self.there()
         self.told.hear(event("kill", at=START + 8, signal="15"))

@@ -188,8 +188,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     def restarts_itself(self, hint: Hint) -> bool:
         """This `restart` is the work of its restart policy, where an engine says so of that: soon after the end."""
-        death, soon = self.death, _SECOND if self.container.options.autorestart == "OFF" else _LATE
-        return death is not None and death.silent and death.at > self.container.started and hint.at < death.at + soon
+        container, death = self.container, self.death
+        if death is None or not death.silent:
+            return False
+        # A look may have seen already what came after it.
+        ended = death.at > container.started or hint.at <= container.started
+        without_policy = container.options.autorestart == "OFF" and not container.bare
+        return ended and hint.at < death.at + (_SECOND if without_policy else _LATE)
 
     @property
     def uri(self) -> str:
