@@ -1,4 +1,4 @@
-"""The tests in two processes at once, the second one a fork that has all that was imported and collected.
+"""The tests in a process for each processor: the first, and forks of it that have all that was imported and collected.
 
 Fresh processes, as those of pytest-xdist, import and collect it all once more, which takes as long as half of the
 tests.
@@ -10,54 +10,50 @@ import signal
 import struct
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from copy import copy
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import pytest
 
 FEW: Final = 500
 """So many tests are done as soon by one process."""
 
+MOST: Final = 8
+"""More processes than that have too little to do each."""
+
 _NUMBER: Final = struct.Struct("<H")
+
+_LENGTH: Final = struct.Struct("<Q")
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run the session's items in this process and a fork of it, module by module: who is done takes the next one.
+    """Run the session's items in this process and forks of it, module by module: who is done takes the next one.
 
     Raises:
-        ChildProcessError: The other process ended before its tests did.
+        ChildProcessError: A fork ended before its tests did.
     """
     if not _worth_it(session):
         return None
     modules = [list(items) for _, items in groupby(session.items, lambda item: item.path)]
-    # Both are to make their folders in the same one.
+    # All are to make their folders in the same one.
     session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # pytest gives no other way to it
-    with TemporaryDirectory(prefix="reports-") as folder:
-        file = Path(folder, "reports")
-        queue, end = os.pipe()
-        os.write(end, b"".join(map(_NUMBER.pack, range(len(modules)))))
-        os.close(end)
-        mine = (item for number in _taken(queue) for item in modules[number])
-        other = os.fork()
-        if not other:
-            _run_in_the_fork(session, mine, file)
-        try:
-            _run(mine)
-            _, status = os.waitpid(other, 0)
-        except BaseException:
-            os.kill(other, signal.SIGKILL)
-            os.waitpid(other, 0)
-            raise
-        finally:
-            os.close(queue)
-        begun = _tell(session, file)
-    if status:
-        code = os.waitstatus_to_exitcode(status)
-        raise ChildProcessError(f"a process that ran tests ended with {code}; the last that it began was {begun}")
+    queue, end = os.pipe()
+    os.write(end, b"".join(map(_NUMBER.pack, range(len(modules)))))
+    os.close(end)
+    with TemporaryDirectory(prefix="reports-") as folder, ExitStack() as held:
+        held.callback(os.close, queue)
+        forks: list[_Fork] = []
+        for number in range(1, min(_processors(), MOST)):
+            forks.append(_Fork(session, _taken(modules, queue), Path(folder, str(number))))
+            held.callback(forks[-1].end)
+        _run(_taken(modules, queue, forks))
+        for fork in forks:
+            fork.wait()
     return True
 
 
@@ -69,13 +65,20 @@ def _worth_it(session: pytest.Session) -> bool:
     if any(item.get_closest_marker("acceptance") for item in session.items):
         # They mostly wait, and share what costs more to start than they save.
         return False
-    return not (nothing or watched) and len(os.sched_getaffinity(0)) > 1 and len(session.items) > FEW
+    return not (nothing or watched) and _processors() > 1 and len(session.items) > FEW
 
 
-def _taken(queue: int) -> Iterator[int]:
-    """Numbers that nobody else gets."""
+def _processors() -> int:
+    """So many are ours."""
+    return len(os.sched_getaffinity(0))
+
+
+def _taken(modules: list[list[pytest.Item]], queue: int, forks: Iterable["_Fork"] = ()) -> Iterator[pytest.Item]:
+    """Items of modules that nobody else gets; in between, what the forks did is told."""
     while word := os.read(queue, _NUMBER.size):
-        yield _NUMBER.unpack(word)[0]
+        yield from modules[_NUMBER.unpack(word)[0]]
+        for fork in forks:
+            fork.tell()
 
 
 def _run(items: Iterator[pytest.Item]) -> None:
@@ -112,7 +115,8 @@ class _Written:
         self._write("pytest_warning_recorded", **told)
 
     def _write(self, hook: str, **arguments: object) -> None:
-        self._file.write(pickle.dumps((hook, arguments)))
+        told = pickle.dumps((hook, arguments))
+        self._file.write(_LENGTH.pack(len(told)) + told)
 
 
 def _run_in_the_fork(session: pytest.Session, items: Iterator[pytest.Item], path: Path) -> NoReturn:
@@ -136,16 +140,57 @@ def _run_in_the_fork(session: pytest.Session, items: Iterator[pytest.Item], path
         os._exit(status)
 
 
-def _tell(session: pytest.Session, path: Path) -> str:
-    """Tell pytest what was written; gives the test that was begun last."""
-    begun = "none"
-    with path.open("rb") as file:
-        while file.peek(1):
-            name, arguments = pickle.load(file)
-            hook = getattr(session.config.hook, name)
-            if name == "pytest_warning_recorded":
-                hook.call_historic(kwargs=arguments)
-            else:
-                hook(**arguments)
-                begun = arguments.get("nodeid", begun)
-    return begun
+class _Fork:
+    """Another process that runs tests, and the file in which it writes how they went."""
+
+    def __init__(self, session: pytest.Session, items: Iterator[pytest.Item], path: Path) -> None:
+        path.touch()
+        self._file = path.open("rb")
+        self._rest = b""
+        self._begun = "none"
+        self._hooks = session.config.hook
+        self._process = os.fork()
+        if not self._process:
+            _run_in_the_fork(session, items, path)
+
+    def tell(self) -> None:
+        """Tell pytest what was written since."""
+        written = self._rest + self._file.read()
+        at = 0
+        while len(written) >= (start := at + _LENGTH.size):
+            end = start + _LENGTH.unpack_from(written, at)[0]
+            if len(written) < end:
+                break
+            self._call(*pickle.loads(written[start:end]))
+            at = end
+        self._rest = written[at:]
+
+    def wait(self) -> None:
+        """Tell the rest, once it is done.
+
+        Raises:
+            ChildProcessError: It ended before its tests did.
+        """
+        _, status = os.waitpid(self._process, 0)
+        self._process = 0
+        self.tell()
+        if status:
+            code = os.waitstatus_to_exitcode(status)
+            raise ChildProcessError(
+                f"a process that ran tests ended with {code}; the last that it began was {self._begun}"
+            )
+
+    def end(self) -> None:
+        """End it, where it did not by itself."""
+        if self._process:
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+        self._file.close()
+
+    def _call(self, name: str, arguments: dict[str, Any]) -> None:
+        hook = getattr(self._hooks, name)
+        if name == "pytest_warning_recorded":
+            hook.call_historic(kwargs=arguments)
+        else:
+            hook(**arguments)
+            self._begun = arguments.get("nodeid", self._begun)

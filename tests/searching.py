@@ -8,6 +8,8 @@ import os
 from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 _TIMES: Final = {"": 1, "usual": 4, "thorough": 800}[os.environ.get("HYPOTHESIS_PROFILE", "")]
 
@@ -20,6 +22,9 @@ def choose_profile() -> None:
     """For all tests that do not say how long they want to search."""
     settings.register_profile("ours", max_examples=8 * _TIMES, derandomize=not THOROUGH, **_PATIENT)
     settings.load_profile("ours")
+    if not THOROUGH:
+        # To look for the constants of all our modules, as values worth a try, takes longer than a short search.
+        providers._get_local_constants = Constants
 
 
 def searching(examples: int, steps: int = 50) -> settings:

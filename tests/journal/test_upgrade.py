@@ -4,11 +4,8 @@ import resource
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -40,6 +37,28 @@ def upgrade() -> None:
 """
 
 
+def migrate(connection: Connection, revision: str) -> None:
+    """Bring a journal to this revision, as the versions of then did."""
+    # Alembic takes long to import: not while nothing else can run.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def compared(connection: Connection) -> tuple[list[Any], str | None]:
+    """In what a journal's tables are others than those of today, and its revision."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+    return compare_metadata(context, metadata), context.get_current_revision()
+
+
 class UpgradeTests(SynchronousTestCase):
     """With a further revision that exists only here."""
 
@@ -69,30 +88,18 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_the_migrations_make_the_tables_that_the_code_thinks_of(self) -> None:
         connection = self.connect()
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
         with connection.begin():
-            command.upgrade(config, "head")
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-        self.assertEqual(compare_metadata(context, metadata), [])
-        self.assertEqual([context.get_current_revision()], revisions()[-1:])
+            migrate(connection, "head")
+        self.assertEqual(compared(connection), ([], TODAY))
 
     def test_a_new_journal_is_like_one_that_was_migrated_all_the_way(self) -> None:
         self.made()
-        context = MigrationContext.configure(self.connect(), opts={"compare_server_default": True})
-        self.assertEqual(compare_metadata(context, metadata), [])
-        self.assertEqual([context.get_current_revision()], revisions()[-1:])
+        self.assertEqual(compared(self.connect()), ([], TODAY))
 
     def test_a_journal_of_the_first_revision_is_kept_whole(self) -> None:
         connection = self.connect()
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
         with connection.begin():
-            command.upgrade(config, "0001")
+            migrate(connection, "0001")
             connection.exec_driver_sql(
                 'INSERT INTO events VALUES (1, \'a\', 7.5, 2, \'{"id":"a","received_at":7.5,"type":"node"}\')'
             )
@@ -114,12 +121,8 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_a_journal_of_the_second_revision_knows_its_dead_letters_and_its_index_is_of_today(self) -> None:
         connection = self.connect()
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
         with connection.begin():
-            command.upgrade(config, "0002")
+            migrate(connection, "0002")
             for statement in (
                 # As the first journals of this revision have it.
                 "DROP INDEX urgent",
@@ -144,12 +147,8 @@ class UpgradeTests(SynchronousTestCase):
 
     def test_a_journal_of_the_fourth_revision_keeps_its_states_and_knows_of_no_health(self) -> None:
         connection = self.connect()
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
         with connection.begin():
-            command.upgrade(config, "0004")
+            migrate(connection, "0004")
             connection.exec_driver_sql("INSERT INTO states VALUES ('/a/', 'container', 'Running', '[\"/s/\"]', 7.5)")
         connection.close()
         journal = SqlJournal(self.path, InlineWorker(), Clock())
