@@ -18,6 +18,7 @@ MAY_IMPORT: Final = {
     "backoff": (),
     "outstanding": ("errors",),
     "logs": (),
+    "channel": (),
     "listening": ("whereabouts",),
     "whereabouts": ("errors",),
     "variables": (),
@@ -70,12 +71,13 @@ MAY_IMPORT: Final = {
     "notifiers": ("errors", "event", "net", "routing.delivery"),
     # Beside the way: look-ups, and those who watch.
     "resources": ("backoff", "docker_details", "errors", "event", "net"),
-    "status": ("delivery.state", "stream.connection"),
+    "status": ("channel", "delivery.state", "stream.connection"),
     # And those who lend a hand: the office in the service, and the command, which asks it or does it itself.
     "operators": ("errors", "event", "journal.interface", "notifiers.interface", "routing.delivery"),
     "cli": ("errors", "event", "gateway.users", "journal", "operators", "whereabouts"),
     # The gateway is a Tutum of its own, on the other side of the wire.
     "gateway": (
+        "channel",
         "docker_details",
         "errors",
         "event",

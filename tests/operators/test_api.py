@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.operators.dead import NOW, a_journal, bury
 from tests.operators.test_office import upper
 from tutumstream.journal.interface import Pending
-from tutumstream.operators.api import BODY_LIMIT, OperatorsResource
+from tutumstream.operators.api import OperatorsResource
 from tutumstream.operators.letters import PAGE, Listing, Page
 from tutumstream.operators.office import Office
 from tutumstream.status.pages import Pages
@@ -82,7 +82,6 @@ class TheApi(SynchronousTestCase):
             ("POST", "drop/", b"{}", "either ids or seqs"),
             ("POST", "drop/", b"{", "truncated"),
             ("POST", "drop/", b"\xff", "malformed"),
-            ("POST", "drop/", b" " * (BODY_LIMIT + 1), f"{BODY_LIMIT} bytes"),
         ):
             status, answer = self.ask(method, path, headers=MARKED, data=body)
             self.assertEqual(status, 400, path)

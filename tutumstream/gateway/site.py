@@ -1,16 +1,15 @@
 """One port: the Stream API under `/v1/`, the REST API under `/api/v1/`, and Docker Cloud's forms of both."""
 
 from collections.abc import Callable
-from typing import Final, cast
 
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
-from tutumstream.gateway.answering import answered, failed
+from tutumstream.channel import BoundedChannel, BoundedSite
+from tutumstream.gateway.answering import answered
 from tutumstream.gateway.concealment import NOTHING, Concealment
 from tutumstream.gateway.dialect import STREAMS, is_tutum_stream, segments
 from tutumstream.gateway.gate import Gate
@@ -20,16 +19,8 @@ from tutumstream.gateway.settings import Permission
 from tutumstream.gateway.streaming import StreamFactory
 from tutumstream.gateway.upgrade import UpgradeResource, is_upgrade
 
-IDLE_TIMEOUT: Final = 60.0
-"""Seconds after which an HTTP connection without a request is closed. Streams are not touched by it."""
 
-
-BODY_LIMIT: Final = 64 * 1024
-BODY_PATIENCE: Final = 16 * 1024 * 1024
-"""Bytes of a body that is too large and is read all the same, so that its sender hears why."""
-
-
-class Channel(HTTPChannel):
+class Channel(BoundedChannel):
     """HTTP/1.1, with an ear for python-tutum 0.16 to 0.20.
 
     These send the line `User-Agent`, without a colon, in the handshake of the stream (protocol A10). It is dropped
@@ -42,25 +33,6 @@ class Channel(HTTPChannel):
             return True
         taken: bool = super().headerReceived(line)
         return taken
-
-
-class SmallRequest(Request):
-    """A request that may bring a body, as go-tutum's do, but not a large one: nobody here reads it."""
-
-    _size = 0
-
-    @property
-    def is_too_large(self) -> bool:
-        """Its body is longer than any that makes sense; it is not kept."""
-        return self._size > BODY_LIMIT
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Take a part of the body, or cut the connection."""
-        self._size += len(data)
-        if not self.is_too_large:
-            super().handleContentChunk(data)
-        elif self._size > BODY_PATIENCE:
-            cast(ITCPTransport, self.channel.transport).abortConnection()
 
 
 class Probes:
@@ -103,8 +75,6 @@ class RootResource(Resource):
 
     def render(self, request: Request) -> bytes | int:
         """Pass the request on."""
-        if isinstance(request, SmallRequest) and request.is_too_large:
-            return failed(request, 413, f"the body is longer than {BODY_LIMIT} bytes")
         path = segments(request.path)
         if is_tutum_stream(path) or (is_upgrade(request) and path[-1:] and path[-1].decode("latin-1") in STREAMS):
             return self._upgrades.render(request)
@@ -113,7 +83,7 @@ class RootResource(Resource):
         return self._rest.render(request)
 
 
-class GatewaySite(Site):
+class GatewaySite(BoundedSite):
     """A Tutum to connect to, over any platform.
 
     Args:
@@ -127,8 +97,7 @@ class GatewaySite(Site):
     """
 
     _logger = Logger()
-    noisy = False
-    protocol = Channel  # type: ignore[assignment]  # Twisted's has a wrapper that can also become HTTP/2
+    protocol = Channel
 
     def __init__(
         self,
@@ -142,12 +111,8 @@ class GatewaySite(Site):
     ) -> None:
         rest = RestResource(platform, gate, allow, conceal)
         root = RootResource(UpgradeResource(stream, gate, platform, allow), rest, Probes(platform, keeps))
-        super().__init__(root, SmallRequest, timeout=IDLE_TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
+        super().__init__(root, clock)
         self.stream = stream
-
-    def acceptableProtocols(self) -> list[bytes]:
-        """Over TLS: HTTP/1.1 only, as a WebSocket can't begin on Twisted's HTTP/2."""
-        return [b"http/1.1"]
 
     def log(self, request: HTTPRequest) -> None:
         """One line a request, at debug: the path only, as the query may hold credentials (protocol A2)."""

@@ -12,7 +12,7 @@ time. What went wrong is `{"error": "…"}`.
 Klein imports the global reactor: import this late.
 """
 
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from klein import Klein
@@ -27,8 +27,6 @@ from tutumstream.errors import JournalError
 from tutumstream.operators.access import MARK, Asked, refusal
 from tutumstream.operators.letters import Chosen, Filter, Listing
 from tutumstream.operators.office import Office
-
-BODY_LIMIT: Final = 256 * 1024
 
 T = TypeVar("T")
 
@@ -135,10 +133,7 @@ def _query(request: Request, shape: type[T]) -> T:
 
 
 def _body(request: Request) -> Chosen:
-    body = cast(Any, request.content).read(BODY_LIMIT + 1)
-    if len(body) > BODY_LIMIT:
-        raise msgspec.ValidationError(f"more than {BODY_LIMIT} bytes")
-    return msgspec.json.decode(body, type=Chosen)
+    return msgspec.json.decode(cast(Any, request.content).read(), type=Chosen)
 
 
 def _answer(request: Request, result: Deferred[T]) -> Deferred[bytes]:

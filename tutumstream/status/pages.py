@@ -11,8 +11,8 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
-from twisted.web.server import Site
 
+from tutumstream.channel import BoundedSite
 from tutumstream.status.board import Snapshot
 
 
@@ -63,10 +63,9 @@ def _json(request: IRequest, status: int, body: object) -> bytes:
     return json.dumps(body).encode() + b"\n"
 
 
-class _Unlogged(Site):
+class _Unlogged(BoundedSite):
     """A probe every ten seconds, for a year, is nothing to write down; nor is a path that is no text."""
 
-    noisy = False
     displayTracebacks = False
 
     def log(self, request: Any) -> None:
@@ -82,6 +81,6 @@ class _Unlogged(Site):
         return found
 
 
-def site(snapshot: Callable[[], Snapshot], api: IResource) -> Site:
+def site(snapshot: Callable[[], Snapshot], api: IResource) -> BoundedSite:
     """The pages, ready to be listened for."""
     return _Unlogged(Pages(snapshot, api).app.resource())

@@ -1,0 +1,122 @@
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from tutumstream.channel import BODY_LIMIT, TIMEOUT, BoundedSite
+
+
+class Echo(Resource):
+    """Says who was asked for what, and how much came with it."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """The answer."""
+        host = request.getHeader(b"host") or b""
+        return b"<%b %b %d>" % (host, request.uri, len(request.content.read()))
+
+
+class BoundedSiteCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.site = BoundedSite(Echo(), self.clock)
+        self.connect()
+
+    def connect(self) -> None:
+        peer = IPv4Address("TCP", "192.0.2.1", 4711)
+        self.transport = StringTransportWithDisconnection(peerAddress=peer)
+        self.transport.protocol = self.site.buildProtocol(peer)
+        self.transport.protocol.makeConnection(self.transport)
+
+    def send(self, *lines: str, body: bytes = b"") -> bytes:
+        """Send the lines, an empty one and the body; what was answered since the last time."""
+        return self.write("".join(f"{line}\r\n" for line in (*lines, "")).encode() + body)
+
+    def write(self, data: bytes) -> bytes:
+        self.transport.protocol.dataReceived(data)
+        answer = self.transport.value()
+        self.transport.clear()
+        return answer
+
+
+class TheTime(BoundedSiteCase):
+    def drip(self, data: bytes, seconds: float) -> None:
+        for _ in range(int(seconds)):
+            if self.transport.connected:
+                self.write(data)
+            self.clock.advance(1.0)
+
+    def test_a_dripped_head_has_to_end_in_time(self) -> None:
+        self.write(b"GET / HTTP/1.1\r\n")
+        self.drip(b"x: y\r\n", TIMEOUT - 1)
+        self.assertTrue(self.transport.connected)
+        self.drip(b"x: y\r\n", 2)
+        self.assertFalse(self.transport.connected)
+
+    def test_so_has_a_dripped_body(self) -> None:
+        self.send("POST / HTTP/1.1", "Content-Length: 1000")
+        self.drip(b"x", TIMEOUT + 1)
+        self.assertFalse(self.transport.connected)
+
+    def test_each_answer_gives_the_same_time_again(self) -> None:
+        for _ in range(3):
+            self.clock.advance(TIMEOUT - 1)
+            self.assertIn(b" 200 ", self.send("GET / HTTP/1.1"))
+        self.clock.advance(TIMEOUT + 1)
+        self.assertFalse(self.transport.connected)
+
+
+class TheBody(BoundedSiteCase):
+    def test_is_taken_up_to_the_limit(self) -> None:
+        answer = self.send("POST /a HTTP/1.1", "Host: x", f"Content-Length: {BODY_LIMIT}", body=b"x" * BODY_LIMIT)
+        self.assertIn(b"<x /a %d>" % BODY_LIMIT, answer)
+        chunk = b"%x\r\n%b\r\n" % (BODY_LIMIT, b"x" * BODY_LIMIT)
+        answer = self.send("POST /b HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", body=chunk + b"0\r\n\r\n")
+        self.assertIn(b"<x /b %d>" % BODY_LIMIT, answer)
+
+    def test_is_refused_where_it_is_to_be_longer_before_the_client_is_told_to_send_it(self) -> None:
+        for more in ((), ("Expect: 100-continue",)):
+            self.connect()
+            head, _, body = self.send("POST / HTTP/1.1", f"Content-Length: {BODY_LIMIT + 1}", *more).partition(
+                b"\r\n\r\n"
+            )
+            self.assertTrue(head.startswith(b"HTTP/1.1 413 "), head)
+            self.assertIn(b"Content-Length: %d" % len(body), head)
+            self.assertEqual(body, b'{"error": "the body is longer than %d bytes"}' % BODY_LIMIT)
+
+    def test_is_refused_as_soon_as_it_has_become_longer(self) -> None:
+        chunk = b"10000\r\n%b\r\n" % (b"x" * 0x10000)
+        answer = self.send("POST / HTTP/1.1", "Transfer-Encoding: chunked", body=chunk * 5 + b"0\r\n\r\n")
+        self.assertEqual(answer.count(b"HTTP/1.1"), 1)
+        self.assertIn(b" 413 ", answer)
+
+    def test_what_still_comes_of_it_is_dropped_until_the_time_is_over(self) -> None:
+        self.send("POST / HTTP/1.1", "Content-Length: 1000000000")
+        for _ in range(int(TIMEOUT) - 1):
+            self.assertEqual(self.write(b"GET / HTTP/1.1\r\n\r\n" * 10_000), b"")
+            self.clock.advance(1.0)
+        self.assertTrue(self.transport.connected)
+        self.clock.advance(2.0)
+        self.assertFalse(self.transport.connected)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class TheTarget(BoundedSiteCase):
+    def test_may_be_a_whole_url_whose_host_counts(self) -> None:
+        for target, meant in (
+            ("http://h:1/a/b?c=/d", b"<h:1 /a/b?c=/d 0>"),
+            ("HTTPS://h/", b"<h / 0>"),
+            ("http://h", b"<h / 0>"),
+            ("http://h?a=b", b"<h /?a=b 0>"),
+            ("http://h//a", b"<h //a 0>"),
+            ("/http://h/a", b"<x /http://h/a 0>"),
+        ):
+            self.assertIn(meant, self.send(f"GET {target} HTTP/1.1", "Host: x"))
+
+
+class TheSite(BoundedSiteCase):
+    def test_http_2_is_not_offered_over_tls(self) -> None:
+        self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])

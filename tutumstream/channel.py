@@ -1,0 +1,99 @@
+"""What our HTTP servers share: HTTP/1.1 within bounds that Twisted leaves to whoever uses it.
+
+A request has to be whole in time, however its sender drips it. A body that is too long is refused as soon as that is
+known, and what is still on its way is read and dropped for as long: a client that is sending would hear no answer from
+a connection that is cut.
+"""
+
+import json
+import re
+from typing import Any, Final, cast
+
+from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+TIMEOUT: Final = 60.0
+"""Seconds for a whole request, from the beginning of its connection or from the answer before it."""
+
+BODY_LIMIT: Final = 256 * 1024
+"""Bytes of a request's body."""
+
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)/?(.*)", re.IGNORECASE)
+
+
+class BoundedChannel(HTTPChannel):
+    """One connection."""
+
+    _refused = False
+
+    def resetTimeout(self) -> None:
+        """Let no byte earn its sender more time; Twisted would be satisfied with one a minute."""
+
+    def allHeadersReceived(self) -> None:
+        """Go on with the body, or refuse it before its sender is told to go on (RFC 9110, 10.1.1)."""
+        # No length is a chunked body, which is counted as it comes.
+        if self.length is not None and self.length > BODY_LIMIT:
+            self.refuse_body()
+        else:
+            super().allHeadersReceived()
+
+    def refuse_body(self) -> None:
+        """Say 413, and drop what still comes until the client closes or the time is over."""
+        self._refused = True
+        body = json.dumps({"error": f"the body is longer than {BODY_LIMIT} bytes"}).encode()
+        cast(ITransport, self.transport).write(
+            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take a part of a body, or of what came after a request that is being answered."""
+        if not self._refused:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:
+        """Have the request answered."""
+        if not self._refused:
+            super().allContentReceived()
+
+
+class BoundedRequest(Request):
+    """One request."""
+
+    _size = 0
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a part of the body, as long as it is not too much."""
+        before, self._size = self._size, self._size + len(data)
+        if self._size <= BODY_LIMIT:
+            super().handleContentChunk(data)
+        elif before <= BODY_LIMIT:
+            cast(BoundedChannel, self.channel).refuse_body()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Answer it. A whole URL, as proxies get it, means its host and its path (RFC 9112, 3.2.2)."""
+        if whole := _ABSOLUTE.fullmatch(path):
+            self.requestHeaders.setRawHeaders(b"host", [whole[1]])
+            path = b"/" + whole[2]
+        super().requestReceived(command, path, version)
+
+
+class BoundedSite(Site):
+    """Either server.
+
+    Args:
+        root: answers.
+        clock: for time-outs; the global reactor by default.
+    """
+
+    noisy = False
+    protocol = BoundedChannel  # type: ignore[assignment]  # Twisted's has a wrapper that can also become HTTP/2
+
+    def __init__(self, root: IResource, clock: IReactorTime | None = None) -> None:
+        super().__init__(cast(Any, root), BoundedRequest, timeout=TIMEOUT, reactor=clock, parsePOSTFormSubmission=False)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Over TLS: HTTP/1.1 only. Twisted's HTTP/2 knows none of these bounds, and no WebSocket can begin on it."""
+        return [b"http/1.1"]
