@@ -1,11 +1,15 @@
+from typing import cast
+
 from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
-from tutumstream.channel import BODY_LIMIT, TIMEOUT, BoundedSite
+from tutumstream.channel import BODY_LIMIT, TIMEOUT, BoundedChannel, BoundedSite
 
 
 class Echo(Resource):
@@ -13,8 +17,15 @@ class Echo(Resource):
 
     isLeaf = True
 
-    def render(self, request: Request) -> bytes:
-        """The answer."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Request] = []
+
+    def render(self, request: Request) -> bytes | int:
+        """The answer; never for `/later`."""
+        if request.path == b"/later":
+            self.waiting.append(request)
+            return NOT_DONE_YET
         host = request.getHeader(b"host") or b""
         return b"<%b %b %d>" % (host, request.uri, len(request.content.read()))
 
@@ -22,7 +33,8 @@ class Echo(Resource):
 class BoundedSiteCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.site = BoundedSite(Echo(), self.clock)
+        self.echo = Echo()
+        self.site = BoundedSite(self.echo, self.clock)
         self.connect()
 
     def connect(self) -> None:
@@ -115,6 +127,24 @@ class TheTarget(BoundedSiteCase):
             ("/http://h/a", b"<x /http://h/a 0>"),
         ):
             self.assertIn(meant, self.send(f"GET {target} HTTP/1.1", "Host: x"))
+
+
+class Echoing(Protocol):
+    """Sends everything back."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Send it back."""
+        cast(ITransport, self.transport).write(data)
+
+
+class TheSuccessor(BoundedSiteCase):
+    def test_hears_what_came_before_it_was_there_and_what_comes_then(self) -> None:
+        self.write(b"GET /later HTTP/1.1\r\n\r\na")
+        self.write(b"b")
+        successor = Echoing()
+        successor.makeConnection(self.transport)
+        cast(BoundedChannel, self.echo.waiting[0].channel).hand_over(successor)
+        self.assertEqual(self.write(b"c"), b"abc")
 
 
 class TheSite(BoundedSiteCase):

@@ -7,9 +7,11 @@ a connection that is cut.
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.internet.protocol import Protocol
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -26,7 +28,8 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)/?(.*)", re.IGNORECASE)
 class BoundedChannel(HTTPChannel):
     """One connection."""
 
-    _refused = False
+    _rest: Callable[[bytes], object] | None = None
+    """Takes what still comes, once no further request can."""
 
     def resetTimeout(self) -> None:
         """Let no byte earn its sender more time; Twisted would be satisfied with one a minute."""
@@ -41,21 +44,28 @@ class BoundedChannel(HTTPChannel):
 
     def refuse_body(self) -> None:
         """Say 413, and drop what still comes until the client closes or the time is over."""
-        self._refused = True
+        self._rest = bool
         body = json.dumps({"error": f"the body is longer than {BODY_LIMIT} bytes"}).encode()
         cast(ITransport, self.transport).write(
             b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
         )
 
+    def hand_over(self, successor: Protocol) -> None:
+        """Give another protocol what comes after the request that is being answered, or has come already."""
+        self._rest = successor.dataReceived
+        successor.dataReceived(b"".join(self._dataBuffer))
+
     def rawDataReceived(self, data: bytes) -> None:
         """Take a part of a body, or of what came after a request that is being answered."""
-        if not self._refused:
+        if self._rest is None:
             super().rawDataReceived(data)
+        else:
+            self._rest(data)
 
     def allContentReceived(self) -> None:
         """Have the request answered."""
-        if not self._refused:
+        if self._rest is None:
             super().allContentReceived()
 
 

@@ -1,7 +1,7 @@
 from twisted.internet.address import UNIXAddress
 from twisted.logger import capturedLogs
 
-from tests.gateway.wire import GOOD, SiteCase, Wire
+from tests.gateway.wire import GOOD, PONG, TEXT, SiteCase, Wire
 from tutumstream.channel import TIMEOUT
 from tutumstream.testing import ScriptedPlatform
 
@@ -28,6 +28,11 @@ class TestSite(SiteCase):
         answer = self.ask("GET /v1/events HTTP/1.1", "Host: x", GOOD)
         self.assertTrue(answer.startswith(b"HTTP/1.1 426 Upgrade Required\r\n"), answer)
         self.assertIn(b"connect with a WebSocket client", answer)
+
+    def test_frames_that_come_with_the_request_for_an_upgrade_are_taken(self) -> None:
+        wire = Wire(self.site)
+        wire.upgrade("/v1/events", GOOD, then=b"\x89\x81\0\0\0\0!")
+        self.assertEqual(wire.frames(), [(TEXT, b'{"type": "auth"}'), (PONG, b"!")])
 
     def test_an_upgrade_elsewhere_is_answered_by_the_rest_api(self) -> None:
         self.assertIn(" 401 ", Wire(self.site).upgrade("/api/v1/stack/"))

@@ -51,8 +51,8 @@ class Wire:
         self.transport.clear()
         return data
 
-    def upgrade(self, path: str = "/v1/events", *headers: str) -> str:
-        """Ask for a WebSocket; the answer's status line and headers."""
+    def upgrade(self, path: str = "/v1/events", *headers: str, then: bytes = b"") -> str:
+        """Ask for a WebSocket, with more bytes at once after that; the answer's status line and headers."""
         lines = [
             f"GET {path} HTTP/1.1",
             "Host: stream.tutum.co:443",
@@ -62,7 +62,7 @@ class Wire:
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             *headers,
         ]
-        self.write("".join(f"{line}\r\n" for line in lines).encode("latin-1") + b"\r\n")
+        self.write("".join(f"{line}\r\n" for line in lines).encode("latin-1") + b"\r\n" + then)
         head, _, self._rest = self.read().partition(b"\r\n\r\n")
         return head.decode("latin-1")
 

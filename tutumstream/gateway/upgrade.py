@@ -1,7 +1,7 @@
 """Upgrades to WebSockets: who asks for what, and what becomes of the connection."""
 
 from math import ceil
-from typing import Final
+from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
 from autobahn.twisted.resource import WebSocketResource
@@ -10,6 +10,7 @@ from twisted.internet.protocol import Protocol
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from tutumstream.channel import BoundedChannel
 from tutumstream.event import escaped
 from tutumstream.gateway.answering import asked, failed, when
 from tutumstream.gateway.dialect import Wanted, segments, wanted
@@ -50,7 +51,8 @@ class Door:
 
     def buildProtocol(self, address: IAddress | None) -> Protocol:
         """The protocol for this connection."""
-        return self._factory.admit(address, self._visit, self._user)
+        self.made = self._factory.admit(address, self._visit, self._user)
+        return self.made
 
 
 class UpgradeResource(Resource):
@@ -132,7 +134,9 @@ class UpgradeResource(Resource):
         request.uri = b"/v1/events"
         request.requestHeaders.removeHeader(b"authorization")
         request.requestHeaders.removeHeader(b"origin")
-        taken: bytes | int = WebSocketResource(Door(self._factory, visit, user)).render(request)
+        door, channel = Door(self._factory, visit, user), cast(BoundedChannel, request.channel)
+        taken: bytes | int = WebSocketResource(door).render(request)
+        channel.hand_over(door.made)
         return taken
 
 
