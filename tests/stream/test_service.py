@@ -282,6 +282,14 @@ class AGoodConnection(ListeningCase):
         self.assertEqual(request.headers["authorization"], "Basic a2V5")
         self.assertEqual(request.path, "/v1/events")
 
+    def test_to_an_ipv6_address_names_it_in_brackets_as_http_wants_it(self) -> None:
+        rig = Rig("ws://[2001:db8::1]:81/v1/events")
+        rig.service.startService()
+        rig.accept()
+        self.assertEqual(rig.connector.host, "2001:db8::1")
+        (request,) = rig.server_factory.requests
+        self.assertEqual(request.headers["host"], "[2001:db8::1]:81")
+
     def test_takes_messages_of_every_form_in_order_however_they_are_cut(self) -> None:
         for cut in (1, 7, 4096):
             rig = Rig()
@@ -872,6 +880,13 @@ class AProxy(SynchronousTestCase):
         self.assertTrue(sent.startswith(b"CONNECT tutum.example:80 HTTP/1.1\r\n"))
         self.assertIn(b"Proxy-Authorization: Basic cHJveHk=\r\n", sent)
         self.assertNotIn(b"a2V5", sent)
+
+    def test_is_told_an_ipv6_destination_in_brackets(self) -> None:
+        rig = Rig("ws://[2001:db8::1]:81/v1/events", Proxy("proxy.example", 3128))
+        rig.service.startService()
+        rig.accept_silently()
+        sent = b"".join(rig.client.transport.stream)
+        self.assertTrue(sent.startswith(b"CONNECT [2001:db8::1]:81 HTTP/1.1\r\nHost: [2001:db8::1]:81\r\n"), sent)
 
     def test_that_refuses_is_told_with_the_way_out(self) -> None:
         rig = Rig(proxy=Proxy("proxy.example", 3128))

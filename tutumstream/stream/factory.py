@@ -105,6 +105,9 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
         """Begin. `tls` must check chain and name: Autobahn's default checks nothing."""
         # Kept from the start, or an attempt that is under way could not be ended.
         self.connector = connectWS(self, contextFactory=tls, timeout=CONNECT_TIMEOUT)
+        # It has the address; from here on Autobahn only writes it into requests, where IPv6 stands in brackets
+        # (RFC 9110, section 7.2).
+        self.host = f"[{self.host}]" if ":" in self.host else self.host
 
     def give_up(self) -> None:
         """Try no more, and end an attempt that is under way. An open connection is left to `hang_up`."""
