@@ -59,6 +59,45 @@ class ProxiesTests(SynchronousTestCase):
         for url in ("https://ba.example", "https://b.example", "https://example"):
             self.assertEqual(proxies.for_url(url), WEB, url)
 
+    def test_no_proxy_names_addresses_and_networks_of_both_kinds(self) -> None:
+        proxies = Proxies(
+            {"HTTPS_PROXY": "web.example", "NO_PROXY": "10.0.0.0/8,192.0.2.1:8443 ::1,[2001:db8::2]:81,fd00::/8"}
+        )
+        for url in (
+            "https://10.1.2.3/x",
+            "wss://192.0.2.1:8443",
+            "wss://[::1]:8443",
+            "https://[0:0::1]",
+            "https://[2001:db8::2]:81",
+            "https://[fd00::2]",
+        ):
+            self.assertIsNone(proxies.for_url(url), url)
+        for url in (
+            "https://11.1.2.3",
+            "https://192.0.2.1",
+            "https://[::2]",
+            "https://[2001:db8::2]:82",
+            "https://[fe00::2]",
+            "https://10.example",
+        ):
+            self.assertEqual(proxies.for_url(url), WEB, url)
+
+    def test_no_proxy_is_read_as_curl_and_docker_read_it(self) -> None:
+        for exception, url in (
+            ("*.corp.example", "https://a.corp.example"),
+            ("Corp.Example.", "https://corp.example"),
+            ("corp.example", "https://a.corp.example."),
+            ("corp.example:443", "https://corp.example"),
+            ("corp.example:80", "ws://corp.example"),
+            ("a.example b.example", "https://b.example"),
+            ("a.example, *", "https://b.example"),
+        ):
+            environment = {"HTTPS_PROXY": "web.example", "HTTP_PROXY": "web.example", "NO_PROXY": exception}
+            self.assertIsNone(Proxies(environment).for_url(url), exception)
+        for exception in (".", "*.", ":443", "/8", "10.0.0.0/33", "[", "b.example:x"):
+            environment = {"HTTPS_PROXY": "web.example", "NO_PROXY": exception}
+            self.assertEqual(Proxies(environment).for_url("https://b.example"), WEB, exception)
+
     def test_no_proxy_star_turns_all_off(self) -> None:
         self.assertIsNone(Proxies({"HTTPS_PROXY": "web.example", "no_proxy": "*"}).for_url("https://a.example"))
 

@@ -1,18 +1,16 @@
 """Which proxy a URL needs, by the variables that everybody knows: HTTPS_PROXY, HTTP_PROXY, NO_PROXY."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-from urllib import request
 from urllib.parse import unquote, urlsplit
 
 from tutumstream.errors import SettingsError
 from tutumstream.net.address import basic
 from tutumstream.reach import host_name
 
-_urllib: Any = request  # typeshed knows this function on Windows and macOS only
-
 _KIND = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+_PORT = {"http": 80, "https": 443}
 _DEFAULT_PROXY_PORT = 3128
 """What curl takes for a proxy without a port is 1080, a browser 80; Squid's own is the likeliest to be meant."""
 
@@ -31,7 +29,7 @@ class Proxy:
 
 
 class Proxies:
-    """The environment's proxies. The rules of NO_PROXY are those of Python's own urllib."""
+    """The environment's proxies, and what NO_PROXY leaves out of them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Read the variables; lower case wins over upper case, an empty value means none.
@@ -56,20 +54,42 @@ class Proxies:
                 )
         if mistakes:
             raise SettingsError(mistakes)
-        self._bypass = {"no": named["no"]} if named["no"] else {}
+        self._exceptions = named["no"].lower().replace(",", " ").split()
 
     def for_url(self, url: str) -> Proxy | None:
         """The proxy on the way to an http, https, ws or wss URL; None where the way is direct."""
         parts = urlsplit(url)
-        proxy = self._proxies.get(_KIND.get(parts.scheme, ""))
-        if proxy is None or _urllib.proxy_bypass_environment(parts.netloc.rpartition("@")[2], self._bypass):
-            return None
-        return proxy
+        kind = _KIND.get(parts.scheme, "")
+        proxy = self._proxies.get(kind)
+        if proxy is None or parts.hostname is None:
+            return proxy
+        port = parts.port or _PORT[kind]
+        return None if any(_excepts(one, parts.hostname, port) for one in self._exceptions) else proxy
 
 
 def _value(environ: Mapping[str, str], name: str) -> str:
     """The lower case one where it is set at all, so that an empty one turns the other off."""
     return environ.get(name, environ.get(name.upper(), "")).strip()
+
+
+def _excepts(exception: str, host: str, port: int) -> bool:
+    """Whether a word of NO_PROXY, in lower case, means this host: as curl and Go read it, and so Docker.
+
+    A name means itself and all below it, with a dot or `*.` in front or without; an address may have a length of its
+    network; either may have a port, after brackets where it is IPv6; `*` means all.
+    """
+    if exception == "*":
+        return True
+    name, colon, number = exception.rpartition(":")
+    if colon and number.isdigit() and (":" not in name or name.startswith("[")):
+        if int(number) != port:
+            return False
+        exception = name
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(exception.strip("[]"), strict=False)
+    except ValueError:
+        name = exception.removeprefix("*").strip(".")
+        return bool(name) and f".{host.rstrip('.')}".endswith(f".{name}")
 
 
 def _parsed(text: str) -> Proxy:
