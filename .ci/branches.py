@@ -48,6 +48,7 @@ DECIDING = (
     "gateway/listing",
     "gateway/orders",
     "gateway/returning",
+    "gateway/docker/actions",
     "gateway/docker/address",
     "gateway/docker/checks",
     "gateway/docker/endings",
