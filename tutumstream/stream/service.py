@@ -128,7 +128,6 @@ class StreamService(Service):
         self._problem = ""
         self._lost_at = 0.0
         self._alive_at = 0.0
-        self._silent = False
         self._proof: IDelayedCall | None = None
         self._ended: Deferred[None] | None = None
         self._pausing: IDelayedCall | None = None
@@ -150,7 +149,7 @@ class StreamService(Service):
             # Twice: once for the close handshake, once for the server to drop the connection.
             ended.addTimeout(2 * CLOSE_TIMEOUT + 1.0, self._reactor, onTimeoutCancel=lambda _result, _seconds: None)
         else:
-            self._down("close", "the service stops")
+            self._down("the service stops")
             ended.callback(None)
         ended.addCallback(lambda _: self._publish(Stopped()))
         return ended
@@ -166,7 +165,6 @@ class StreamService(Service):
             self._pausing.cancel()
         else:
             self.log.info("reading from the stream goes on")
-        self._pausing = None
 
     def caught_up(self) -> Deferred[None]:
         """Fires when all that the server had sent by now was taken; never, if the connection is lost before."""
@@ -183,7 +181,6 @@ class StreamService(Service):
             self._factory.hang_up()
             return
         self._up = True
-        self._silent = False
         self._alive_at = self._now()
         self._authenticated = False
         self._proof = self._reactor.callLater(PROVED_AFTER, self._prove)
@@ -205,16 +202,16 @@ class StreamService(Service):
 
     def closed(self, code: int, reason: str) -> None:
         self._forget_connection()
-        self._silent = reason == SILENT
+        # A connection that died without a word may have been dead since its last word.
+        alive_until = self._alive_at if reason == SILENT else self._now()
         reason = masked(reason, self._secrets)
         self.log.info("Closed (code {code}: {reason})", code=code, reason=reason or "no reason given")
-        self._down("close", f"{code} {reason}".strip())
+        self._down(f"{code} {reason}".strip(), alive_until)
         if self._ended is not None:
             ended, self._ended = self._ended, None
             ended.callback(None)
 
     def failed(self, reason: str, status: int) -> None:
-        self._forget_connection()
         reason = masked(reason, self._secrets)
         if status in (401, 403):
             self._refuse(reason)
@@ -225,7 +222,7 @@ class StreamService(Service):
         elif not self._refused:
             self._out_of_reach = True
             self.log.warn("the stream can't be reached: {reason}; trying again until it can", reason=reason)
-        self._down("error", reason)
+        self._down(reason)
 
     def _read(self, payload: bytes, is_binary: bool) -> None:
         if is_binary:
@@ -289,16 +286,15 @@ class StreamService(Service):
             self._emit("open", "")
             self.watcher.opened()
 
-    def _down(self, action: str, reason: str) -> None:
+    def _down(self, reason: str, alive_until: float = 0.0) -> None:
         if not self._refused:
             self._problem = reason
         if self._told != "down":
             was_open, self._told = self._told == "open", "down"
             self._lost_at = self._now()
-            self._emit(action if was_open else "error", self._problem)
+            self._emit("close" if was_open else "error", self._problem)
             if was_open:
-                # A connection that died without a word may have been dead since its last word.
-                self.watcher.lost(self._alive_at if self._silent else self._lost_at)
+                self.watcher.lost(alive_until)
 
     def _emit(self, action: str, message: str) -> None:
         self._take(Event(id=self._new_id(), received_at=self._now(), type="stream", action=action, message=message))
