@@ -329,6 +329,13 @@ class AGoodConnection(ListeningCase):
         rig.send({**CONTAINER, "action": "update"})
         self.assertEqual(rig.told, [("stream", "open"), ("container", "create"), ("container", "update")])
 
+    def test_says_once_in_the_log_that_the_credentials_are_good(self) -> None:
+        rig, lines = self.start(), self.logged()
+        rig.accept()
+        rig.send({"type": "auth"})
+        rig.send({"type": "auth"})
+        self.assertEqual(lines.count("Auth completed"), 1)
+
     def test_survives_every_message_that_is_no_event_and_keeps_it(self) -> None:
         rig = self.start()
         rig.accept()
@@ -395,6 +402,11 @@ class ALostConnection(ListeningCase):
         rig.server.sendClose(3000, "maintenance")
         rig.advance(3)
         self.assertEqual(rig.events[-1].message, "3000 maintenance")
+        rig.advance(1)
+        rig.accept()
+        rig.server.sendClose(1000)
+        rig.advance(3)
+        self.assertEqual(rig.events[-1].message, "1000")
 
     def test_is_noticed_within_forty_seconds_when_the_peer_is_dead(self) -> None:
         rig = self.start()
@@ -465,9 +477,16 @@ class AWatcher(ListeningCase):
         self.rig.server_factory.silent = True
         for _ in range(60):
             self.rig.advance(1.0)
-        (alive,) = [at for what, at in self.watcher.heard if what == "alive"]
-        self.assertEqual(self.watcher.heard[-1], ("lost", alive))
-        self.assertLess(alive, 32.0)
+        self.assertEqual(self.watcher.heard[1:], [("alive", 30.0), ("lost", 30.0)])
+
+    def test_takes_a_peer_that_never_answered_a_ping_for_alive_when_it_accepted(self) -> None:
+        self.rig.refuse()
+        self.rig.advance(1.0)
+        self.rig.accept()
+        self.rig.server_factory.silent = True
+        for _ in range(60):
+            self.rig.advance(1.0)
+        self.assertEqual(self.watcher.heard, [("opened", 1.0), ("lost", 1.0)])
 
     def test_learns_when_all_has_been_taken_that_was_sent_before(self) -> None:
         rig = self.rig
@@ -552,6 +571,31 @@ class AServerThatIsAway(ListeningCase):
             rig.jitter = 1.0
             rig.cut()
             self.assertEqual(rig.waits, 2.0)
+
+    def test_that_accepts_only_to_say_an_error_is_not_hammered_either(self) -> None:
+        rig = self.start()
+        rig.jitter = 1.0
+        for wait in (2, 4, 8):
+            rig.accept()
+            rig.send({"type": "error", "data": {"errorMessage": "too many"}})
+            rig.cut()
+            self.assertEqual(rig.waits, wait)
+            rig.advance(rig.waits)
+
+    def test_has_to_prove_each_connection_good(self) -> None:
+        for proves in (True, False):
+            rig = Rig()
+            rig.service.startService()
+            rig.jitter = 1.0
+            rig.accept()
+            if proves:
+                rig.send(CONTAINER)
+            rig.cut()
+            rig.advance(2.0)
+            rig.accept()
+            rig.advance(29.0)
+            rig.cut()
+            self.assertEqual(rig.waits, 4.0)
 
     def test_that_refuses_the_upgrade_says_the_status_and_more_where_the_server_does(self) -> None:
         for why, words in (
@@ -661,6 +705,28 @@ class RefusedCredentials(ListeningCase):
             self.assertTrue(state.refused)
             self.assertIn(f"answered {status}", state.reason)
 
+    def test_as_a_status_are_no_server_that_is_away(self) -> None:
+        rig, lines = self.start(), self.logged()
+        rig.server_factory.refuse_with = 401
+        rig.accept()
+        (line,) = [line for line in lines if "stream" in line]
+        self.assertIn("the stream refuses the credentials", line)
+
+    def test_as_an_event_are_the_reason_that_is_shown(self) -> None:
+        rig = self.start()
+        self.unauthorized()
+        self.assertEqual(str(rig.states[-1]), "refused: the server answered UNAUTHORIZED")
+        self.assertEqual(rig.events[-1].message, "the server answered UNAUTHORIZED")
+
+    def test_that_were_good_on_an_earlier_connection_are_refused(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.send({"type": "auth"})
+        rig.cut()
+        rig.advance(rig.waits)
+        self.unauthorized()
+        self.assertIn("refused", str(rig.states[-1]))
+
     def test_are_one_loss_and_no_recovery_however_often_the_upgrade_is_accepted(self) -> None:
         rig = self.start()
         for _ in range(5):
@@ -679,6 +745,28 @@ class RefusedCredentials(ListeningCase):
         rig.cut()
         self.assertEqual(rig.waits, 1.0)
 
+    def test_are_over_when_the_stream_brings_an_event_or_lasts(self) -> None:
+        for prove in (lambda rig: rig.send(CONTAINER), lambda rig: rig.advance(30.0)):
+            self.rig = rig = Rig()
+            self.start()
+            self.unauthorized()
+            rig.advance(rig.waits)
+            rig.accept()
+            prove(rig)
+            self.assertEqual(rig.told[2], ("stream", "open"), "before what proves it")
+
+    def test_that_were_good_meanwhile_are_tried_again_after_a_minute(self) -> None:
+        rig = self.start()
+        rig.jitter = 1.0
+        for _ in range(2):
+            self.unauthorized()
+            self.assertEqual(round(rig.waits / 60), 2)
+            rig.advance(rig.waits)
+            rig.accept()
+            rig.send({"type": "auth"})
+            rig.cut()
+            rig.advance(rig.waits)
+
     def test_are_logged_once_with_what_to_check(self) -> None:
         rig = self.start()
         lines = self.assert_logged(lambda: [self.unauthorized() or rig.advance(rig.waits) for _ in range(3)])
@@ -692,6 +780,7 @@ class RefusedCredentials(ListeningCase):
         rig.send({"type": "error", "data": {"errorMessage": "UNAUTHORIZED"}})
         rig.send(CONTAINER)
         self.assertEqual(rig.told, [("stream", "open"), ("error", ""), ("container", "create")])
+        self.assertEqual(rig.events[1].message, "UNAUTHORIZED")
 
     def assert_logged(self, act: Any) -> list[str]:
         events: list[Any] = []
@@ -830,8 +919,10 @@ class AStop(ListeningCase):
         rig = self.start()
         rig.accept()
         stopped = rig.service.stopService()
+        self.assertNoResult(stopped)
         rig.advance(1)
         self.successResultOf(stopped)
+        self.assertEqual(rig.server.remoteCloseCode, 1000)
         self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
         self.assertEqual(rig.states[-1], Stopped())
         rig.advance(3600)
@@ -842,22 +933,34 @@ class AStop(ListeningCase):
         rig.accept()
         rig.pump.flush = lambda *_: False  # the wire is cut, and nobody knows
         stopped = rig.service.stopService()
-        rig.reactor.advance(6)
+        rig.reactor.advance(4)
+        self.assertNoResult(stopped)
+        rig.reactor.advance(1)
         self.successResultOf(stopped)
 
     def test_while_connecting_ends_the_attempt(self) -> None:
-        rig = self.start()
+        rig, lines = self.start(), self.logged()
         self.successResultOf(rig.service.stopService())
         self.assertTrue(rig.reactor.connector.given_up)
-        self.assertEqual(rig.told, [("stream", "error")])
+        rig.refuse()
+        self.assertEqual([(event.action, event.message) for event in rig.events], [("error", "the service stops")])
+        self.assertEqual(lines, [])
 
     def test_is_not_undone_by_an_upgrade_that_comes_too_late(self) -> None:
         rig = self.start()
         self.successResultOf(rig.service.stopService())
         rig.accept()
         rig.advance(1)
+        self.assertEqual(rig.server.remoteCloseCode, 1000)
         self.assertEqual(rig.told, [("stream", "error")])
         self.assertEqual(rig.states[-1], Stopped())
+
+    def test_after_a_loss_ends_at_once(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.cut()
+        self.successResultOf(rig.service.stopService())
+        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
 
     def test_while_waiting_ends_at_once_and_tells_nothing_twice(self) -> None:
         rig = self.start()
