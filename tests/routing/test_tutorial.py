@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.event import Event, decode
 from tutumstream.rendering import Templates
+from tutumstream.routing.always import LINE, cel
 from tutumstream.routing.delivery import Incident
 from tutumstream.routing.router import Router
 from tutumstream.routing.tutorial import tutorial
@@ -78,6 +79,38 @@ class TheTutorialsRoutes(SynchronousTestCase):
         both = router.deliveries(Event(**recovered, state="Connected"))
         self.assertEqual([each.destination for each in both], ["slack", "pagerduty"])
         self.assertEqual(both[1].incident, Incident("resolve", "tutum-stream"))
+
+    def test_tell_through_the_others_of_a_destination_that_takes_nothing_until_it_recovers(self) -> None:
+        router = a_router(frozenset(), frozenset(ALL))
+        for action, does in (
+            *((trouble, "trigger") for trouble in ("held", "limited", "failing", "refusing")),
+            ("recovered", "resolve"),
+        ):
+            slow = Event(id="e1", received_at=1.0, type="destination", action=action, resource_uri="destination/x")
+            found = [(each.destination, each.incident) for each in router.deliveries(slow)]
+            incident = Incident(does, "tutumstream-destination/x")
+            self.assertEqual(found, [("slack", incident), ("pagerduty", incident)], action)
+
+    def test_say_of_ourselves_what_happened_in_its_own_words(self) -> None:
+        texts = {route.name: route.text for route in tutorial(PAGED)}
+        for names, words in (
+            (["destination held", "destination recovered"], "it is so"),
+            (["journal recovered", "journal recovered, stream open"], "it is so"),
+            (["gap", "gap with changes"], "it is so"),
+            (["stream opened"], "Tutum Stream connection open."),
+            (["stream closed"], "Tutum Stream connection closed."),
+            (["deleted"], "stack /api/v1/stack/x/ was deleted on Tutum."),
+        ):
+            for name in names:
+                happened = replace(event("stack", "delete"), message="it is so")
+                self.assertEqual(Templates().compile(name, texts[name]).render(happened.view(), {}), words)
+
+    def test_give_machines_all_of_an_event_in_one_line(self) -> None:
+        line = Templates().compile("line", LINE).render(event("service", parents=STACK).view(), {})
+        self.assertEqual(line, "service:update:S:/api/v1/service/x/:['/api/v1/stack/s/']")
+
+    def test_name_types_in_the_same_order_in_every_run(self) -> None:
+        self.assertEqual(cel(("node", "action")), '["action", "node"]')
 
     def test_say_how_a_gap_ended_in_the_log_and_in_slack_only_if_it_is_worth_it(self) -> None:
         both = [("log", "gap"), ("slack", "gap with changes")]
