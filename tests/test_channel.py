@@ -116,6 +116,24 @@ class TheBody(BoundedSiteCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class TheHead(BoundedSiteCase):
+    def test_with_a_line_that_is_too_long_is_refused_in_words(self) -> None:
+        for line in ("GET /" + "a" * 17_000 + " HTTP/1.1", "GET / HTTP/1.1\r\nx: " + "a" * 17_000):
+            for end in ("", "\r\n\r\nGET / HTTP/1.1\r\n\r\n"):
+                self.connect()
+                answer = self.write(f"{line}{end}".encode())
+                self.assertTrue(answer.startswith(b"HTTP/1.1 431 "), answer)
+                self.assertTrue(answer.endswith(b'{"error": "a line is longer than 16384 bytes"}'), answer)
+                self.assertEqual(self.write(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), b"")
+
+    def test_with_a_length_that_is_no_number_to_python_is_that_of_a_body_that_is_too_long(self) -> None:
+        for more in ("", "x: y\r\n"):
+            self.connect()
+            length = "9" * 5000
+            answer = self.write(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n{more}\r\nGET / HTTP/1.1\r\n".encode())
+            self.assertEqual((answer[:13], answer.count(b"HTTP/1.1")), (b"HTTP/1.1 413 ", 1))
+
+
 class TheTarget(BoundedSiteCase):
     def test_may_be_a_whole_url_whose_host_counts(self) -> None:
         for target, meant in (

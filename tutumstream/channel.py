@@ -34,6 +34,19 @@ class BoundedChannel(HTTPChannel):
     def resetTimeout(self) -> None:
         """Let no byte earn its sender more time; Twisted would be satisfied with one a minute."""
 
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002  (Twisted gives it)
+        """Say so; Twisted would close without a word."""
+        self.refuse(b"431 Request Header Fields Too Large", f"a line is longer than {self.MAX_LENGTH} bytes")
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take one header line; False where the request was refused."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            # Python reads no number of thousands of digits, and only a length is read as one.
+            self.refuse_body()
+            return False
+
     def allHeadersReceived(self) -> None:
         """Go on with the body, or refuse it before its sender is told to go on (RFC 9110, 10.1.1)."""
         # No length is a chunked body, which is counted as it comes.
@@ -43,12 +56,17 @@ class BoundedChannel(HTTPChannel):
             super().allHeadersReceived()
 
     def refuse_body(self) -> None:
-        """Say 413, and drop what still comes until the client closes or the time is over."""
+        """It is too long, or is going to be."""
+        self.refuse(b"413 Content Too Large", f"the body is longer than {BODY_LIMIT} bytes")
+
+    def refuse(self, status: bytes, problem: str) -> None:
+        """Answer, and drop what still comes until the client closes or the time is over."""
         self._rest = bool
-        body = json.dumps({"error": f"the body is longer than {BODY_LIMIT} bytes"}).encode()
+        self.setRawMode()
+        body = json.dumps({"error": problem}).encode()
         cast(ITransport, self.transport).write(
-            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (status, len(body), body)
         )
 
     def hand_over(self, successor: Protocol) -> None:

@@ -31,8 +31,7 @@ class Channel(BoundedChannel):
         """Take one header line; False where the request was refused."""
         if b":" not in line and is_tutum_stream(segments(self._path)):
             return True
-        taken: bool = super().headerReceived(line)
-        return taken
+        return super().headerReceived(line)
 
 
 class Probes:
