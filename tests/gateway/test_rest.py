@@ -7,7 +7,7 @@ import treq
 from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
@@ -167,16 +167,23 @@ class TestOrders(RestCase):
             (b"POST", "/api/v1/stack/5a/start/", 409),
             (b"POST", "/api/v1/stack/5b/stop/", 404),
             (b"POST", "/api/v1/container/5a/exec/", 405),
-            (b"POST", "/api/v1/", 404),
         ):
-            response, body = self.order(method, path)
+            with capturedLogs() as logs:
+                response, body = self.order(method, path)
             self.assertEqual((response.code, list(body)), (code, ["error"]), path)
+            self.assertIn(f" ({code}): {body['error']}", formatEvent(logs[-1]))
+        self.assertEqual(self.order(b"POST", "/api/v1/")[0].code, 404)
         self.assertEqual(self.platform.orders, [])
 
     def test_a_refusal_of_the_platform_is_told(self) -> None:
         self.platform.performing = lambda _: fail(OrderError(503, "the engine is away"))
-        response, body = self.order(b"POST", "/api/v1/stack/5a/stop/")
+        with capturedLogs() as logs:
+            response, body = self.order(b"POST", "/api/v1/stack/5a/stop/")
         self.assertEqual((response.code, body), (503, {"error": "the engine is away"}))
+        self.assertRegex(
+            formatEvent(logs[-1]),
+            r"^alice at \S+ is refused POST /api/v1/stack/5a/stop/ \(503\): the engine is away$",
+        )
 
     def test_an_answer_that_takes_its_time_comes_when_it_is_known(self) -> None:
         taking: Deferred[Taken] = Deferred()

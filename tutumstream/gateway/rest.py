@@ -117,7 +117,7 @@ class RestResource(Resource):
         try:
             wants = self._order(request, found)
         except OrderError as problem:
-            return failed(request, problem.status, str(problem))
+            return self._refused(request, user, problem)
         self._log.info(
             "{user} at {address} asks {kind} {uuid} to {verb}",
             user=user,
@@ -127,14 +127,26 @@ class RestResource(Resource):
             verb=wants.verb,
         )
         taking = Deferred.fromCoroutine(_caught(self._platform.perform(wants)))
-        return when(taking, request, lambda taken: self._told(request, found.dialect, taken))
+        return when(taking, request, lambda taken: self._told(request, found.dialect, user, taken))
 
-    def _told(self, request: Request, dialect: Dialect, taken: Taken | OrderError) -> bytes:
+    def _told(self, request: Request, dialect: Dialect, user: str, taken: Taken | OrderError) -> bytes:
         if isinstance(taken, OrderError):
-            return failed(request, taken.status, str(taken))
+            return self._refused(request, user, taken)
         request.setResponseCode(202)
         request.setHeader(dialect.action_header, dialect.uri(taken.action).encode())
         return answered(request, dialect.resource(self._conceal(taken.resource)))
+
+    def _refused(self, request: Request, user: str, problem: OrderError) -> bytes:
+        self._log.info(
+            "{user} at {address} is refused {method} {path} ({status}): {problem}",
+            user=user,
+            address=asked(request).address,
+            method=request.method.decode("latin-1"),
+            path=_path(request),
+            status=problem.status,
+            problem=str(problem),
+        )
+        return failed(request, problem.status, str(problem))
 
     def _order(self, request: Request, found: Wanted) -> Order:
         wants = order(
@@ -143,7 +155,7 @@ class RestResource(Resource):
             found.key,
             found.rest,
             request.content.read() if request.content is not None else b"",
-            path=request.path.decode("latin-1")[:200],
+            path=_path(request),
             address=asked(request).address,
             user_agent=(request.getHeader(b"user-agent") or b"").decode("latin-1")[:200],
         )
@@ -166,6 +178,10 @@ async def _caught(taking: Deferred[Taken]) -> Taken | OrderError:
         return await taking
     except OrderError as problem:
         return problem
+
+
+def _path(request: Request) -> str:
+    return request.path.decode("latin-1")[:200]
 
 
 def _in_tutums_words(query: dict[str, str]) -> dict[str, str]:
