@@ -46,7 +46,7 @@ class Place:
         """What became of them: `was deleted while it is in use (journal.sqlite3 is gone)`; "" while they are there.
 
         Raises:
-            OSError: We may not look.
+            OSError: We may not look, or the disk does not let us.
         """
         for file, known in self._files.items():
             found = _identity(file)

@@ -1,5 +1,6 @@
 """A journal whose files are taken away while it is open."""
 
+import errno
 import sqlite3
 import stat
 from pathlib import Path
@@ -12,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests import locks
 from tests.contracts_journal import an_event, to
 from tests.journal.places import a_folder, an_empty_journal, an_ordinary_user
-from tutumstream.journal.place_watch import EVERY
+from tutumstream.journal.place_watch import EVERY, PlaceWatch
 from tutumstream.journal.sql import SqlJournal
 from tutumstream.journal.worker import InlineWorker
+from tutumstream.place import Place
 
 
 class AJournalThatIsTakenAway(SynchronousTestCase):
@@ -123,6 +125,21 @@ class AJournalThatIsTakenAway(SynchronousTestCase):
         self.assertIn("is out of reach (Permission denied): make its folder", formatEvent(logs[0]))
         self.path.parent.chmod(0o700)
         self.assertEqual(self.left(self.opened()), ["kept", "later"])
+
+    def test_or_on_a_disk_that_can_not_be_read_is_told_as_that(self) -> None:
+        class Broken(Place):
+            def problem(self) -> str:
+                """No way to know."""
+                raise OSError(errno.EIO, "Input/output error")
+
+        place = Broken(self.path)
+        self.addCleanup(place.close)
+        watch = PlaceWatch(place, InlineWorker(), self.clock)
+        self.addCleanup(watch.stop)
+        with capturedLogs() as logs:
+            self.clock.pump([EVERY] * 2)
+        self.assertIn("can't be looked for (Input/output error): check the disk", watch.problem)
+        self.assertEqual(len(logs), 1)
 
     def test_first_out_of_reach_and_then_gone_is_told_as_both(self) -> None:
         self.path.parent.chmod(0)

@@ -1,5 +1,6 @@
 """Looks whether the journal is still where it was opened, and tells as soon as it is not."""
 
+from errno import EACCES, EPERM
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -21,6 +22,8 @@ _WAY_OUT: Final = (
 _WAY_BACK: Final = (
     "make its folder, and what is in it, this user's again; it is still written, but a restart could not open it"
 )
+
+_WAY_ON: Final = "check the disk, or the share that it is on, and the system's log; it is written as long as that works"
 
 
 class PlaceWatch:
@@ -56,8 +59,10 @@ class PlaceWatch:
     def _what_became_of_it(self) -> str:
         try:
             problem = self._place.problem()
-        except OSError as refused:
-            return f"is out of reach ({refused.strerror}): {_WAY_BACK}"
+        except OSError as trouble:
+            if trouble.errno in (EACCES, EPERM):
+                return f"is out of reach ({trouble.strerror}): {_WAY_BACK}"
+            return f"can't be looked for ({trouble.strerror}): {_WAY_ON}"
         return f"{problem}: {_WAY_OUT}" if problem else ""
 
     def _seen(self, problem: str) -> None:
