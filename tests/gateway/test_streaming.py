@@ -53,6 +53,24 @@ class TestCrowds(SiteCase):
         granted[0].transport.loseConnection()
         self.join()
 
+    def test_that_there_is_no_room_and_that_there_is_again_are_told_once_each(self) -> None:
+        self.serve(ScriptedPlatform(), sessions_limit=20)
+        with capturedLogs() as logs:
+            wires = [self.join() for _ in range(20)]
+            for _ in range(3):
+                self.assertIn(" 503 ", Wire(self.site).upgrade("/v1/events", GOOD))
+                wires.pop().transport.loseConnection()
+                wires.append(self.join())
+            for wire in wires[:3]:
+                wire.transport.loseConnection()
+        self.assertEqual(
+            [formatEvent(line) for line in logs if line["log_format"].startswith("There are")],
+            [
+                "There are 20 stream clients: others are refused until some leave",
+                "There are 18 stream clients: there is room again",
+            ],
+        )
+
 
 class TestAdmission(StreamCase):
     def test_auth_comes_first_in_just_these_bytes(self) -> None:

@@ -41,6 +41,9 @@ SESSIONS_LIMIT: Final = 1000
 """Stream clients at one time, and as many who are being refused: far beyond any team, and short of what ends a
 process."""
 
+ROOMY: Final = 0.9
+"""Of the limit: fewer are no crowd any more."""
+
 GOING_AWAY: Final = 1001
 NORMAL: Final = 1000
 
@@ -111,11 +114,17 @@ class StreamFactory(WebSocketServerFactory):
         """Why nobody more is taken in, which is logged once; "" where there is room."""
         full = self._crowd(refused=False) >= self._sessions_limit
         if full and not self._was_full:
+            self._was_full = True
             self._logger.warn(
                 "There are {limit} stream clients: others are refused until some leave", limit=self._sessions_limit
             )
-        self._was_full = full
         return f"there are {self._sessions_limit} stream clients already: come back later" if full else ""
+
+    def _room_again(self) -> None:
+        # Not for each who leaves where another waits for that.
+        if self._was_full and (left := self._crowd(refused=False)) <= self._sessions_limit * ROOMY:
+            self._was_full = False
+            self._logger.info("There are {count} stream clients: there is room again", count=left)
 
     def _crowd(self, refused: bool) -> int:
         return sum(isinstance(one.visit, Refusing) is refused for one in self._sessions)
@@ -148,6 +157,7 @@ class StreamFactory(WebSocketServerFactory):
             return
         del self._sessions[client]
         client.visit.closed()
+        self._room_again()
         if client in self._listeners:
             self._returning.left(client.known_as, self._clock.seconds())
             self._leave(client, code, reason)
