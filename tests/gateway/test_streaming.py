@@ -72,6 +72,22 @@ class TestCrowds(SiteCase):
         )
 
 
+class TestViolations(StreamCase):
+    def test_of_the_protocol_are_told_by_a_close_code_before_the_connection_ends(self) -> None:
+        for frame, code in (
+            (b"\x81\x01x", 1002),
+            (b"\x81\x81\0\0\0\0\xff", 1007),
+            (b"\x82\xff" + (MESSAGE_LIMIT + 1).to_bytes(8) + b"\0\0\0\0", 1009),
+        ):
+            wire = self.join()
+            wire.write(frame)
+            ((opcode, payload),) = wire.frames()
+            self.assertEqual((opcode, int.from_bytes(payload[:2])), (CLOSE, code))
+            self.clock.advance(3)
+            self.assertFalse(wire.transport.connected)
+        self.assertEqual(self.stream.clients, 0)
+
+
 class TestAdmission(StreamCase):
     def test_auth_comes_first_in_just_these_bytes(self) -> None:
         wire = Wire(self.site)
@@ -242,11 +258,6 @@ class TestFeed(StreamCase):
         self.tell(CHANGE)
         self.assertEqual(len(wire.messages()), 1)
 
-    def test_a_client_that_says_too_much_is_cut_off(self) -> None:
-        wire = self.join()
-        wire.send(1, b"x" * (MESSAGE_LIMIT + 1))
-        self.assertEqual(self.stream.clients, 0)
-
     def test_a_client_that_leaves_is_forgotten(self) -> None:
         wire = self.join()
         wire.send(CLOSE, b"\x03\xe8")
@@ -265,9 +276,10 @@ class TestSlowClients(SiteCase):
         slow.transport.producer.pauseProducing()
         for _ in range(20):
             self.tell(CHANGE)
-        self.assertFalse(slow.transport.connected)
-        self.assertEqual(slow.messages(), [])
+        self.assertEqual(slow.frames(), [(CLOSE, b"\x03\xf0this client reads too slowly")])
         self.assertEqual(len(quick.messages()), 20)
+        self.clock.advance(3)
+        self.assertFalse(slow.transport.connected)
         self.assertEqual(self.stream.clients, 1)
 
     def test_a_client_that_catches_up_misses_nothing(self) -> None:

@@ -98,6 +98,7 @@ class StreamFactory(WebSocketServerFactory):
             maxFramePayloadSize=MESSAGE_LIMIT,
             autoPingInterval=PING_INTERVAL,
             autoPingTimeout=PING_TIMEOUT,
+            failByDrop=False,
             closeHandshakeTimeout=2,
             perMessageCompressionAccept=_deflate,
         )

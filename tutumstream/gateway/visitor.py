@@ -14,6 +14,9 @@ from tutumstream.gateway.backlog import Backlog, Parcel, hand_over, send_at_once
 REASON_LIMIT: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5)."""
 
+POLICY_VIOLATION: Final = 1008
+TOO_SLOW: Final = "this client reads too slowly"
+
 
 class Visit(Protocol):
     """What a client came for."""
@@ -120,6 +123,7 @@ class StreamProtocol(WebSocketServerProtocol):
 
     def _evict(self) -> None:
         self._logger.warn(
-            "Stream client {user} at {peer} reads too slowly and was cut off", user=self.user, peer=self.peer
+            "Stream client {user} at {peer} reads too slowly and is cut off", user=self.user, peer=self.peer
         )
-        self.dropConnection(abort=True)
+        # It hears that where it reads the rest in time.
+        self.say_goodbye(POLICY_VIOLATION, TOO_SLOW)
