@@ -1,3 +1,6 @@
+from socket import socketpair
+from tempfile import TemporaryFile
+
 from autobahn.websocket.protocol import PreparedMessage
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -6,7 +9,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.gateway.backlog import Backlog, Parcel, hand_over, send_at_once
+from tutumstream.gateway.backlog import Backlog, Parcel, hand_over, not_yet_taken, send_at_once
 
 
 def parcel(text: str) -> Parcel:
@@ -180,3 +183,19 @@ class SendingAtOnce(SynchronousTestCase):
             wire = Wire(peer)
             send_at_once(wire)
             self.assertEqual(wire.options, options)
+
+
+class TestNotYetTaken(SynchronousTestCase):
+    def test_is_what_the_kernel_keeps_until_the_other_side_reads(self) -> None:
+        ours, theirs = socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        ours.send(b"x" * 1000)
+        before = not_yet_taken(ours)
+        theirs.recv(1000)
+        self.assertGreater(before, not_yet_taken(ours))
+
+    def test_is_nothing_where_nobody_can_say(self) -> None:
+        self.assertEqual(not_yet_taken(StringTransport()), 0)
+        with TemporaryFile() as file:
+            self.assertEqual(not_yet_taken(file), 0)

@@ -291,6 +291,36 @@ class TestSlowClients(SiteCase):
         self.tell(CHANGE)
         self.assertEqual(len(wire.messages()), 2)
 
+    def test_a_client_that_has_not_come_to_our_ping_is_waited_for_as_long_as_it_takes_what_is_before_it(self) -> None:
+        wire = self.join()
+        producer = wire.transport.producer
+        self.clock.pump([1.0] * (PING_INTERVAL + 1))
+        for _ in range(3):
+            producer.pauseProducing()
+            producer.resumeProducing()
+            self.clock.pump([1.0] * PING_TIMEOUT)
+            self.assertEqual(self.stream.clients, 1)
+        self.clock.pump([1.0] * PING_TIMEOUT)
+        self.assertEqual(self.stream.clients, 0)
+
+    def test_an_answer_ends_the_waiting(self) -> None:
+        wire = self.join()
+        self.clock.pump([1.0] * (PING_INTERVAL + 1))
+        wire.transport.producer.resumeProducing()
+        self.clock.pump([1.0] * PING_TIMEOUT)
+        ((_, payload),) = wire.frames()
+        wire.send(PONG, payload)
+        self.clock.pump([1.0] * (PING_TIMEOUT + 2))
+        self.assertEqual(self.stream.clients, 1)
+
+    def test_one_that_leaves_meanwhile_is_not_waited_for(self) -> None:
+        wire = self.join()
+        self.clock.pump([1.0] * (PING_INTERVAL + 1))
+        wire.transport.producer.resumeProducing()
+        self.clock.pump([1.0] * PING_TIMEOUT)
+        wire.transport.loseConnection()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
 
 class TestEnd(StreamCase):
     def test_an_interruption_closes_every_client_once_and_nothing_follows_the_close(self) -> None:

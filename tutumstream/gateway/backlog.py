@@ -5,8 +5,11 @@ messages wait here, where they are counted: one client that stops reading costs 
 else notices.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from fcntl import ioctl
+from termios import TIOCOUTQ
 from typing import Final, cast
 
 from autobahn.websocket.protocol import PreparedMessage
@@ -40,6 +43,9 @@ class Backlog:
         full: called once more than `limit` bytes wait; nothing is sent after that.
         limit: bytes of frames.
         flow: called with True when the transport is full and with False when it has drained.
+
+    Attributes:
+        drained: how often the transport has.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Backlog:
         self._size = 0
         self._paused = False
         self._ended = False
+        self.drained = 0
         self._then: Callable[[], object] | None = None
         self._ping: bytes | None = None
 
@@ -107,6 +114,7 @@ class Backlog:
     def resumeProducing(self) -> None:
         """The transport has drained."""
         self._paused = False
+        self.drained += 1
         if self._ping is not None:
             ping, self._ping = self._ping, None
             self._pong(ping)
@@ -137,6 +145,16 @@ def hand_over(transport: ITransport, data: bytes) -> None:
 def _is_busy(transport: FileDescriptor) -> bool:
     # What it has still to write is in one of two places.
     return bool(transport.disconnecting or transport.dataBuffer or transport._tempDataBuffer)
+
+
+def not_yet_taken(transport: object) -> int:
+    """Bytes that the kernel has still to get rid of, as they go to a client that reads slowly; 0 where it does not say
+    (https://man7.org/linux/man-pages/man7/tcp.7.html, SIOCOUTQ)."""
+    try:
+        said = ioctl(cast(FileDescriptor, transport).fileno(), TIOCOUTQ, bytes(4))
+    except (AttributeError, OSError):
+        return 0
+    return int.from_bytes(said, sys.byteorder)
 
 
 def send_at_once(transport: object) -> None:

@@ -5,11 +5,11 @@ from typing import Final, Protocol, cast
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.protocol import PreparedMessage
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.interfaces import IConsumer, ITransport
+from twisted.internet.interfaces import IConsumer, IReactorTime, ITransport
 from twisted.logger import Logger
 
 from tutumstream.event import escaped
-from tutumstream.gateway.backlog import Backlog, Parcel, hand_over, send_at_once
+from tutumstream.gateway.backlog import Backlog, Parcel, hand_over, not_yet_taken, send_at_once
 
 REASON_LIMIT: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5)."""
@@ -35,6 +35,8 @@ class Host(Protocol):
     """Where it is a client."""
 
     backlog_limit: int
+    autoPingTimeout: float
+    reactor: IReactorTime
 
     def opened(self, client: "StreamProtocol") -> None:
         """The handshake is done."""
@@ -75,6 +77,24 @@ class StreamProtocol(WebSocketServerProtocol):
     def onOpen(self) -> None:
         """Let it have what it came for."""
         self.factory.opened(self)
+
+    def sendPing(self, payload: bytes | None = None) -> None:
+        """Send one, and note what it has to wait behind."""
+        super().sendPing(payload)
+        self._taken = self._progress()
+
+    def onAutoPingTimeout(self) -> None:
+        """Cut off who does not answer; but who takes what is before the ping, however slowly, has not got it yet."""
+        before, self._taken = self._taken, self._progress()
+        if self._taken > before:
+            again = self.factory.reactor.callLater(self.factory.autoPingTimeout, self.onAutoPingTimeout)
+            self.autoPingTimeoutCall = again  # type: ignore[assignment]  # Autobahn begins with None
+        else:
+            super().onAutoPingTimeout()
+
+    def _progress(self) -> tuple[int, int]:
+        """More whenever the client has taken something, and nothing was sent."""
+        return self._backlog.drained, -not_yet_taken(self.transport)
 
     def onPing(self, payload: bytes) -> None:
         """Answer at once, or when the client has taken what waits for it."""
