@@ -115,6 +115,7 @@ class Finding(SynchronousTestCase):
             ("ApiKey k3y", ""),
             ("Basic " + base64.b64encode(b"k3y").decode(), ""),
             ("Basic a", ""),
+            ("Basic " + base64.b64encode(b"alice:\xff").decode(), "alice"),
         ):
             self.assertEqual(Credentials(header, "").account, account, header)
 
@@ -139,6 +140,16 @@ class Finding(SynchronousTestCase):
                     self.assertNotIn(part, shown)
             # Each is searched for in every message.
             self.assertLessEqual(len(found.secrets), 5)
+
+    def test_can_be_masked_whatever_the_header_holds(self) -> None:
+        for header, secrets in (
+            ("ApiKey bobx:abcdefghijkl", ("abcdefghijkl",)),  # though all of that can be decoded
+            ("Basic abcdefghijklm", ("abcdefghijklm",)),
+            ("Basic " + base64.b64encode(b"sekretsekret").decode(), ("c2VrcmV0c2VrcmV0", "sekretsekret")),
+        ):
+            shown = masked(f"{header} sekretsekret abcdefghijkl", Credentials(header, "").secrets)
+            for secret in secrets:
+                self.assertNotIn(secret, shown, header)
 
     def test_leave_out_what_could_be_a_word(self) -> None:
         found = find({"TUTUM_USER": "web", "TUTUM_PASS": "container"})

@@ -49,12 +49,7 @@ class Credentials:
     def secrets(self) -> tuple[str, ...]:
         """What a server can't quote them without, in each way to write it. Short ones are left out: they could be
         words."""
-        scheme, _, value = self.authorization.partition(" ")
-        forms = {value.rstrip("=")}
-        if scheme.lower() == "basic":
-            with suppress(ValueError):
-                value = base64.b64decode(value).decode("utf-8", "replace")
-        forms.add(value.partition(":")[2] or value)
+        forms = {self.authorization.partition(" ")[2].rstrip("="), self._pair.partition(":")[2] or self._pair}
         forms |= {form for each in tuple(forms) for form in (quote(each, safe=""), quote_plus(each), quote(each))}
         telling = [each for each in forms if len(each) >= TELLING]
         return tuple(sorted(each for each in telling if not any(one in each for one in telling if one != each)))
@@ -62,13 +57,16 @@ class Credentials:
     @property
     def account(self) -> str:
         """Whose they are, "" where they don't say."""
-        scheme, _, rest = self.authorization.partition(" ")
+        return self._pair.partition(":")[0] if ":" in self._pair else ""
+
+    @property
+    def _pair(self) -> str:
+        """What stands behind the scheme, in the clear."""
+        scheme, _, value = self.authorization.partition(" ")
         if scheme.lower() == "basic":
-            try:
-                rest = base64.b64decode(rest).decode("utf-8", "replace")
-            except ValueError:
-                return ""
-        return rest.partition(":")[0] if ":" in rest else ""
+            with suppress(ValueError):
+                return base64.b64decode(value).decode("utf-8", "replace")
+        return value
 
 
 def of_user(user: str, key: str) -> Credentials:
