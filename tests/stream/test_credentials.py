@@ -74,6 +74,7 @@ class Finding(SynchronousTestCase):
     def test_reads_the_file_of_tutum_login_last(self) -> None:
         self.assertEqual(headers({}, FILE), BASIC)
         self.assertEqual(headers({}, "[auth]\nuser = alice\napikey = k3y:x\n"), BASIC)
+        self.assertEqual(headers({}, '[auth]\nuser = "alice"\napikey = "k3y:x"\n'), BASIC)
 
     def test_finds_nothing_where_there_is_nothing_whole(self) -> None:
         for environment in (
@@ -83,7 +84,7 @@ class Finding(SynchronousTestCase):
             {"TUTUM_USER": "", "TUTUM_PASS": "p"},
         ):
             self.assertIsNone(headers(environment))
-        for text in ("", "\n", "[auth]\n", "[auth]\nuser = alice\n", "[auth]\nuser = 100%\n"):
+        for text in ("", "\n", "[auth]\n", "[auth]\nuser = alice\n", "[auth]\napikey = k\n", "[auth]\nuser = 100%\n"):
             self.assertIsNone(headers({}, text))
 
     def test_says_where_something_is_that_can_not_be_used(self) -> None:

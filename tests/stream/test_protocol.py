@@ -1,6 +1,6 @@
 """The short way for whole text frames takes what Autobahn would take, and leaves it everything else."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +16,7 @@ def frame(payload: bytes, first: int = 0x81) -> bytes:
 
 class WholeTexts(SynchronousTestCase):
     @given(st.lists(st.sampled_from([0, 1, 125, 126, 127, 300, 65535]), max_size=4))
+    @example([126, 125])
     def test_are_found_one_behind_the_other(self, sizes: list[int]) -> None:
         payloads = [bytes([97 + n]) * size for n, size in enumerate(sizes)]
         data, start, found = b"".join(map(frame, payloads)), 0, []
