@@ -309,6 +309,39 @@ class AGoodConnection(ListeningCase):
             self.assertEqual(states, [str(n) for n in range(len(sizes)) for _ in range(2)])
             self.assertEqual(rig.malformed, [])
 
+    def test_takes_no_part_of_a_message_for_a_message(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.server.sendMessage(json.dumps({**CONTAINER, "state": "\u0101" + "x" * 200}, ensure_ascii=False).encode())
+        before, found, after = b"".join(rig.server.transport.stream).partition(b"\xc4")
+        rig.client.dataReceived(before + found)
+        rig.client.dataReceived(after)  # which begins as a frame does
+        self.assertEqual((rig.told[1:], rig.malformed), ([("container", "create")], []))
+
+    def test_takes_frames_that_hold_nothing_when_they_come(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.client.dataReceived(b"\x01\x02{}\x80\x00")
+        self.assertEqual([each.raw for each in rig.malformed], [b"{}"])
+        rig.client.dataReceived(b"\x89\x00")
+        self.assertEqual(len(rig.client.transport.stream), 1, "a ping is answered")
+
+    def test_takes_nothing_that_stands_behind_a_breach_of_the_protocol(self) -> None:
+        whole, in_parts = b"\x81\x02{}", b"\x01\x01{\x80\x01}"
+        for breach in (b"\x83\x00", b"\x01\x01{" + whole):
+            rig = Rig()
+            rig.service.startService()
+            rig.accept()
+            rig.client.dataReceived(breach + whole + in_parts)
+            self.assertEqual(rig.malformed, [])
+            rig.flush()
+            self.assertEqual(rig.server.remoteCloseCode, 1002)
+
+    def test_is_read_in_pieces_that_those_who_are_told_keep_up_with(self) -> None:
+        rig = self.start()
+        rig.accept()
+        self.assertEqual(rig.client.transport.bufferSize, 16384)
+
     def test_offers_compression(self) -> None:
         rig = self.start()
         rig.accept()

@@ -101,7 +101,8 @@ class StreamProtocol(WebSocketClientProtocol):
         """
         if self.current_frame is None and not self.inside_message:
             self._receive_whole_texts()
-        return bool(self.data) and bool(super().processData())
+        # Asked without data too: of a frame that holds nothing the end comes with its beginning.
+        return bool(super().processData())
 
     def _receive_whole_texts(self) -> None:
         data, start = self.data, 0
