@@ -8,7 +8,7 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionDeny
 from OpenSSL import SSL
-from twisted.internet.error import ConnectionAborted, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
@@ -440,6 +440,13 @@ class ALostConnection(ListeningCase):
         rig.server.sendClose(1000)
         rig.advance(3)
         self.assertEqual(rig.events[-1].message, "1000")
+
+    def test_closed_by_a_server_that_gives_no_code_says_so(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.client.dataReceived(b"\x88\x00")
+        rig.break_off(ConnectionDone())
+        self.assertEqual(rig.events[-1].message, "1005 it closed the connection")
 
     def test_is_noticed_within_forty_seconds_when_the_peer_is_dead(self) -> None:
         rig = self.start()

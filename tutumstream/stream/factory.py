@@ -30,6 +30,9 @@ MESSAGE_LIMIT: Final = 1024 * 1024
 
 _USUAL: Final = {status.value: status.phrase for status in HTTPStatus}
 
+_WORDLESS: Final = (1005, 1006)
+"""Codes of an end of which the server says nothing: a close without a code, and none at all."""
+
 ADDRESS: Final = "TUTUM_STREAM_URL or TUTUM_STREAM_HOST"
 
 CONNECT_TIMEOUT: Final = 15.0
@@ -146,10 +149,10 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
     def ended(self, protocol: StreamProtocol, code: int, reason: str) -> None:
         self._current = None
         lost = protocol.problem
-        if not lost and protocol.lost is not None and code == 1006:
+        if not lost and protocol.lost is not None and code in _WORDLESS:
             lost = words(protocol.lost)
         if protocol.was_open:
-            self.handlers.closed(code, reason if code != 1006 else lost or reason)
+            self.handlers.closed(code, lost or reason if code in _WORDLESS else reason)
         else:
             status, said = _status(protocol)
             by = f"the proxy {self.proxy['host']}:{self.proxy['port']}: " if protocol.by_proxy else ""

@@ -207,7 +207,8 @@ class StreamProtocol(WebSocketClientProtocol):
         if self.failedByMe and self.localCloseCode:
             # What the peer answers to our close says nothing of why we closed.
             code, reason = self.localCloseCode, self.localCloseReason.decode("utf-8", "replace")
-        self.factory.ended(self, code or 1006, reason or "")
+        # Autobahn knows a code of every end but of a close that has none.
+        self.factory.ended(self, code or 1005, reason or "")
 
     def startProxyConnect(self) -> None:
         """Autobahn's own request has no place for the proxy's credentials (RFC 9110, section 9.3.6)."""
