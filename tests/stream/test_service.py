@@ -465,6 +465,15 @@ class ALostConnection(ListeningCase):
             rig.advance(1.0)
         self.assertEqual(rig.told, [("stream", "open")])
 
+    def test_does_not_happen_while_the_peer_sends_whatever_becomes_of_its_pongs(self) -> None:
+        rig = self.start()
+        rig.accept()
+        rig.server_factory.silent = True
+        for _ in range(20):
+            rig.advance(5.0)
+            rig.send(CONTAINER)
+        self.assertEqual(rig.told[-1], ("container", "create"))
+
 
 class Watcher:
     """Remembers what it hears."""
@@ -560,6 +569,19 @@ class AWatcher(ListeningCase):
         rig.advance(2.0)
         rig.accept()
         self.assertNoResult(caught_up)
+
+    def test_may_ask_so_while_an_earlier_ping_is_on_its_way(self) -> None:
+        rig = self.rig
+        rig.accept()
+        rig.server_factory.silent = True
+        for _ in range(35):
+            rig.advance(1.0)
+        rig.server_factory.silent = False
+        caught_up = rig.service.caught_up()
+        for _ in range(20):
+            rig.advance(1.0)
+        self.successResultOf(caught_up)
+        self.assertEqual(rig.told, [("stream", "open")])
 
     def test_that_waits_for_a_server_without_pongs_sees_the_connection_end(self) -> None:
         rig = self.rig
@@ -699,6 +721,7 @@ class AServerThatIsAway(ListeningCase):
         rig = self.start()
         rig.accept_silently()
         rig.reactor.advance(15.0)
+        self.assertTrue(rig.client.transport.disconnecting)
         rig.break_off(ConnectionAborted())
         self.assertEqual(rig.events[0].message, "ws://tutum.example: it did not answer the upgrade in time")
 
@@ -713,6 +736,7 @@ class AServerThatIsAway(ListeningCase):
         rig = self.start()
         rig.accept_silently()
         rig.client.dataReceived(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        self.assertTrue(rig.client.transport.disconnecting)
         rig.break_off(ConnectionAborted())
         self.assertIn("SSH-2.0-OpenSSH_9.2", rig.events[0].message)
 
@@ -1019,10 +1043,17 @@ class AProxy(SynchronousTestCase):
         client = connector.factory.buildProtocol(None)
         transport = FakeTransport(client, isServer=False)
         client.makeConnection(transport)
-        sent = b"".join(transport.stream)
-        self.assertTrue(sent.startswith(b"CONNECT tutum.example:80 HTTP/1.1\r\n"))
-        self.assertIn(b"Proxy-Authorization: Basic cHJveHk=\r\n", sent)
-        self.assertNotIn(b"a2V5", sent)
+        self.assertEqual(
+            b"".join(transport.stream),
+            b"CONNECT tutum.example:80 HTTP/1.1\r\nHost: tutum.example:80\r\n"
+            b"Proxy-Authorization: Basic cHJveHk=\r\n\r\n",
+        )
+
+    def test_that_wants_no_credentials_gets_none(self) -> None:
+        rig = Rig(proxy=Proxy("proxy.example", 3128))
+        rig.service.startService()
+        rig.accept_silently()
+        self.assertNotIn(b"uthorization", b"".join(rig.client.transport.stream))
 
     def test_is_told_an_ipv6_destination_in_brackets(self) -> None:
         rig = Rig("ws://[2001:db8::1]:81/v1/events", Proxy("proxy.example", 3128))
@@ -1036,6 +1067,7 @@ class AProxy(SynchronousTestCase):
         rig.service.startService()
         rig.accept_silently()
         rig.client.dataReceived(b"HTTP/1.1 407 Who are you\r\n\r\n")
+        self.assertTrue(rig.client.transport.disconnecting)
         rig.break_off(ConnectionAborted())
         self.assertIn(
             "ws://tutum.example: the proxy proxy.example:3128: it answered 407: it wants credentials",
@@ -1059,6 +1091,16 @@ class AProxy(SynchronousTestCase):
         rig.reactor.advance(CONNECT_TIMEOUT)
         rig.break_off(ConnectionAborted())
         self.assertIn("the proxy proxy.example:3128: it did not answer the CONNECT in time", rig.events[0].message)
+
+    def test_that_connects_has_no_part_in_what_the_server_does_then(self) -> None:
+        rig = Rig(proxy=Proxy("proxy.example", 3128))
+        rig.service.startService()
+        rig.accept_silently()
+        rig.client.dataReceived(b"HTTP/1.1 200 OK\r\n\r\n")
+        self.assertIn(b"Authorization: Basic a2V5", b"".join(rig.client.transport.stream))
+        rig.reactor.advance(CONNECT_TIMEOUT)
+        rig.break_off(ConnectionAborted())
+        self.assertEqual(rig.events[0].message, "ws://tutum.example: it did not answer the upgrade in time")
 
     def test_that_can_not_be_reached_is_named(self) -> None:
         rig = Rig(proxy=Proxy("proxy.example", 3128, "Basic cHJveHk="))

@@ -183,8 +183,7 @@ class StreamProtocol(WebSocketClientProtocol):
         super().startHandshake()
 
     def onOpenHandshakeTimeout(self) -> None:
-        if not self.was_open:
-            self.problem = f"it did not answer the {'CONNECT' if self.by_proxy else 'upgrade'} in time"
+        self.problem = f"it did not answer the {'CONNECT' if self.by_proxy else 'upgrade'} in time"
         super().onOpenHandshakeTimeout()
 
     def processHandshake(self) -> None:
