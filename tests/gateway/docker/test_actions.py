@@ -54,7 +54,7 @@ class DerivedActions(SynchronousTestCase):
     def test_say_whose_they_are(self) -> None:
         (began,) = self.actions.begin(REDEPLOY, SERVICE, AT, START)
         (action,) = self.actions.known.values()
-        self.assertEqual((began.resource_uri, began.parents), (action.uri, (SERVICE,)))
+        self.assertEqual((began.resource_uri, began.parents), (f"/api/v1/action/{action.uuid}/", (SERVICE,)))
 
     def test_are_the_same_when_they_are_seen_again_even_after_their_end(self) -> None:
         self.begin()
@@ -96,6 +96,7 @@ class DerivedActions(SynchronousTestCase):
         for kind in ("stack", "container", "node"):
             over = Change(type=kind, action="update", state="Running", resource_uri=SERVICE)
             self.assertEqual(self.follow(over), [])
+        self.assertEqual(self.follow(over, service("Running")), ["update Success"])
 
     def test_that_went_on_before_a_restart_go_on(self) -> None:
         ended = Action(uuid="1", name=SCALE, object=SERVICE, state=FAILED, started=START, ended=START + 1.0)

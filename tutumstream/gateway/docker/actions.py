@@ -25,7 +25,7 @@ RESTART: Final = "Container Restart"
 KEPT: Final = 1000
 """Actions that are remembered."""
 
-_ON_THE_WAY: Final = frozenset({folds.REDEPLOYING, folds.STARTING, folds.SCALING})
+_ON_THE_WAY: Final = frozenset({folds.STARTING, folds.SCALING})
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,8 +116,5 @@ class Actions:
     def _keep(self, action: Action, verb: str) -> Change:
         self.known[action.uuid] = action
         while len(self.known) > KEPT:
-            oldest = next(iter(self.known.values()))
-            del self.known[oldest.uuid]
-            if self._open.get((oldest.name, oldest.object)) == oldest.uuid:
-                del self._open[oldest.name, oldest.object]
+            del self.known[next(iter(self.known))]
         return Change(type="action", action=verb, state=action.state, resource_uri=action.uri, parents=(action.object,))
