@@ -33,12 +33,13 @@ class DockerDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         expected: false where something went wrong.
         news: true where something went wrong or is right again, and that was not told before.
         exit_code: of the run that ended; None where nothing ended, or nobody knows.
-        error: why it could not be started, in Docker's words.
+        error: why it could not be started, or not again, in Docker's words.
         oom_killed: the kernel killed a process in it for want of memory.
         health: `starting`, `healthy`, `unhealthy`; "" without a health check.
         restarting: Docker is about to start it again.
         restart_count: how often Docker did so since somebody started it.
-        given_up: Docker did so until now, and does no more: it was to try so often only, or was told to stop trying.
+        given_up: Docker was to do so, and does no more: it was to try so often only, was told to stop trying, or could
+            not.
         looping: it crashes again and again; on what ends that, it did so until now.
         crashes: how often it crashed `within` that many seconds; on what ends the crashes, how many there were.
         ran: seconds for which it ran.

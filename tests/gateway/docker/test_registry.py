@@ -805,6 +805,75 @@ class MishapTests(SynchronousTestCase):
         self.there(status="exited", **crashed)
         self.assertEqual(self.told.happened(), ["stop"])
 
+    def test_what_can_not_be_started_again_crashed_for_good_and_nobody_stopped_it(self) -> None:
+        always = Options(autorestart="ALWAYS")
+        crashed = {"exit_code": 1, "restart_count": 1, "finished": (START + 9) * SECOND, "options": always}
+        self.there(options=always)
+        self.ends(status="restarting", **crashed)
+        self.told.changes.clear()
+        own = self.there(status="exited", error="no space left on device", **crashed)
+        self.assertEqual(self.told.happened(), ["crash"])
+        refused = "web on test could not be started: no space left on device, 2nd time in 10 minutes"
+        self.assertEqual(self.told.news(), [f"{refused}. Docker has given up starting it again"])
+        self.told.changes.clear()
+        self.told.look(own, START + 20)
+        self.assertEqual(self.told.happened(), [])
+        self.there(started=(START + 30) * SECOND, options=always)
+        self.told.look(own, START + 61)
+        self.assertEqual(self.told.happened(), ["start", "recovery"])
+
+    def test_a_loop_that_ends_in_a_start_that_fails_goes_on_until_it_runs(self) -> None:
+        always = Options(autorestart="ALWAYS")
+        ended = {"exit_code": 1, "options": always}
+        for count in range(1, 4):
+            started = (START + 10 * count) * SECOND
+            self.there(started=started, options=always, restart_count=count - 1)
+            died = {"started": started, "finished": started + SECOND, **ended}
+            self.there(status="restarting", restart_count=count, **died)
+        self.told.changes.clear()
+        self.there(status="exited", error="port is already allocated", restart_count=3, **died)
+        (told,) = [change.docker for change in self.told.changes if change.docker and change.docker.event]
+        self.assertEqual((told.event, told.looping, told.given_up, told.news), ("crash", True, True, True))
+
+    def test_what_an_engine_stopped_and_could_not_start_when_it_came_back_did_not_want_to_stop(self) -> None:
+        always = Options(autorestart="ALWAYS")
+        stopped = {"finished": (START + 9) * SECOND, "options": always}
+        for heard_of_its_end in (True, False):
+            self.told = Told()
+            own = self.there(options=always)
+            self.told.hear(event("kill", at=START + 8, signal="15"))
+            if heard_of_its_end:
+                self.assertEqual(self.ends(0, **stopped), ["stop"])
+            self.told.changes.clear()
+            self.there(status="exited", exit_code=0, error="stat /mnt: no such file or directory", **stopped)
+            refused = "web on test could not be started: stat /mnt: no such file or directory"
+            self.assertEqual(self.told.news(), [f"{refused}. Docker has given up starting it again"])
+            self.told.look(own, START + 61)
+            self.assertEqual(len(self.told.news()), 1)
+
+    def test_what_waits_to_be_started_again_is_looked_at_for_longer_than_docker_waits(self) -> None:
+        always = Options(autorestart="ALWAYS")
+        self.assertGreater(CHECKS[-1], 60.0)
+        for runs_again in (False, True):
+            self.told = Told()
+            own = self.there(options=always)
+            self.told.registry.overdue(START + 1000)
+            self.ends(status="restarting", options=always, restart_count=1)
+            if runs_again:
+                self.there(started=(START + 10) * SECOND, options=always, restart_count=1)
+            expected = [] if runs_again else [own]
+            self.assertEqual(self.told.registry.overdue(START + 9 + CHECKS[0]), expected)
+            self.assertEqual(self.told.registry.overdue(START + 9 + CHECKS[1]), expected)
+            if not runs_again:
+                self.assertEqual(self.told.registry.overdue(START + 9 + CHECKS[-1]), expected)
+
+    def test_what_gets_a_network_after_its_end_is_looked_at_a_little_later(self) -> None:
+        for action in ("connect", "disconnect"):
+            self.told = Told()
+            own = self.there(status="exited", exit_code=1, finished=(START + 9) * SECOND)
+            self.told.hear(event(action, at=START + 20, kind="network", container=own))
+            self.assertEqual(self.told.registry.overdue(START + 20 + LEISURE), [own])
+
     def test_what_was_never_started_or_is_on_its_way_out_has_not_ended_by_that(self) -> None:
         for number, (first, then, told) in enumerate(
             (

@@ -47,6 +47,21 @@ class WhatIsShown(SynchronousTestCase):
             shown = self.shown(told)
             self.assertEqual((shown.event, shown.exit_code, shown.expected), (happened, code, happened != "crash"))
 
+    def test_of_what_ended_and_could_not_be_started_since_is_why(self) -> None:
+        for policy in ("ALWAYS", "OFF"):
+            told = Told()
+            told.truth.containers[container_id(1)] = container(
+                status="exited",
+                exit_code=0,
+                finished=START * 10**9,
+                error="no space left on device",
+                options=msgspec.to_builtins(Options(autorestart=policy)),
+            )
+            told.look(container_id(1), START + 5.0)
+            shown = self.shown(told)
+            self.assertEqual((shown.event, shown.expected, shown.error), ("crash", False, "no space left on device"))
+            self.assertEqual(shown.given_up, policy == "ALWAYS")
+
     def test_of_what_was_never_started_is_no_end(self) -> None:
         told = Told()
         told.truth.containers[container_id(1)] = container(status="created")

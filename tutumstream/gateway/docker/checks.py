@@ -9,9 +9,14 @@ from tutumstream.gateway.docker.known import Known
 
 CHECKS: Final = (2.0, 10.0, folds.START_PATIENCE + 1)
 """Seconds after which a container that is neither here nor there is looked at again: one that fails to start sends no
-event at all."""
+event at all. A restart policy waits for a minute at most."""
 
-UNSETTLED: Final = frozenset({folds.STARTING, folds.TERMINATING})
+_UNSETTLED: Final = frozenset({folds.STARTING, folds.TERMINATING})
+
+
+def is_unsettled(known: Known) -> bool:
+    """It is neither here nor there: on its way, or waits to be started again."""
+    return known.state in _UNSETTLED or (known.state == folds.STOPPED and known.container.status == "restarting")
 
 
 class Checks:
@@ -40,6 +45,14 @@ class Checks:
         self._doubted[key] = None
         self.at(when, key)
 
+    def networked(self, known: Known, action: str, later: float) -> bool:
+        """A network let it in (`connect`) or let go of it (`disconnect`). Whether to look at it now; or, by itself,
+        later: what ended is being started again, or could not be."""
+        if known.state == folds.STOPPED:
+            self.doubt(known.container.id, later)
+        # While it starts it is connected anyhow, and let go of only where it can't be started.
+        return known.state == folds.RUNNING or (known.state == folds.STARTING and action == "disconnect")
+
     def seen(self, key: str) -> None:
         """It was looked at, or there is no more to see of it."""
         self._doubted.pop(key, None)
@@ -57,7 +70,7 @@ class Checks:
     def resume(self, known: Known, now: float) -> None:
         """Wait again for all that it waited for before a restart."""
         key = known.container.id
-        if known.state in UNSETTLED:
+        if is_unsettled(known):
             self.often(key, now)
         for due in (known.deadline, mishaps.next_look(known.record)):
             if due:
@@ -76,5 +89,5 @@ class Checks:
         if known is None or known.destroyed or known.machine:
             return False
         due = mishaps.next_look(known.record)
-        unsettled = known.state in (*UNSETTLED, folds.STOPPING) or known.container.id in self._doubted
+        unsettled = is_unsettled(known) or known.state == folds.STOPPING or known.container.id in self._doubted
         return unsettled or (0.0 < due <= now)

@@ -61,7 +61,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
         id: 64 hex digits.
         name: without Docker's leading slash.
         status: Docker's own word: `created`, `running`, `exited`, …
-        error: why it could not be started.
+        error: why it could not be started last; of a task on another node, what its swarm says of its end.
         exit_code: of the last run; None while it runs and before anything ended.
         created, started, finished: nanoseconds since 1970 by the engine's clock, 0 for never.
         fate: of a task of a swarm, the state that it ended in by its managers: `failed`, `shutdown`, …, or ours,

@@ -18,7 +18,7 @@ import msgspec
 from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.docker import folds, mishaps, runs
 from tutumstream.gateway.docker.actions import RESTART, Actions
-from tutumstream.gateway.docker.checks import UNSETTLED, Checks
+from tutumstream.gateway.docker.checks import Checks, is_unsettled
 from tutumstream.gateway.docker.facts import Container, Engine, Hint
 from tutumstream.gateway.docker.fates import Fates
 from tutumstream.gateway.docker.gone import TERMINATED_AGE, TERMINATED_LIMIT, Gone
@@ -109,9 +109,7 @@ class Registry:
         if known is not None and known.destroyed:
             return Heard([], False)
         if hint.action in ("connect", "disconnect"):
-            # While it starts it is connected anyhow, and let go of only where it can't be started.
-            looked_for = {folds.RUNNING, folds.STARTING} if hint.action == "disconnect" else {folds.RUNNING}
-            return Heard([], known is not None and known.state in looked_for)
+            return Heard([], known is not None and self._checks.networked(known, hint.action, now + LEISURE))
         if hint.action == "kill":
             return Heard(list(self._kill(known, hint, now)) if known else [], False)
         if known is None:
@@ -279,15 +277,15 @@ class Registry:
         for place, step in enumerate(steps):
             told = self._records.judge(self.containers[seen.id], before.container, step, steps[place + 1 :], now)
             yield from self._tell(self.containers[seen.id], step, now, told or DockerDetails())
-        yield from self._calm(self.containers[seen.id], now)
+        yield from self._calm(self.containers[seen.id], seen if steps else before.container, now)
 
-    def _calm(self, known: Known, now: float) -> Iterator[Change]:
-        """What there is to tell of a container whose state is known."""
-        told = runs.calm(known, now, self._records.patience)
+    def _calm(self, known: Known, before: Container, now: float) -> Iterator[Change]:
+        """What there is to tell of a container whose state is known; `before` as it was when that was told."""
+        told = runs.calm(known, before, now, self._records.patience)
         if told.record != known.record:
             yield from self._add(known, told)
             # One thing at a time: its health first, then whether it is well again.
-            yield from self._calm(self.containers[known.container.id], now)
+            yield from self._calm(self.containers[known.container.id], known.container, now)
 
     def _add(self, known: Known, told: Verdict) -> Iterator[Change]:
         known = self._records.remember(known, told.record)
@@ -333,7 +331,7 @@ class Registry:
         if state == known.state:
             return
         known = self.containers[key] = msgspec.structs.replace(known, state=state)
-        if state in UNSETTLED:
+        if is_unsettled(known):
             self._checks.often(key, now)
         yield from self.groups.place(known.place, key, known.member, now)
         yield self._change(known, "create" if new else "update", details)

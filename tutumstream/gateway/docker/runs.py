@@ -103,11 +103,15 @@ def _ending(known: Known, before: Container, seen: Container, later: Sequence[st
     return missed(known, before, seen) if folds.RUNNING in later else found(known, before, seen)
 
 
-def calm(known: Known, now: float, patience: Patience) -> Verdict:
-    """A container was looked at, and its state is what it was."""
+def calm(known: Known, before: Container, now: float, patience: Patience) -> Verdict:
+    """A container was looked at, and its state is what it was when it was seen as `before`."""
     seen, record = known.container, known.record
     if known.state in (folds.RUNNING, folds.STOPPING):
         return mishaps.looked(record, seen.started, seen.health, now, patience)
+    if known.state == folds.STOPPED and _refused(known) and seen.error != before.error:
+        # A restart policy does not try that twice, nor does an engine that comes back.
+        ending = found(known, seen, seen)
+        return _dated(mishaps.ended(record, ending, patience), ending.at)
     if known.state == folds.STOPPED and record.again and seen.status != "restarting":
         return mishaps.called_off(record)
     return Verdict(record)
@@ -180,13 +184,15 @@ def found(known: Known, before: Container, seen: Container) -> Ending:
     """The end of the run that is over now."""
     heard = known.death if known.death is not None and known.death.at > seen.started else None
     at = seen.finished or (heard.at if heard else 0) or seen.created
-    stopped = _asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code)
+    refused = _refused(known)
+    # Whoever stopped it, somebody wants it to run.
+    stopped = not refused and _asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code)
     ill = stopped and seen.fate in _FOR_ILLNESS and seen.health == "unhealthy"
     unseen = 1 if seen.started != before.started and before.status == "running" else 0
     return Ending(
         at=at,
         exit_code=seen.exit_code,
-        error="" if seen.started else seen.error[:ERROR_LIMIT],
+        error=seen.error[:ERROR_LIMIT] if refused or not seen.started else "",
         oom=seen.oom_killed or (seen.started > 0 and known.record.oom > seen.started),
         asked=seen.fate in _BY_THE_SWARM or (stopped and not ill),
         ill=ill,
@@ -226,14 +232,24 @@ def is_undecided(known: Known, seen: Container) -> bool:
     return ending.asked or not ending.seen
 
 
+def _refused(known: Known) -> bool:
+    """It ran, ended, and could not be started since. On another node an error only says how it ended."""
+    seen = known.container
+    return seen.started > 0 and seen.error != "" and not known.machine
+
+
 def _ends(container: Container) -> int:
     """How often it has ended since somebody started it: Docker counts its own restarts, before they begin."""
     return container.restart_count + (container.status in ("exited", "dead"))
 
 
 def _given_up(seen: Container) -> bool:
-    """Its restart policy started it as often as it may, or was taken away meanwhile."""
-    if seen.bare or seen.status != "exited" or seen.restart_count == 0:
+    """Its restart policy started it as often as it may, or could not, or was taken away meanwhile."""
+    if seen.bare or seen.status != "exited":
+        return False
+    if seen.started and seen.error:
+        return seen.options.autorestart != "OFF"
+    if seen.restart_count == 0:
         return False
     limited = seen.options.autorestart == "ON_FAILURE" and seen.retries > 0
     return seen.options.autorestart == "OFF" or (limited and seen.restart_count >= seen.retries)
