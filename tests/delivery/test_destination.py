@@ -166,7 +166,20 @@ class ADestination(DestinationCase):
         self.judge(row(1), Hold("404 again"))
         self.assertEqual(self.destination.state, Held(100.0, "404 again"))
         self.judge(row(1), Delivered())
-        self.assertEqual(self.destination.state, Ok())
+        self.assertEqual((self.destination.state, self.destination.blocked_until), (Ok(), 0.0))
+
+    def test_is_held_until_its_probe_even_if_something_under_way_still_arrives(self) -> None:
+        self.judge(row(1), Hold("401"))
+        for verdict in (Delivered(), Rejected("400"), Delivered()):
+            self.judge(row(2, urgent=True), verdict)
+            self.assertEqual(self.destination.state, Held(100.0, "401"))
+            self.assertEqual(self.destination.blocked_until, 100.0 + PROBE_EVERY)
+
+    def test_that_was_held_and_asks_for_less_then_goes_on_being_told(self) -> None:
+        self.judge(row(1), Hold("401"))
+        self.now = self.destination.blocked_until
+        self.judge(row(1), TryAgain("429", after=1.0, limited=True))
+        self.assertTrue(self.destination.state.told)
 
     def test_has_the_worst_state_of_a_batch(self) -> None:
         rows = [row(n) for n in range(3)]

@@ -61,7 +61,7 @@ class Destination:
         decisions = [
             decide(row, verdict, until, now) for row, verdict, until in zip(rows, verdicts, untils, strict=True)
         ]
-        self._block(rows, verdicts, untils, suspect)
+        self._block(rows, verdicts, untils, suspect, now)
         for row, decision in zip(rows, decisions, strict=True):
             if isinstance(decision, Later):
                 self._failed_at[row.seq] = self._arrived
@@ -78,9 +78,7 @@ class Destination:
             if type(verdict) is not Delivered:
                 return False
         self._arrived += 1
-        self._streak = 0
         self._refused = 0
-        self.blocked_until = 0.0
         if self._failed_at:
             for row in rows:
                 self._failed_at.pop(row.seq, None)
@@ -102,12 +100,16 @@ class Destination:
             for each in verdicts
         ]
 
+    def _is_told_to_wait(self, now: float) -> bool:
+        """Others that were under way may still arrive; that does not lift what was said meanwhile."""
+        return isinstance(self.state, Limited | Held) and now < self.blocked_until
+
     def _block(
-        self, rows: Sequence[Pending], verdicts: Sequence[Verdict], untils: Sequence[float], suspect: bool
+        self, rows: Sequence[Pending], verdicts: Sequence[Verdict], untils: Sequence[float], suspect: bool, now: float
     ) -> None:
         failed = [n for n, verdict in enumerate(verdicts) if isinstance(verdict, TryAgain | Hold)]
         if not failed:
-            if not isinstance(self.state, Limited | Held):
+            if not self._is_told_to_wait(now):
                 self.blocked_until = 0.0
             return
         asked = any(
@@ -136,8 +138,7 @@ class Destination:
                     return before
                 since = before.since if isinstance(before, Failing) else now
                 return Failing(since, verdict.reason, before.told or now - since >= LONG)
-        if isinstance(before, Limited) and now < self.blocked_until:
-            # Others that were under way may still arrive; that does not lift a limit that was set meanwhile.
+        if self._is_told_to_wait(now):
             return before
         # Who was told of a trouble hears of its end when something arrives, and not when it is refused.
         refuses = self._refused >= REFUSES_AFTER or (self._refused > 0 and before.told)
