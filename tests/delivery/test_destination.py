@@ -98,6 +98,16 @@ class ADestination(DestinationCase):
             self.destination.judge([row(n) for n in range(10)], verdicts, self.now)
             self.assertEqual(self.destination.state, Ok())
 
+    def test_counts_what_it_refuses_anew_after_a_try_of_which_it_takes_one(self) -> None:
+        self.destination.judge([row(n) for n in range(4)], [Rejected("400")] * 4, self.now)
+        self.destination.judge([row(4), row(5)], [Delivered(), Rejected("400")], self.now)
+        self.judge(row(6), Rejected("400"))
+        self.assertEqual(self.destination.state, Ok())
+
+    def test_refuses_nothing_that_matters_while_it_takes_the_page_of_a_try(self) -> None:
+        self.destination.judge([row(1, urgent=True), row(2)], [Delivered(), Rejected("400")], self.now)
+        self.assertEqual(self.destination.state, Ok())
+
     def test_refuses_altogether_when_one_try_has_that_many_messages_refused(self) -> None:
         rows = [row(n) for n in range(REFUSES_AFTER)]
         self.destination.judge(rows, [Rejected("400")] * REFUSES_AFTER, self.now)
@@ -165,6 +175,7 @@ class ADestination(DestinationCase):
         self.judge(row(1), TryAgain("502"))
         self.judge(row(1), Hold("404 again"))
         self.assertEqual(self.destination.state, Held(100.0, "404 again"))
+        self.now = self.destination.blocked_until
         self.judge(row(1), Delivered())
         self.assertEqual((self.destination.state, self.destination.blocked_until), (Ok(), 0.0))
 
@@ -249,6 +260,23 @@ class ADeliveryThatFails(DestinationCase):
         stays = self.judge(pending, TryAgain("500"))
         self.assertEqual(self.destination.blocked_until, blocked)
         self.assertGreater(stays.due, self.now)
+
+    def test_lets_nobody_try_where_the_destination_itself_wants_to_be_left_alone(self) -> None:
+        for verdict, until in (
+            (Hold("401"), self.now + PROBE_EVERY),
+            (TryAgain("429", after=90.0, limited=True), self.now + 90),
+        ):
+            self.setUp()
+            rows = [row(1, attempts=SUSPECT_AFTER - 1), row(2, "l")]
+            self.destination.judge(rows, [verdict, Delivered()], self.now)
+            self.assertEqual(self.destination.blocked_until, until)
+
+    def test_and_comes_back_from_the_dead_letters_is_no_suspect(self) -> None:
+        self.judge(row(1), TryAgain("500"))
+        self.judge(row(1), Rejected("400"))
+        self.judge(row(2), Delivered())
+        self.judge(row(1), TryAgain("500"))
+        self.assertEqual(self.destination.state, Failing(self.now, "500"))
 
     def test_holds_up_nobody_once_others_arrive_between_its_tries(self) -> None:
         pending = self.fail_times(row(1), 2)
