@@ -60,6 +60,13 @@ class WhatWaitsForADestinationThatIsOff(LaneCase):
         self.clock.advance(GIVE_UP_AFTER + AGING)
         self.assertEqual((self.waiting("pagerduty"), self.letters()), (1, []))
 
+    def test_and_stands_behind_all_the_resolves_is_given_up_too(self) -> None:
+        self.record(*(f"n{number}" for number in range(STEP)), destination="webhook", key="k", action="resolve")
+        self.record("last", destination="webhook")
+        self.start()
+        self.clock.advance(GIVE_UP_AFTER + AGING)
+        self.assertEqual((self.waiting(), len(self.letters())), (STEP, 1))
+
     def test_is_given_up_again_when_it_was_taken_back(self) -> None:
         self.start()
         self.record("a", destination="webhook")

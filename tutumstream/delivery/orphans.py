@@ -5,7 +5,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from tutumstream.delivery.decision import expired, is_too_old
+from tutumstream.delivery.decision import GIVE_UP_AFTER, expired, is_too_old
 from tutumstream.errors import JournalError
 from tutumstream.journal.interface import IJournal
 
@@ -57,14 +57,15 @@ class Orphans:
 
     async def _give_up_old(self, name: str) -> None:
         after, buried = 0, 0
-        while True:
-            rows = await self._journal.pending(name, after, STEP)
+        while rows := await self._journal.pending(name, after, STEP):
             now = self._now()
             old = [row for row in rows if is_too_old(row, now)]
-            if not old:
-                break
-            await self._journal.bury([expired(row, "the destination is off", row.answer, now) for row in old])
+            if old:
+                await self._journal.bury([expired(row, "the destination is off", row.answer, now) for row in old])
             after, buried = rows[-1].seq, buried + len(old)
+            # Resolves, and what was taken back, may stand before what is too old; what is younger does not.
+            if now - rows[-1].event.received_at < GIVE_UP_AFTER:
+                break
         if buried:
             self.log.error(
                 "{destination} is off: gave up {count} deliveries to it, they are dead letters now",
