@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -55,6 +56,30 @@ class AComposer(SynchronousTestCase):
             self.message("{{ event.type }} is {{ event.state }}", pending("r", incident)),
             Message("e1-1", EVENT, "service is Running", "r", incident),
         )
+
+    def test_says_of_what_closes_that_it_resolves(self) -> None:
+        self.assertEqual(self.message("over", pending("r", Incident("close", "k"))).incident, Incident("resolve", "k"))
+
+    def test_has_it_at_once_where_nothing_must_be_looked_up(self) -> None:
+        composer = self.composer(Route("r", "true", ("slack",), "{{ event.type }}"))
+        found = composer.messages([pending("r"), pending("r")])
+        assert isinstance(found, list)
+        self.assertEqual([message.text for message in found], ["service", "service"])
+
+    def test_looks_up_where_only_one_of_the_texts_names_something(self) -> None:
+        composer = self.composer(
+            Route("r", "true", ("slack",), "{{ event.type }}"), Route("s", "true", ("slack",), "{{ stack.name }}")
+        )
+        found = self.successResultOf(maybeDeferred(composer.messages, [pending("r"), pending("s")]))
+        self.assertEqual([message.text for message in found], ["service", "shop"])
+
+    def test_makes_one_message_of_many(self) -> None:
+        notifier = ScriptedNotifier()
+        notifier.escape = lambda text: text.replace("service", "&")  # type: ignore[method-assign]
+        last = pending("r", event=replace(EVENT, received_at=61.0))
+        told = Composer([], "slack", notifier, self.fetch).digest([pending("r"), replace(last, id="e2-1")])
+        self.assertEqual((told.id, told.event, told.route, told.incident), ("e1-1-digest", last.event, "digest", None))
+        self.assertTrue(told.text.startswith("2 & events in 60 s"), told.text)
 
     def test_looks_up_only_what_the_text_names(self) -> None:
         self.assertEqual(self.message("{{ stack.name }}").text, "shop")

@@ -24,6 +24,8 @@ class OpenIncidents(SynchronousTestCase):
         self.assertTrue(self.incidents.is_open("slack", "k"))
         self.incidents.told(row(4, "k", "resolve"), 6.0)
         self.assertFalse(self.incidents.is_open("slack", "k"))
+        self.incidents.told(row(5, "k", "acknowledge"), 7.0)
+        self.assertFalse(self.incidents.is_open("slack", "k"))
 
     def test_are_opened_a_little_later_while_nobody_can_see_whether_they_are_over(self) -> None:
         due = row(1, "k", "trigger", due=30.0, received_at=1.0)

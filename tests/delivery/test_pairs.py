@@ -110,6 +110,8 @@ class ATriggerAndItsResolve(SynchronousTestCase):
         for following in (row(2, action="resolve"), replace(close, reason=MAY_BE_OPEN)):
             self.assertEqual(unneeded([trigger, following], is_open=False, flapping=False), {1: OVER})
             self.assertEqual(owed([trigger, following], {1: OVER}), [])
+        triggers = [trigger, row(2, action="resolve"), row(3, action="trigger"), row(4, action="close")]
+        self.assertEqual(owed(triggers, {1: OVER}), [], "another one closes what may be open")
         # Of what is known to be open nothing has to be written down.
         self.assertEqual((owed([close], {}), owed([row(1), close], {})), ([], []))
 

@@ -30,6 +30,36 @@ class AWindow(SynchronousTestCase):
         self.assertEqual(self.window.take(0.0, 1), [])
         self.window.ended([first], [])
         self.assertEqual(seqs(self.window.take(0.0, 1)), [2])
+        self.window.ended([second], [])
+        self.window.add([row(4, "a")])
+        self.assertEqual(seqs(self.window.take(0.0, 1)), [4])
+
+    def test_goes_on_with_the_next_key_where_all_of_one_was_dropped(self) -> None:
+        first = row(1, "a")
+        self.window.add([first, row(2, "b")])
+        self.window.drop([first])
+        self.assertEqual(seqs(self.window.take(0.0, 9)), [2])
+
+    def test_gives_once_what_was_put_off_twice(self) -> None:
+        later = row(1, "a", due=5.0)
+        self.window.add([later, row(2, "b")])
+        for _ in range(2):
+            self.window.ended([], [later])
+        self.assertEqual(seqs(self.window.take(5.0, 9)), [1, 2])
+        self.assertEqual(self.window.take(5.0, 9), [])
+
+    def test_holds_longer_what_is_due_and_may_not_go_yet(self) -> None:
+        window = Window(lambda each, _now: 9.0 if each.seq < 3 else 0.0)
+        window.add([row(1, "a", due=5.0), row(2, "b"), row(3, "c", due=5.0), row(4, "c", due=7.0)])
+        self.assertEqual(seqs(window.take(5.0, 9)), [2, 3], "what need not wait for a time is not asked for")
+        self.assertEqual(window.due(), 9.0)
+        self.assertEqual(seqs(window.take(9.0, 9)), [1])
+
+    def test_shows_what_is_wanted_of_all_that_is_not_under_way(self) -> None:
+        self.window.add([row(1, "a"), row(2, "b"), row(3, "a"), row(4, "c")])
+        self.window.take(0.0, 2)
+        self.assertEqual(seqs(self.window.that_are(lambda _: True)), [2, 4])
+        self.assertEqual(seqs(self.window.that_are(lambda each: each.seq > 2)), [4])
 
     def test_puts_the_rows_of_a_key_into_one_batch(self) -> None:
         self.window.add([row(1, "a"), row(2, "b"), row(3, "a"), row(4, "c")])
@@ -93,7 +123,7 @@ class AWindow(SynchronousTestCase):
         first, second, third = row(1, "a", due=5.0), row(2, "a"), row(3, "a")
         self.window.add([first, second, third])
         self.window.drop([first, second])
-        self.assertEqual(len(self.window), 1)
+        self.assertEqual((len(self.window), self.window.due()), (1, None))
         self.assertEqual(seqs(self.window.take(0.0, 9)), [3])
         self.assertIsNone(self.window.due())
 
