@@ -195,6 +195,36 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         deleted = event("stack", "Terminated", "delete")
         self.assertIn(("pagerduty", "trigger"), told(deleted, page_on_delete=("stack",)))
 
+    def test_know_our_own_destinations_gaps_and_journal(self) -> None:
+        for kind, action, expected in (
+            ("destination", "held", [("slack", "trigger"), ("pagerduty", "trigger")]),
+            ("stream", "gap", [("slack", "")]),
+            ("journal", "recovered", [("slack", "")]),
+        ):
+            self.assertEqual(told(Event(id="e", received_at=1.0, type=kind, action=action)), expected)
+
+    def test_close_what_they_opened(self) -> None:
+        def keys(*happened: Event) -> set[str]:
+            found = [each for event in happened for each in a_router(frozenset({"pagerduty"})).deliveries(event)]
+            return {each.incident.key for each in found if each.incident}
+
+        ill, loop = event("container", event="unhealthy"), event("container", event="crash", looping=True, news=True)
+        self.assertEqual(keys(ill, event("container", event="healthy", health="healthy")), keys(ill))
+        self.assertEqual(keys(event("container", "Terminated", "delete")), keys(ill, loop))
+
+    def test_page_in_the_words_that_slack_hears(self) -> None:
+        for details in (
+            {"event": "crash", "looping": True, "crashes": 5},
+            {"event": "unhealthy"},
+            {"event": "recovery"},
+        ):
+            happened = event("container", news=True, name="web-2", **details)
+            self.assertEqual(len(set(all_texts(happened))), 1, details)
+
+    def test_say_of_a_service_that_it_runs_again(self) -> None:
+        for state, words in (("Running", "service api is Running again"), ("Stopped", "service api is Stopped")):
+            self.assertEqual(all_texts(event("service", state, name="api")), [words])
+
     def test_give_the_machines_everything(self) -> None:
         quiet = event("container", "Stopped", event="stop")
         self.assertEqual(told(quiet, {"webhook", "elasticsearch"}), [("webhook", ""), ("elasticsearch", "")])
