@@ -2,6 +2,8 @@ import json
 from typing import Any
 
 from treq.testing import StubTreq
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
@@ -75,6 +77,16 @@ class TheProbes(SynchronousTestCase):
             request: Any = DummyRequest(path)
             pages.getResourceFor(request).render(request)
             self.assertEqual(request.responseCode, 400)
+
+    def test_a_host_that_is_no_name_is_refused_without_a_word_in_the_log(self) -> None:
+        pages = site(self.board.snapshot, Api())
+        for host, code in ((b"localhost", 200), (b"\xff", 400), (b".0.1:8788", 400), (b"x" * 60, 400)):
+            channel = pages.buildProtocol(IPv4Address("TCP", "127.0.0.1", 4711))
+            transport = StringTransport(hostAddress=IPv4Address("TCP", "127.0.0.1", 8788))
+            channel.makeConnection(transport)
+            self.addCleanup(channel.setTimeout, None)
+            channel.dataReceived(b"GET /healthz HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+            self.assertIn(b" %d " % code, transport.value()[:20], host)
 
     def test_are_read_only(self) -> None:
         answer = self.successResultOf(self.client.post("http://probe.example/healthz"))

@@ -72,11 +72,12 @@ class _Unlogged(BoundedSite):
         """Leave it out."""
 
     def getResourceFor(self, request: Any) -> IResource:
-        """What is asked for. Klein would log a bug for a path that is not UTF-8."""
+        """What is asked for. Klein would log a bug for a path that is not UTF-8, and for a host that can be none."""
         try:
             b"/".join([*request.prepath, *request.postpath]).decode()
-        except UnicodeDecodeError:
-            return errorPage(400, "Bad Request", "This path is not UTF-8 text.")
+            (request.getRequestHostname() + b":65535").decode().encode("idna")
+        except UnicodeError:
+            return errorPage(400, "Bad Request", "This path is not UTF-8 text, or this host is no name.")
         found: IResource = super().getResourceFor(request)
         return found
 
