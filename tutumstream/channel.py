@@ -107,6 +107,11 @@ class BoundedRequest(Request):
             path = b"/" + whole[2]
         super().requestReceived(command, path, version)
 
+    def getRequestHostname(self) -> bytes:
+        """Who was asked, by the address where nobody says. Twisted fails at a UNIX socket's, which has no host."""
+        named = self.getHeader(b"host") or hasattr(self.getHost(), "host")
+        return super().getRequestHostname() if named else b"localhost"
+
 
 class BoundedSite(Site):
     """Either server.

@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 from treq.testing import StubTreq
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -78,15 +79,23 @@ class TheProbes(SynchronousTestCase):
             pages.getResourceFor(request).render(request)
             self.assertEqual(request.responseCode, 400)
 
+    def raw(self, head: bytes, ours: IAddress) -> bytes:
+        """The status line for a request as it is on the wire."""
+        channel = site(self.board.snapshot, Api()).buildProtocol(ours)
+        self.addCleanup(channel.setTimeout, None)
+        transport = StringTransport(hostAddress=ours)
+        channel.makeConnection(transport)
+        channel.dataReceived(head)
+        return transport.value().partition(b"\r\n")[0]
+
     def test_a_host_that_is_no_name_is_refused_without_a_word_in_the_log(self) -> None:
-        pages = site(self.board.snapshot, Api())
         for host, code in ((b"localhost", 200), (b"\xff", 400), (b".0.1:8788", 400), (b"x" * 60, 400)):
-            channel = pages.buildProtocol(IPv4Address("TCP", "127.0.0.1", 4711))
-            transport = StringTransport(hostAddress=IPv4Address("TCP", "127.0.0.1", 8788))
-            channel.makeConnection(transport)
-            self.addCleanup(channel.setTimeout, None)
-            channel.dataReceived(b"GET /healthz HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
-            self.assertIn(b" %d " % code, transport.value()[:20], host)
+            head = b"GET /healthz HTTP/1.1\r\nHost: %b\r\n\r\n" % host
+            self.assertIn(b" %d " % code, self.raw(head, IPv4Address("TCP", "127.0.0.1", 8788)), host)
+
+    def test_no_host_needs_to_be_named(self) -> None:
+        for ours in (IPv4Address("TCP", "127.0.0.1", 8788), UNIXAddress("/run/x")):
+            self.assertEqual(self.raw(b"GET /healthz HTTP/1.0\r\n\r\n", ours), b"HTTP/1.0 200 OK")
 
     def test_are_read_only(self) -> None:
         answer = self.successResultOf(self.client.post("http://probe.example/healthz"))
