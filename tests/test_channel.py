@@ -5,6 +5,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -132,6 +133,17 @@ class TheHead(BoundedSiteCase):
             length = "9" * 5000
             answer = self.write(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n{more}\r\nGET / HTTP/1.1\r\n".encode())
             self.assertEqual((answer[:13], answer.count(b"HTTP/1.1")), (b"HTTP/1.1 413 ", 1))
+
+
+class TheMethod(BoundedSiteCase):
+    def test_head_is_answered_as_get_without_a_body_and_without_a_word_in_the_log(self) -> None:
+        whole, _, body = self.send("GET /?a=b HTTP/1.1", "Host: x").partition(b"\r\n\r\n")
+        with capturedLogs() as logs:
+            head, _, rest = self.send("HEAD /?a=b HTTP/1.1", "Host: x").partition(b"\r\n\r\n")
+        self.assertIn(b"Content-Length: %d" % len(body), whole)
+        self.assertIn(b"Content-Length: %d" % len(body), head)
+        self.assertEqual((rest, [line["log_format"] for line in logs if "HEAD" in line["log_format"]]), (b"", []))
+        self.assertEqual(self.send("HEAD /later HTTP/1.1", "Host: x"), b"")
 
 
 class TheTarget(BoundedSiteCase):

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 
 TIMEOUT: Final = 60.0
 """Seconds for a whole request, from the beginning of its connection or from the answer before it."""
@@ -106,6 +106,15 @@ class BoundedRequest(Request):
             self.requestHeaders.setRawHeaders(b"host", [whole[1]])
             path = b"/" + whole[2]
         super().requestReceived(command, path, version)
+
+    def render(self, resrc: IResource) -> None:
+        """Write what a resource answers that takes every method, as ours do. Of a HEAD request whose answer has a body
+        Twisted would log the whole URL, and with it the credentials that it may hold."""
+        if self.method != b"HEAD":
+            super().render(resrc)
+        elif (body := resrc.render(self)) is not NOT_DONE_YET:
+            self.setHeader(b"content-length", b"%d" % len(cast(bytes, body)))
+            self.finish()
 
     def getRequestHostname(self) -> bytes:
         """Who was asked, by the address where nobody says. Twisted fails at a UNIX socket's, which has no host."""
