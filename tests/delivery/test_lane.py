@@ -1,10 +1,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import stack
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -145,6 +146,25 @@ class ALane(LaneCase):
         self.start()
         self.assertEqual(self.notifier.told, [f"{name}-1" for name in names])
 
+    def test_goes_no_deeper_with_each_message_that_is_answered_at_once(self) -> None:
+        depths: set[int] = set()
+
+        def answer(_: Message) -> Verdict:
+            depths.add(len(stack(0)))
+            return Delivered()
+
+        self.notifier.answer = answer
+        self.record("a", "b", "c")
+        self.start()
+        self.assertEqual((len(self.notifier.told), len(depths)), (3, 1))
+
+    def test_tells_what_something_was_looked_up_for(self) -> None:
+        self.notifier.needs = frozenset({"resource"})
+        self.lanes = self.make_lanes()
+        self.start()
+        self.record("a")
+        self.assertEqual((self.notifier.told, self.left()), (["a-1"], []))
+
     def test_fills_the_notifiers_batches(self) -> None:
         self.notifier.batch = 3
         self.record(*"abcdefg")
@@ -247,7 +267,9 @@ class AFailingDestination(LaneCase):
         self.answers(TryAgain("500"))
         self.record("a")
         self.start()
+        waiting = len(self.clock.getDelayedCalls())
         self.record("b", "c")
+        self.assertEqual(len(self.clock.getDelayedCalls()), waiting)
         self.clock.advance(1.9)
         self.assertEqual(self.notifier.told, ["a-1"])
 
@@ -277,6 +299,30 @@ class AFailingDestination(LaneCase):
         self.assertEqual(self.left(), ["b"])
         self.clock.advance(5)
         self.assertEqual(self.notifier.calls, [["a-1", "b-1", "c-1", "d-1"], ["b-1"]])
+
+    def test_goes_on_with_the_key_of_one_that_arrived_beside_one_that_failed(self) -> None:
+        self.notifier.batch = 2
+        self.answers(Delivered(), TryAgain("500"))
+        self.record("a", key="x")
+        self.record("b")
+        self.start()
+        self.record("c", key="x")
+        self.clock.advance(2)
+        self.assertEqual(sorted(self.notifier.told[2:]), ["b-1", "c-1"])
+
+    def test_is_logged_with_what_it_refused_those_of_one_reason_in_one_line(self) -> None:
+        self.notifier.batch = 3
+        self.answers(Rejected("400"), Rejected("413"), Rejected("400"))
+        self.record(*"abc")
+        with capturedLogs() as logs:
+            self.start()
+        self.assertEqual(
+            [formatEvent(log) for log in logs if log["log_level"] is LogLevel.error],
+            [
+                "slack: gave up delivery a-1 and 1 others (rejected): 400",
+                "slack: gave up delivery b-1 (rejected): 413",
+            ],
+        )
 
     def test_loses_a_message_to_the_dead_letters_after_a_day(self) -> None:
         self.notifier.answer = lambda _: TryAgain("no answer", answer="x")
@@ -486,9 +532,9 @@ class AStop(LaneCase):
         self.notifier.hang = None
         self.answers(TryAgain("500"))
         self.start()
-        self.record("urgent", urgent=True)
+        self.record("urgent", "another", urgent=True)
         self.successResultOf(self.lanes.stop())
-        self.assertEqual(self.left(), ["urgent"])
+        self.assertEqual(self.left(), ["urgent", "another"])
 
     def test_lets_go_after_the_grace_and_leaves_the_rest_in_the_journal(self) -> None:
         self.record("a", "b")
@@ -497,6 +543,24 @@ class AStop(LaneCase):
         self.clock.advance(GRACE)
         self.successResultOf(stopped)
         self.assertEqual(self.left(), ["a", "b"])
+
+    def test_begins_nothing_after_the_grace_even_if_it_is_urgent(self) -> None:
+        self.start()
+        self.record("a", "b", urgent=True)
+        self.lanes.stop()
+        self.clock.advance(GRACE)
+        assert self.notifier.hang is not None
+        self.assertTrue(self.notifier.hang[0].called, "it is let go")
+        self.assertEqual((self.notifier.told, self.left()), (["a-1"], ["a", "b"]))
+
+    def test_reads_no_further(self) -> None:
+        given_up: list[Any] = []
+        self.journal.pending = lambda *_, **__: Deferred(given_up.append)  # type: ignore[method-assign]
+        started = self.lanes.start()
+        with capturedLogs() as logs:
+            self.successResultOf(self.lanes.stop())
+        self.successResultOf(started)
+        self.assertEqual((len(given_up), logs), (1, []))
 
     def test_does_not_wait_for_a_destination_that_is_to_be_asked_later(self) -> None:
         self.notifier.hang = None
@@ -530,6 +594,13 @@ class OurOwnRate(LaneCase):
         self.assertEqual(len(self.notifier.messages), 1)
         self.assertIn("100 container events", self.notifier.messages[0].text)
         self.assertEqual(self.left(), [])
+
+    def test_tells_them_one_by_one_where_no_digest_is_wanted(self) -> None:
+        self.manners = replace(self.manners, digests=False)
+        self.lanes = self.make_lanes()
+        self.record(*[f"n{number}" for number in range(100)])
+        self.start()
+        self.assertEqual(self.notifier.told, ["n0-1", "n1-1", "n2-1"])
 
     def test_tells_what_is_urgent_on_its_own_even_then(self) -> None:
         self.record(*[f"n{number}" for number in range(100)])
@@ -601,6 +672,9 @@ class Lingering(LaneCase):
         self.record("b")
         self.clock.advance(0.5)
         self.assertEqual(self.notifier.calls, [["a-1", "b-1"]])
+        self.record("c")
+        self.clock.advance(0.9)
+        self.assertEqual(len(self.notifier.calls), 1, "each waits anew")
 
 
 class AnIncident(LaneCase):
@@ -627,6 +701,42 @@ class AnIncident(LaneCase):
         self.resolve("r")
         self.clock.advance(2.0)
         self.assertEqual(self.notifier.told, ["t-1", "r-1"])
+
+    def test_is_resolved_where_an_earlier_run_may_have_told_the_trigger_and_not_written_it_down(self) -> None:
+        self.trigger("t")
+        self.resolve("r")
+        self.clock.advance(1.0)
+        self.start()
+        self.assertEqual(self.notifier.told, ["r-1"])
+
+    def test_that_is_over_while_its_trigger_is_being_told_in_vain_is_not_triggered_again(self) -> None:
+        self.notifier.hang = []
+        self.start()
+        self.trigger("t")
+        self.resolve("r")
+        trying, self.notifier.hang = self.notifier.hang[0], None
+        trying.callback([TryAgain("500")])
+        self.clock.advance(2.0)
+        self.assertEqual(self.notifier.told, ["t-1", "r-1"])
+
+    def test_is_closed_once_where_the_trigger_may_have_arrived_however_often_it_is_over(self) -> None:
+        self.answers(TryAgain("no answer"))
+        self.start()
+        self.trigger("t")
+        for name in ("r", "s"):
+            self.record(name, key="k", action="close")
+        self.clock.advance(2.0)
+        self.assertEqual((self.notifier.told, self.left()), (["t-1", "r-1"], []))
+
+    def test_that_opens_again_before_its_end_was_told_is_told_both(self) -> None:
+        self.start()
+        self.trigger("t")
+        self.answers(Hold("401"))
+        self.record("other")
+        self.resolve("r")
+        self.trigger("again")
+        self.clock.advance(PROBE_EVERY)
+        self.assertEqual(self.notifier.told[2:], ["r-1", "again-1", "other-1"])
 
     def test_is_closed_where_the_trigger_may_have_arrived_though_that_fails_at_first_too(self) -> None:
         self.answers(TryAgain("no answer"), TryAgain("no answer"))
@@ -748,6 +858,15 @@ class AnIncident(LaneCase):
         self.assertFalse(self.incidents.is_open("slack", "k"))
         self.assertEqual(self.left(), [])
 
+    def test_that_flaps_and_opens_again_is_open_without_a_word(self) -> None:
+        self.start()
+        for number in range(7):
+            self.trigger(f"t{number}")
+            self.resolve(f"r{number}")
+        self.trigger("last")
+        self.assertEqual((self.notifier.told[-1], self.left()), ("t5-1", []))
+        self.assertTrue(self.incidents.is_open("slack", "k"))
+
     def test_that_flaps_is_held_open_over_restarts_too(self) -> None:
         self.start()
         for number in range(8):
@@ -769,6 +888,21 @@ class ATurnOfState(LaneCase):
         self.start()
         self.clock.pump([PROBE_EVERY] * 2)
         self.assertEqual(self.turns, ["ok > held: 404", "held: 404 > ok"])
+
+    def test_is_told_once_however_often_it_asks_for_more_time(self) -> None:
+        self.answers(*[TryAgain("429", after=5.0, limited=True)] * 3)
+        self.record("a")
+        self.start()
+        self.clock.pump([5.0, 5.0, 8.0])
+        self.assertEqual(len(self.states), 5)
+        self.assertEqual([turn.partition(" ")[0] for turn in self.turns], ["ok", "limited"])
+
+    def test_is_told_again_when_others_must_hear_of_it(self) -> None:
+        self.notifier.answer = lambda _: TryAgain("500")
+        self.record("a")
+        self.start()
+        self.clock.pump([300.0] * 4)
+        self.assertEqual(self.turns, ["ok > failing: 500", "failing: 500 > failing: 500"])
 
     def test_is_not_told_again_after_a_restart(self) -> None:
         self.answers(Hold("404"), Hold("404"))
