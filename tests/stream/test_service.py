@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionDeny
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
@@ -106,7 +107,9 @@ class Wire(FakeTransport):
 class Rig:
     """A stream service, its reactor, and everything that it told."""
 
-    def __init__(self, url: str = "ws://tutum.example/v1/events", proxy: Proxy | None = None) -> None:
+    def __init__(
+        self, url: str = "ws://tutum.example/v1/events", proxy: Proxy | None = None, tls: object = None
+    ) -> None:
         self.reactor = Reactor()
         self.events: list[Event] = []
         self.malformed: list[Malformed] = []
@@ -120,7 +123,7 @@ class Rig:
             headers={"Authorization": "Basic a2V5"},
             check="TUTUM_TOKEN",
             reactor=self.reactor,
-            tls=None,
+            tls=tls,
             take=self._take,
             keep=self.malformed.append,
             publish=self.states.append,
@@ -280,6 +283,7 @@ class AGoodConnection(ListeningCase):
         rig.accept()
         (request,) = rig.server_factory.requests
         self.assertEqual(request.headers["authorization"], "Basic a2V5")
+        self.assertEqual(request.headers["user-agent"], "tests")
         self.assertEqual(request.path, "/v1/events")
 
     def test_to_an_ipv6_address_names_it_in_brackets_as_http_wants_it(self) -> None:
@@ -289,6 +293,14 @@ class AGoodConnection(ListeningCase):
         self.assertEqual(rig.connector.host, "2001:db8::1")
         (request,) = rig.server_factory.requests
         self.assertEqual(request.headers["host"], "[2001:db8::1]:81")
+
+    def test_is_dialled_over_tls_that_was_given(self) -> None:
+        tls = object()
+        rig = Rig("wss://tutum.example/v1/events", tls=tls)
+        rig.service.startService()
+        ((host, port, _, context, timeout, _),) = rig.reactor.sslClients
+        self.assertEqual((host, port, timeout), ("tutum.example", 443, CONNECT_TIMEOUT))
+        self.assertIs(context, tls)
 
     def test_takes_messages_of_every_form_in_order_however_they_are_cut(self) -> None:
         for cut in (1, 7, 4096):
@@ -342,11 +354,25 @@ class AGoodConnection(ListeningCase):
         rig.accept()
         self.assertEqual(rig.client.transport.bufferSize, 16384)
 
-    def test_offers_compression(self) -> None:
+    def test_takes_compressed_messages_of_up_to_a_mebibyte(self) -> None:
+        rig = self.start()
+        rig.server_factory.setProtocolOptions(
+            perMessageCompressionAccept=lambda offers: PerMessageDeflateOfferAccept(offers[0])
+        )
+        rig.accept()
+        rig.send(CONTAINER)
+        rig.send_raw(b"\xff\xfe")
+        self.assertEqual((rig.told[1:], len(rig.malformed)), ([("container", "create")], 1))
+        rig.send_raw(b"x" * (1024 * 1024 + 1))
+        self.assertTrue(rig.events[-1].message.startswith("1009 "))
+
+    def test_survives_what_is_no_utf_8_in_parts_too(self) -> None:
         rig = self.start()
         rig.accept()
-        (request,) = rig.server_factory.requests
-        self.assertIn("permessage-deflate", request.headers["sec-websocket-extensions"])
+        rig.client.dataReceived(b"\x01\x01\xff\x80\x01\xfe")
+        self.assertEqual([each.raw for each in rig.malformed], [b"\xff\xfe"])
+        rig.send(CONTAINER)
+        self.assertEqual(rig.told[-1], ("container", "create"))
 
     def test_is_told_as_an_event_and_shown_as_a_state(self) -> None:
         rig = self.start()
@@ -394,13 +420,16 @@ class AGoodConnection(ListeningCase):
         self.assertEqual(json.loads(rig.malformed[0].raw), CONTAINER)
 
     def test_ends_with_1009_over_a_message_of_more_than_a_mebibyte(self) -> None:
-        rig = self.start()
-        rig.accept()
-        rig.send_raw(b"x" * (1024 * 1024 + 1))
-        rig.advance(3)
-        self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
-        self.assertEqual(rig.server.remoteCloseCode, 1009)
-        self.assertTrue(rig.events[-1].message.startswith("1009 "), "whatever the server answers to our close")
+        for size, part in ((1024 * 1024 + 1, None), (1024 * 1024 + 1, 512 * 1024)):
+            rig = Rig()
+            rig.service.startService()
+            rig.accept()
+            rig.server.sendMessage(b"x" * size, fragmentSize=part)
+            rig.flush()
+            rig.advance(3)
+            self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
+            self.assertEqual(rig.server.remoteCloseCode, 1009)
+            self.assertTrue(rig.events[-1].message.startswith("1009 "), "whatever the server answers to our close")
 
 
 class ALostConnection(ListeningCase):
@@ -600,6 +629,12 @@ class AServerThatIsAway(ListeningCase):
         self.assertEqual(rig.told, [("stream", "error")])
         self.assertEqual(rig.events[0].message, "ws://tutum.example: it refused the connection")
 
+    def test_is_named_without_the_credentials_in_its_address(self) -> None:
+        rig = Rig("ws://bob:hush@tutum.example/v1/events")
+        rig.service.startService()
+        rig.refuse()
+        self.assertEqual(rig.events[0].message, "ws://tutum.example: it refused the connection")
+
     def test_is_tried_ever_more_rarely_up_to_a_minute(self) -> None:
         rig = self.start()
         rig.jitter = 1.0
@@ -677,7 +712,9 @@ class AServerThatIsAway(ListeningCase):
         for status, words in (
             (301, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
             (404, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
+            (300, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
             (408, ""),
+            (425, ""),
             (429, ""),
         ):
             rig = Rig()
@@ -720,7 +757,9 @@ class AServerThatIsAway(ListeningCase):
     def test_that_never_answers_the_upgrade_is_given_up_after_fifteen_seconds(self) -> None:
         rig = self.start()
         rig.accept_silently()
-        rig.reactor.advance(15.0)
+        rig.reactor.advance(14.0)
+        self.assertFalse(rig.client.transport.disconnecting)
+        rig.reactor.advance(1.0)
         self.assertTrue(rig.client.transport.disconnecting)
         rig.break_off(ConnectionAborted())
         self.assertEqual(rig.events[0].message, "ws://tutum.example: it did not answer the upgrade in time")
@@ -767,7 +806,7 @@ class RefusedCredentials(ListeningCase):
             state = rig.states[-1]
             assert isinstance(state, Waiting)
             self.assertTrue(state.refused)
-            self.assertIn(f"answered {status}", state.reason)
+            self.assertEqual(state.reason, f"ws://tutum.example: the server answered {status}")
 
     def test_as_a_status_are_no_server_that_is_away(self) -> None:
         rig, lines = self.start(), self.logged()
@@ -984,6 +1023,7 @@ class AStop(ListeningCase):
         rig.accept()
         stopped = rig.service.stopService()
         self.assertNoResult(stopped)
+        self.assertFalse(rig.reactor.connector.given_up)
         rig.advance(1)
         self.successResultOf(stopped)
         self.assertEqual(rig.server.remoteCloseCode, 1000)
@@ -1023,7 +1063,9 @@ class AStop(ListeningCase):
         rig = self.start()
         rig.accept()
         rig.cut()
+        rig.advance(1.0)
         self.successResultOf(rig.service.stopService())
+        self.assertTrue(rig.reactor.connector.given_up, "the next try is under way")
         self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")])
 
     def test_while_waiting_ends_at_once_and_tells_nothing_twice(self) -> None:
