@@ -139,6 +139,13 @@ class ALane(LaneCase):
         self.record("a", destination="pagerduty")
         self.assertEqual(self.notifier.told, [])
 
+    def test_is_given_its_own_of_what_one_event_causes(self) -> None:
+        self.start()
+        event = Event(id="a", received_at=0.0, type="container", action="create")
+        deliveries = [Delivery(name, "r", "r: true", "a") for name in ("webhook", "slack", "slack")]
+        self.journal.record(event, deliveries).addCallback(self.lanes.offer)
+        self.assertEqual(self.notifier.told, ["a-2", "a-3"])
+
     def test_takes_more_than_one_window_of_rows(self) -> None:
         self.keep_in_memory(10)
         names = [f"n{number}" for number in range(26)]
