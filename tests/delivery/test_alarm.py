@@ -209,6 +209,12 @@ class AnAlarm(SynchronousTestCase):
         self.assertEqual(self.pagerduty.messages[0].incident, Incident("trigger", "tutum-stream"))
         self.assertEqual(self.slack.messages, [])
 
+    def test_tells_nobody_of_a_service_that_can_not_begin_where_there_is_no_pager(self) -> None:
+        notifiers: Any = {"slack": self.slack}
+        alarm = JournalAlarm(self.journal, notifiers, lambda: True, self.taken.append, self.clock, self.clock.seconds)
+        self.successResultOf(alarm.cannot_begin(JournalError("/state/journal", FULL)))
+        self.assertEqual(self.slack.messages, [])
+
     def test_is_silent_about_a_second_service_on_the_same_journal(self) -> None:
         self.successResultOf(self.alarm.cannot_begin(JournalInUseError("/state/journal", "is in use")))
         self.assertEqual(self.pagerduty.messages, [])

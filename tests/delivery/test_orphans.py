@@ -1,9 +1,11 @@
+from twisted.internet.defer import fail
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.delivery.test_lane import LaneCase
 from tutumstream.delivery.decision import GIVE_UP_AFTER
 from tutumstream.delivery.orphans import STEP
 from tutumstream.delivery.service import AGING
+from tutumstream.errors import JournalError
 
 
 class WhatWaitsForADestinationThatIsOff(LaneCase):
@@ -78,6 +80,14 @@ class WhatWaitsForADestinationThatIsOff(LaneCase):
         self.assertEqual(self.waiting(), 1)
         self.clock.advance(GIVE_UP_AFTER)
         self.assertEqual((self.waiting(), len(self.letters())), (0, 1))
+
+    def test_and_can_not_be_written_down_is_told(self) -> None:
+        self.record("a", destination="webhook")
+        self.start()
+        self.journal.bury = lambda _: fail(JournalError("j", "the disk is full"))  # type: ignore[method-assign]
+        with capturedLogs() as logs:
+            self.clock.advance(GIVE_UP_AFTER + AGING)
+        self.assertIn("the disk is full", formatEvent(logs[-1]))
 
     def test_and_can_not_be_given_up_is_told(self) -> None:
         self.record("a", destination="webhook")
