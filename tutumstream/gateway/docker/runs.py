@@ -176,7 +176,7 @@ def named(details: DockerDetails, known: Known, node: str) -> DockerDetails:
         stack=place.stack_name,
         node=node,
         slot=slot_of(known.container, place),
-        restart_count=max(known.container.restart_count, 0),
+        restart_count=known.container.restart_count,
     )
 
 
@@ -188,7 +188,8 @@ def found(known: Known, before: Container, seen: Container) -> Ending:
     # Whoever stopped it, somebody wants it to run.
     stopped = not refused and _asked(known, seen, max(at, heard.at if heard else 0), seen.exit_code)
     ill = stopped and seen.fate in _FOR_ILLNESS and seen.health == "unhealthy"
-    unseen = 1 if seen.started != before.started and before.status == "running" else 0
+    # Those before it are told of by `missed`.
+    several = seen.started != before.started and before.status == "running"
     return Ending(
         at=at,
         exit_code=seen.exit_code,
@@ -202,7 +203,7 @@ def found(known: Known, before: Container, seen: Container) -> Ending:
         repeated=seen.fate == REPEATED and (not known.machine or _seconds(seen.created, at) < QUICK),
         given_up=_given_up(seen),
         ran=_seconds(seen.started, at),
-        times=1 if unseen else max(_ends(seen) - _ends(before), 1),
+        times=1 if several else max(_ends(seen) - _ends(before), 1),
     )
 
 
