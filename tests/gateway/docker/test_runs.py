@@ -7,7 +7,48 @@ from tests.gateway.docker.model import START, Told, Truth, capture, container, c
 from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.docker.facts import Options
 from tutumstream.gateway.docker.resources import get_resource
-from tutumstream.gateway.docker.runs import as_it_is
+from tutumstream.gateway.docker.runs import as_it_is, moment
+
+
+class WhatEndedBetweenTwoLooks(SynchronousTestCase):
+    """A run of a container that Docker starts again, of which the next look finds only the run after it."""
+
+    def ends(self, *heard: bytes, **found: object) -> list[DockerDetails]:
+        told, own, policy = Told(), container_id(1), {"options": {"autorestart": "ALWAYS"}}
+        told.truth.containers[own] = container(started=int(START * 10**9), **policy)
+        told.look(own, START)
+        for line in heard:
+            told.hear(line, look=False)
+        told.truth.containers[own] = container(**policy, **{"started": int((START + 8) * 10**9), **found})
+        told.look(own, START + 9)
+        changes = [each for each in told.changes if (each.type, each.state) == ("container", "Stopped")]
+        return [each.docker for each in changes if each.docker is not None]
+
+    def test_is_what_was_heard_of_it(self) -> None:
+        died, stopped = event("die", at=START + 5.0, exitCode="3"), event("kill", at=START + 4.0, signal="15")
+        for heard, happened, code, oom, second in (
+            ([died], "crash", 3, False, 5),
+            ([stopped, event("die", at=START + 5.0, exitCode="143")], "stop", 143, False, 5),
+            ([event("oom", at=START + 3.0), event("die", at=START + 5.0, exitCode="137")], "crash", 137, True, 5),
+            ([event("oom", at=START - 3.0), died], "crash", 3, False, 5),
+            # Of another run, or of none.
+            ([event("die", at=START - 5.0, exitCode="3")], "stop", None, False, 8),
+            ([event("die", at=START + 8.5, exitCode="3")], "stop", None, False, 8),
+            ([], "stop", None, False, 8),
+        ):
+            (end,) = self.ends(*heard)
+            self.assertEqual((end.event, end.exit_code, end.oom_killed), (happened, code, oom))
+            self.assertEqual((end.ran, end.time), (second, moment(int((START + second) * 10**9))))
+
+    def test_are_as_many_ends_as_docker_started_it_again(self) -> None:
+        died = event("die", at=START + 5.0, exitCode="3")
+        (end,) = self.ends(died, restart_count=2)
+        self.assertEqual((end.crashes, end.restarting), (2, True))
+        # One that Docker counts already and that has not begun is no run.
+        ends = self.ends(died, restart_count=3, status="restarting", exit_code=4, finished=int((START + 8.5) * 10**9))
+        self.assertEqual([(each.exit_code, each.crashes) for each in ends], [(3, 2), (4, 3)])
+        (end,) = self.ends(died)
+        self.assertEqual((end.crashes, end.restarting), (1, False))
 
 
 class WhatIsShown(SynchronousTestCase):
@@ -111,6 +152,51 @@ class WhatIsShown(SynchronousTestCase):
         self.assertEqual((self.shown(told).event, self.shown(told).expected), ("unhealthy", False))
         told.replay(iter([event("kill", at=START + 7.0, signal="15")]))
         self.assertEqual(self.shown(told).event, "")
+
+    def test_of_what_runs_after_crashes_is_how_often_it_crashed_and_since_when_it_runs(self) -> None:
+        told = Told()
+        own = container_id(1)
+        for second in (0, 2, 4, 6):
+            at = int((START + second) * 10**9)
+            told.truth.containers[own] = container(started=at, health="healthy", restart_count=second // 2)
+            told.look(own, START + second)
+            if second < 6:
+                told.truth.containers[own] = container(
+                    started=at, status="exited", exit_code=3, finished=at + 10**9, restart_count=second // 2
+                )
+                told.look(own, START + second + 1)
+                # What it was when it died.
+                self.assertEqual((self.shown(told).event, self.shown(told).health), ("crash", "healthy"))
+        shown = self.shown(told)
+        self.assertEqual((shown.event, shown.crashes, shown.looping, shown.restart_count), ("start", 3, True, 3))
+        self.assertEqual(shown.time, moment(int((START + 6) * 10**9)))
+
+    def test_of_several_ends_between_two_looks_counts_each_once(self) -> None:
+        first, last = int(START * 10**9), int((START + 6) * 10**9)
+        ended = {"started": first, "exit_code": 3, "finished": first + 1}
+        for before, restarts, crashes in (
+            (container(started=first), 2, 3),
+            (container(status="exited", **ended), 2, 3),
+            (container(status="restarting", restart_count=1, **ended), 3, 4),
+        ):
+            told, own = Told(), container_id(1)
+            told.truth.containers[own] = container(started=first)
+            told.look(own, START)
+            told.truth.containers[own] = before
+            told.look(own, START + 1)
+            told.truth.containers[own] = container(
+                started=last, status="exited", exit_code=3, finished=last + 1, restart_count=restarts
+            )
+            told.look(own, START + 8)
+            self.assertEqual(self.shown(told).crashes, crashes)
+
+    def test_of_an_end_without_a_time_of_its_own_is_when_it_was_heard(self) -> None:
+        told, own = Told(), container_id(1)
+        told.replay(iter([event("create"), event("start", at=START + 2.0)]))
+        told.replay(iter([event("die", at=START + 4.0, exitCode="3")]))
+        told.truth.containers[own] = msgspec.structs.replace(told.truth.containers[own], finished=0)
+        told.look(own, START + 5.0)
+        self.assertEqual((self.shown(told).event, self.shown(told).time), ("crash", moment(int((START + 4) * 10**9))))
 
     def test_is_the_key_docker_of_the_resource(self) -> None:
         told = Told()
