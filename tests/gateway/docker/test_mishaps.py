@@ -6,6 +6,7 @@ from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.docker.endings import Ending, is_crash
 from tutumstream.gateway.docker.mishaps import (
     FRESH,
+    Crash,
     Patience,
     Record,
     Verdict,
@@ -20,6 +21,7 @@ from tutumstream.gateway.docker.mishaps import (
     looked,
     next_look,
     short_of_memory,
+    steady,
 )
 
 SECOND = 1_000_000_000
@@ -445,3 +447,96 @@ class MemoryTests(SynchronousTestCase):
         record = self.life.record
         self.short()
         self.assertEqual(self.life.record, record)
+
+    def test_heard_of_late_it_is_the_same_too(self) -> None:
+        record = short_of_memory(FRESH, 7 * SECOND, 10.0, PATIENCE)
+        for at in (7, 6):
+            self.assertEqual(short_of_memory(record, at * SECOND, 10.5, PATIENCE), record)
+
+    def test_again_before_it_is_told_it_is_told_all_the_same(self) -> None:
+        record = short_of_memory(short_of_memory(FRESH, 7 * SECOND, 7.0, PATIENCE), 8 * SECOND, 7.5, PATIENCE)
+        self.assertEqual((record.oom, record.oom_due), (8 * SECOND, 7.5 + PATIENCE.oom))
+
+
+class ARecord(SynchronousTestCase):
+    """What a step leaves of it, and what is told with that."""
+
+    TROUBLED = Record(
+        unwell=2, looping=True, hushed=True, again=True, given_up=True, health="healthy", oom_due=5.0, due=7.0, since=3
+    )
+
+    def test_of_a_crash_has_it_and_waits_for_nothing(self) -> None:
+        life = Life(Record(health="healthy", oom_due=5.0, due=7.0, since=3))
+        told = life.ends(3, error="no", again=True, given_up=True, ran=5.9)
+        crash = Crash(1000 * SECOND, 5.9)
+        self.assertEqual(life.record, Record(crashes=(crash,), unwell=1, again=True, given_up=True, health="healthy"))
+        self.assertEqual(
+            told,
+            DockerDetails(
+                event="crash",
+                expected=False,
+                news=True,
+                exit_code=3,
+                error="no",
+                health="healthy",
+                restarting=True,
+                given_up=True,
+                crashes=1,
+                within=PATIENCE.window,
+                ran=5,
+            ),
+        )
+
+    def test_of_what_somebody_stops_is_as_good_as_new(self) -> None:
+        for verdict in (
+            ended(self.TROUBLED, Ending(at=1, exit_code=0, asked=True), PATIENCE),
+            called_off(self.TROUBLED),
+        ):
+            self.assertEqual(verdict.record, Record(health="healthy"))
+            self.assertEqual(
+                verdict.details and (verdict.details.event, verdict.details.health, verdict.details.crashes),
+                ("stop", "healthy", 2),
+            )
+
+    def test_in_a_loop_stays_so_however_long_the_next_crash_takes(self) -> None:
+        life = Life(Record(looping=True, unwell=3))
+        life.ends(1)
+        self.assertTrue(life.record.looping)
+
+    def test_counts_a_crash_that_is_seen_late_where_it_belongs(self) -> None:
+        life = Life()
+        life.at = 2000.0
+        life.ends(1)
+        life.at = 1000.0
+        life.ends(1)
+        self.assertEqual([each.at for each in life.record.crashes], [2000 * SECOND])
+
+    def test_must_last_twice_as_long_as_the_longest_run_between_two_crashes(self) -> None:
+        for ran, seconds in (((500.0, 20.0, 40.0, 30.0), 80.0), ((500.0,), PATIENCE.steady), ((0.0, 900.0), 600.0)):
+            crashes = tuple(Crash(number, each) for number, each in enumerate(ran))
+            self.assertEqual(steady(Record(looping=True, crashes=crashes), PATIENCE), seconds)
+
+    def test_is_looked_at_for_what_is_due_first(self) -> None:
+        self.assertEqual(next_look(Record(due=5.0, oom_due=3.0)), 3.0)
+
+    def test_says_how_it_does_when_that_changes(self) -> None:
+        ill = looked(Record(health="healthy"), 0, "unhealthy", 1.0, PATIENCE)
+        self.assertEqual(ill.details, DockerDetails(event="unhealthy", expected=False, news=True, health="unhealthy"))
+        well = looked(ill.record, 0, "healthy", 2.0, PATIENCE)
+        self.assertEqual(well.details, DockerDetails(event="healthy", news=True, health="healthy"))
+        self.assertEqual(well.record, Record(health="healthy"))
+        self.assertEqual(aside(well.record), DockerDetails(health="healthy"))
+
+    def test_of_what_was_ill_and_crashed_is_ill_until_it_is_told_that_it_is_well(self) -> None:
+        for hushed in (True, False):
+            record = Record(ill=True, unwell=2, hushed=hushed, health="unhealthy")
+            verdict = looked(record, 0, "healthy", 1.0, PATIENCE)
+            # Of crashes that others told of, nobody hears from us that they are over.
+            self.assertEqual((verdict.details and verdict.details.news, verdict.record.ill), (hushed, not hushed))
+
+    def test_gives_up_nothing_that_did_not_crash(self) -> None:
+        self.assertIsNone(given_up(Record(unwell=2), Ending(at=1, exit_code=0), PATIENCE).details)
+
+    def test_says_how_long_it_ran_in_whole_seconds_that_fit(self) -> None:
+        for ran, seconds in ((-1.0, 0), (0.9, 0), (1.9, 1), (2.0**40, 2**31 - 1)):
+            self.assertEqual(Life().ends(1, ran=ran).ran, seconds)
