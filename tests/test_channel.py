@@ -32,6 +32,8 @@ class Echo(Resource):
 
 
 class BoundedSiteCase(SynchronousTestCase):
+    transport_class = StringTransportWithDisconnection
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.echo = Echo()
@@ -40,7 +42,7 @@ class BoundedSiteCase(SynchronousTestCase):
 
     def connect(self) -> None:
         peer = IPv4Address("TCP", "192.0.2.1", 4711)
-        self.transport = StringTransportWithDisconnection(peerAddress=peer)
+        self.transport = self.transport_class(peerAddress=peer)
         self.transport.protocol = self.site.buildProtocol(peer)
         self.transport.protocol.makeConnection(self.transport)
 
@@ -144,6 +146,29 @@ class TheMethod(BoundedSiteCase):
         self.assertIn(b"Content-Length: %d" % len(body), head)
         self.assertEqual((rest, [line["log_format"] for line in logs if "HEAD" in line["log_format"]]), (b"", []))
         self.assertEqual(self.send("HEAD /later HTTP/1.1", "Host: x"), b"")
+
+
+class Full(StringTransportWithDisconnection):
+    """Has no room for anything until the client reads."""
+
+    def write(self, data: bytes) -> None:
+        """Take it, and say that it is too much."""
+        super().write(data)
+        self.producer.pauseProducing()
+
+
+class TheAnswers(BoundedSiteCase):
+    transport_class = Full
+
+    def test_that_are_not_read_are_followed_by_no_more(self) -> None:
+        request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        self.assertEqual(self.write(request * 3).count(b"HTTP/1.1 200 "), 1)
+        self.assertEqual(self.transport.producerState, "paused")
+        self.transport.protocol.resumeProducing()
+        self.assertEqual(self.write(b"").count(b"HTTP/1.1 200 "), 1)
+        for _ in range(2):
+            self.transport.protocol.resumeProducing()
+        self.assertEqual((self.write(b"").count(b"HTTP/1.1 200 "), self.transport.producerState), (1, "producing"))
 
 
 class TheTarget(BoundedSiteCase):

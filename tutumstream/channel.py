@@ -34,6 +34,18 @@ class BoundedChannel(HTTPChannel):
     def resetTimeout(self) -> None:
         """Let no byte earn its sender more time; Twisted would be satisfied with one a minute."""
 
+    def pauseProducing(self) -> None:
+        """Read and answer nothing more until the client has taken the answers that are there; Twisted goes on."""
+        super().pauseProducing()
+        self.paused = True
+        self._networkProducer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Go on, with what has come already at first."""
+        self.paused = False
+        super().resumeProducing()
+        self.dataReceived(b"")
+
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002  (Twisted gives it)
         """Say so; Twisted would close without a word."""
         self.refuse(b"431 Request Header Fields Too Large", f"a line is longer than {self.MAX_LENGTH} bytes")
