@@ -391,9 +391,9 @@ class AGoodConnection(ListeningCase):
     def test_says_once_in_the_log_that_the_credentials_are_good(self) -> None:
         rig, lines = self.start(), self.logged()
         rig.accept()
-        rig.send({"type": "auth"})
-        rig.send({"type": "auth"})
-        self.assertEqual(lines.count("Auth completed"), 1)
+        for _ in range(2):
+            rig.send({"type": "auth"})
+            self.assertEqual(lines.count("Auth completed"), 1)
 
     def test_survives_every_message_that_is_no_event_and_keeps_it(self) -> None:
         rig = self.start()
@@ -457,6 +457,16 @@ class ALostConnection(ListeningCase):
             self.assertEqual(warned, [f"the stream can't be reached: {why}; trying again until it can"])
             rig.advance(60.0)
         self.assertEqual(rig.told, [("stream", "open"), ("stream", "close")] * 2)
+
+    def test_is_lost_at_the_time_of_the_first_loss(self) -> None:
+        rig = self.start()
+        rig.advance(3.0)
+        rig.refuse()
+        rig.advance(1.0)
+        rig.refuse()
+        state = rig.states[-1]
+        assert isinstance(state, Waiting)
+        self.assertEqual(state.since, 3.0)
 
     def test_closed_by_the_server_says_its_code_and_reason(self) -> None:
         rig = self.start()
