@@ -134,8 +134,7 @@ class StreamService(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._lost_at = self._now()
-        self._publish(Connecting(self._lost_at))
+        self._publish(Connecting(self._now()))
         self._factory.dial(self._tls)
 
     def stopService(self) -> Deferred[None]:
