@@ -40,6 +40,16 @@ class AWindow(SynchronousTestCase):
         self.window.drop([first])
         self.assertEqual(seqs(self.window.take(0.0, 9)), [2])
 
+    def test_has_nothing_of_a_key_of_which_all_is_gone(self) -> None:
+        both, waits = [row(1, "a"), row(2, "a")], row(3, "b", due=5.0)
+        self.window.add([*both, waits])
+        self.window.take(0.0, 9)
+        self.window.ended(both, [])
+        self.window.drop([waits])
+        self.assertEqual((len(self.window), self.window.take(5.0, 9)), (0, []))
+        self.window.add([row(4, "a")])
+        self.assertEqual(seqs(self.window.take(5.0, 9)), [4])
+
     def test_gives_once_what_was_put_off_twice(self) -> None:
         later = row(1, "a", due=5.0)
         self.window.add([later, row(2, "b")])

@@ -329,6 +329,9 @@ class AGoodConnection(ListeningCase):
         rig.client.dataReceived(before + found)
         rig.client.dataReceived(after)  # which begins as a frame does
         self.assertEqual((rig.told[1:], rig.malformed), ([("container", "create")], []))
+        for part in (b"\x89\x04", b"\x81\x02{}"):  # a ping that holds one
+            rig.client.dataReceived(part)
+        self.assertEqual(rig.malformed, [])
 
     def test_takes_frames_that_hold_nothing_when_they_come(self) -> None:
         rig = self.start()
