@@ -80,8 +80,10 @@ class TheTime(BoundedSiteCase):
         for _ in range(3):
             self.clock.advance(TIMEOUT - 1)
             self.assertIn(b" 200 ", self.send("GET / HTTP/1.1"))
-        self.clock.advance(TIMEOUT + 1)
+        with capturedLogs() as logs:
+            self.clock.advance(TIMEOUT + 1)
         self.assertFalse(self.transport.connected)
+        self.assertEqual([line["log_namespace"] for line in logs], ["twisted.web.http.HTTPChannel"])
 
 
 class TheBody(BoundedSiteCase):

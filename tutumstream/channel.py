@@ -31,6 +31,11 @@ class BoundedChannel(HTTPChannel):
     _rest: Callable[[bytes], object] | None = None
     """Takes what still comes, once no further request can."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # In Twisted's own name, as it tells of every connection that times out: that is left out of our log.
+        self._log = HTTPChannel._log
+
     def resetTimeout(self) -> None:
         """Let no byte earn its sender more time; Twisted would be satisfied with one a minute."""
 
