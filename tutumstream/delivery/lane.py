@@ -123,7 +123,6 @@ class Lane:
         if old:
             self._window.drop(old)
             self._bury([expired(row, state.reason, row.answer, now) for row in old])
-            self._pump()
 
     def stop(self) -> Deferred[None]:
         """Begin nothing but what is urgent and may go at once: that we stop is a page, too.
