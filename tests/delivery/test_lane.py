@@ -386,6 +386,7 @@ class AFailingDestination(LaneCase):
         self.answers(*[TryAgain("500 oops")] * 5)
         self.start()
         self.record("a", "b")
+        self.assertEqual(lines, ["warn slack is failing: 500 oops"])
         self.clock.pump([300.0] * 6)
         self.assertEqual(lines, ["warn slack is failing: 500 oops", "info slack works again"])
 
@@ -551,6 +552,18 @@ class AStop(LaneCase):
         self.successResultOf(stopped)
         self.assertEqual(self.left(), ["a", "b"])
 
+    def test_waits_until_it_is_written_what_was_refused(self) -> None:
+        writing: Deferred[None] = Deferred()
+        self.journal.bury = lambda _: writing  # type: ignore[method-assign]
+        self.notifier.hang = None
+        self.answers(Rejected("400"))
+        self.start()
+        self.record("a")
+        stopped = self.lanes.stop()
+        self.assertNoResult(stopped)
+        writing.callback(None)
+        self.successResultOf(stopped)
+
     def test_begins_nothing_after_the_grace_even_if_it_is_urgent(self) -> None:
         self.start()
         self.record("a", "b", urgent=True)
@@ -602,12 +615,14 @@ class OurOwnRate(LaneCase):
         self.assertIn("100 container events", self.notifier.messages[0].text)
         self.assertEqual(self.left(), [])
 
-    def test_tells_them_one_by_one_where_no_digest_is_wanted(self) -> None:
-        self.manners = replace(self.manners, digests=False)
-        self.lanes = self.make_lanes()
-        self.record(*[f"n{number}" for number in range(100)])
-        self.start()
-        self.assertEqual(self.notifier.told, ["n0-1", "n1-1", "n2-1"])
+    def test_tells_them_one_by_one_where_no_digest_is_wanted_or_a_minute_is_enough(self) -> None:
+        for manners in (replace(self.manners, digests=False), replace(self.manners, rate=Rate(2.0, burst=3))):
+            self.setUp()
+            self.manners = manners
+            self.lanes = self.make_lanes()
+            self.record(*[f"n{number}" for number in range(100)])
+            self.start()
+            self.assertEqual(self.notifier.told, ["n0-1", "n1-1", "n2-1"])
 
     def test_tells_what_is_urgent_on_its_own_even_then(self) -> None:
         self.record(*[f"n{number}" for number in range(100)])
