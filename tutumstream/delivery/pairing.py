@@ -67,7 +67,7 @@ class Pairing:
                 self._remember(owed(waiting, notes))
                 self._drop([row for row in waiting if row.seq in notes], notes, now)
             first = self._window.rows(key)[:1]
-            if open_until and first and is_resolve(first[0]) and first[0].due < open_until:
+            if first and is_resolve(first[0]) and first[0].due < open_until:
                 self._window.ended((), [replace(first[0], due=open_until)])
 
     def _remember(self, owed: Sequence[Pending]) -> None:
