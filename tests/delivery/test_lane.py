@@ -716,6 +716,17 @@ class AnIncident(LaneCase):
         self.assertEqual(self.notifier.told, ["first-1", "first-1"])
         self.assertEqual(self.left(), [])
 
+    def test_that_is_not_told_is_in_the_log_and_what_has_nothing_to_close_is_not(self) -> None:
+        self.start()
+        with capturedLogs() as logs:
+            self.record("c", key="k", action="close")
+            self.answers(Hold("401"))
+            self.record("first")
+            self.trigger("t")
+            self.resolve("r")
+        found = [(log["log_level"].name, log["id"]) for log in logs if "note" in log]
+        self.assertEqual(found, [("debug", "c-1"), ("info", "t-1"), ("info", "r-1")])
+
     def test_is_resolved_where_the_trigger_may_have_arrived(self) -> None:
         self.answers(TryAgain("no answer"))
         self.start()
