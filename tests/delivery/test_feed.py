@@ -84,6 +84,17 @@ class FeedTests(SynchronousTestCase):
         """Taken back, and offered."""
         self.journal.revive([row.seq for row in rows], 0.0).addCallback(self.feed.offer)
 
+    def test_falls_behind_where_there_is_no_room_and_wants_to_read_on_once_there_is(self) -> None:
+        self.start()
+        self.record("a", "b", "c", "d")
+        self.assertFalse(self.feed.behind)
+        self.record("e")
+        self.assertEqual((self.feed.behind, self.feed.wants()), (True, False))
+        self.assertEqual(self.tell(), ["a", "b", "c", "d"])
+        self.assertTrue(self.feed.wants())
+        self.feed.read()
+        self.assertFalse(self.feed.wants(), "it is being read")
+
     def test_lets_nothing_urgent_overtake_what_came_while_reading_failed(self) -> None:
         self.record("a", "b", "c")
         self.start()

@@ -124,6 +124,7 @@ class WhatIsShown(SynchronousTestCase):
     def test_of_a_restart_policy_is_whether_it_goes_on(self) -> None:
         for given_up, facts in (
             (True, {"options": Options(autorestart="ON_FAILURE"), "retries": 4, "restart_count": 4}),
+            (True, {"options": Options(autorestart="ON_FAILURE"), "retries": 1, "restart_count": 1}),
             (True, {"options": Options(), "restart_count": 4}),
             (False, {"options": Options(autorestart="ON_FAILURE"), "retries": 4, "restart_count": 3}),
             (False, {"options": Options(autorestart="ON_FAILURE"), "restart_count": 4}),
