@@ -3,7 +3,7 @@
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.gateway.docker.model import START, Told, Truth, capture, container, container_id, event
+from tests.gateway.docker.model import START, Told, Truth, capture, compose, container, container_id, event
 from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.docker.facts import Options
 from tutumstream.gateway.docker.resources import get_resource
@@ -26,12 +26,16 @@ class WhatEndedBetweenTwoLooks(SynchronousTestCase):
 
     def test_is_what_was_heard_of_it(self) -> None:
         died, stopped = event("die", at=START + 5.0, exitCode="3"), event("kill", at=START + 4.0, signal="15")
+        killed = event("die", at=START + 5.0, exitCode="137")
         for heard, happened, code, oom, second in (
             ([died], "crash", 3, False, 5),
             ([stopped, event("die", at=START + 5.0, exitCode="143")], "stop", 143, False, 5),
             ([event("oom", at=START + 3.0), event("die", at=START + 5.0, exitCode="137")], "crash", 137, True, 5),
             ([event("oom", at=START - 3.0), died], "crash", 3, False, 5),
+            ([event("kill", at=START + 4.0, signal="9"), killed], "stop", 137, False, 5),
             # Of another run, or of none.
+            ([event("kill", at=START - 4.0, signal="15"), died], "crash", 3, False, 5),
+            ([event("kill", at=START - 4.0, signal="9"), killed], "crash", 137, False, 5),
             ([event("die", at=START - 5.0, exitCode="3")], "stop", None, False, 8),
             ([event("die", at=START + 8.5, exitCode="3")], "stop", None, False, 8),
             ([], "stop", None, False, 8),
@@ -198,6 +202,16 @@ class WhatIsShown(SynchronousTestCase):
         told.truth.containers[own] = msgspec.structs.replace(told.truth.containers[own], finished=0)
         told.look(own, START + 5.0)
         self.assertEqual((self.shown(told).event, self.shown(told).time), ("crash", moment(int((START + 4) * 10**9))))
+
+    def test_is_of_a_service_and_its_stack(self) -> None:
+        told = Told()
+        told.truth.containers[container_id(1)] = container(labels=compose("web", "shop"))
+        told.look(container_id(1), START + 5.0)
+        self.assertEqual((self.shown(told).service, self.shown(told).stack), ("web", "shop"))
+
+    def test_has_times_in_milliseconds(self) -> None:
+        self.assertEqual(moment(1_441_108_800_123_456_789), "2015-09-01T12:00:00.123Z")
+        self.assertEqual(moment(0), "")
 
     def test_is_the_key_docker_of_the_resource(self) -> None:
         told = Told()
