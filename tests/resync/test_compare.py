@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.docker_details import DockerDetails
 from tutumstream.event import Event
-from tutumstream.journal.objects import ObjectState
+from tutumstream.journal.objects import ObjectState, left_behind
 from tutumstream.resources.inventory import Inventory, Listed
 from tutumstream.resync.compare import Change, Findings, compare, missing
 from tutumstream.resync.words import MOST, duration, summary
@@ -156,6 +156,36 @@ class AComparison(SynchronousTestCase):
         ill = DockerDetails(event="unhealthy", health="unhealthy")
         result = found([was], [replace(listed("container", "a"), docker=ill)])
         self.assertEqual(summary(42.0, result, {}), "42 s without a stream: 1 container unhealthy")
+
+    def test_tells_once_that_what_had_stopped_could_not_be_started_again(self) -> None:
+        shown = DockerDetails(event="crash", expected=False, error="no space left on device", given_up=True)
+        now = [replace(listed("container", "a", "Stopped"), docker=shown)]
+        result = found([known("container", "a", "Stopped")], now)
+        self.assertEqual([each.docker for each in result.changes], [replace(shown, news=True)])
+        (told,) = (each.now for each in result.changes)
+        self.assertEqual(found([told], now).changes, ())
+        heard = left_behind(
+            Event(
+                id="1",
+                received_at=1.0,
+                type="container",
+                action="update",
+                state="Stopped",
+                resource_uri=uri("container", "a"),
+                docker=shown,
+            )
+        )
+        assert heard is not None
+        self.assertEqual(found([heard], now).changes, ())
+
+    def test_tells_nothing_of_a_stop_or_crash_that_is_what_it_was(self) -> None:
+        for shown in (
+            DockerDetails(event="stop", exit_code=137),
+            DockerDetails(event="crash", exit_code=3, expected=False),
+            DockerDetails(event="crash", error="exec: not found", expected=False),
+        ):
+            now = [replace(listed("container", "a", "Stopped"), docker=shown)]
+            self.assertEqual(found([known("container", "a", "Stopped")], now).changes, ())
 
     def test_tells_what_ended_a_crash_loop_though_the_state_is_what_it_was(self) -> None:
         gave_up = {"event": "crash", "exit_code": 3, "expected": False, "restart_count": 4, "given_up": True}

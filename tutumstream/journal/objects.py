@@ -13,7 +13,7 @@ class ObjectState(msgspec.Struct, frozen=True):
 
     Attributes:
         at: when that was learned, seconds since 1970.
-        health: of a container, as Docker calls it; "" where it was not told.
+        health: of a container, as Docker calls it, or `REFUSED`; "" where it was not told.
         looping: it crashed again and again, and Docker was about to start it once more, or just had.
         name, stack, node: what people call it, and where it was, as Docker's details have them; "" where nobody said.
     """
@@ -43,6 +43,9 @@ class Watch(msgspec.Struct, frozen=True):
     complete_until: float | None = None
 
 
+REFUSED: Final = "refused"
+"""Of what ended: Docker was to start it again, and could not."""
+
 _LISTED: Final = frozenset(LISTED_TYPES)
 _ENDS: Final = frozenset({"finish", "stop", "recovery", "remove"})
 
@@ -63,11 +66,12 @@ def left_behind(event: Event) -> ObjectState | None:
 
 
 def condition(docker: DockerDetails | None) -> tuple[str, bool]:
-    """Health of a container, and whether it is in a crash loop that goes on: as `ObjectState` has them."""
+    """How a container does, and whether it is in a crash loop that goes on: as `ObjectState` has them."""
     if docker is None:
         return "", False
     ended = docker.event in _ENDS or (docker.event == "crash" and not docker.restarting)
-    return docker.health, docker.looping and not ended
+    refused = docker.event == "crash" and docker.given_up and docker.error != ""
+    return REFUSED if refused else docker.health, docker.looping and not ended
 
 
 def names(docker: DockerDetails | None) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ import msgspec
 
 from tutumstream.docker_details import DockerDetails
 from tutumstream.event import GONE, LISTED_TYPES, TERMINATED
-from tutumstream.journal.objects import ObjectState, condition, names
+from tutumstream.journal.objects import REFUSED, ObjectState, condition, names
 from tutumstream.resources.inventory import Inventory, Listed
 
 _ORDER: Final = {kind: place for place, kind in enumerate(LISTED_TYPES)}
@@ -89,7 +89,8 @@ def compare(
             continue
         news = over or _as_news(listed.docker, newest, was_looping)
         if before is not None and before.state == now.state:
-            if told := over or _changed_health(before.health, listed.docker):
+            refused = news if health == REFUSED != before.health else None
+            if told := over or refused or _changed_health(before.health, listed.docker):
                 changes.append(Change("update", now, told))
             else:
                 learned.append(now)
