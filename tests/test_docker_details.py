@@ -53,7 +53,7 @@ class ReadDetailsTests(SynchronousTestCase):
         for raw in (b"null", b"7", b'"x"', b"[1]", b"{", b"\xff", b"[" * 100_000):
             self.assertIsNone(read_details(raw))
 
-    @searching(8)
+    @searching(4)
     @given(VALUES, st.lists(st.sampled_from(sorted(ABSENT)), max_size=4))
     def test_whatever_comes_has_values_that_conditions_can_take(self, value: Any, names: list[str]) -> None:
         found = read_details(json.dumps(dict.fromkeys(names, value)).encode())

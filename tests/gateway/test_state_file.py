@@ -345,7 +345,7 @@ class TestStateFile(SynchronousTestCase):
 
 
 @given(st.binary(max_size=300), st.integers(0, 20_000))
-@searching(6)
+@searching(3)
 def test_whatever_happens_to_the_file_the_gateway_starts(noise: bytes, place: int) -> None:
     import tempfile
 

@@ -383,7 +383,7 @@ def lived(told: Told, steps: list[tuple[str, int]], begin: float, hear: Callable
 
 
 @given(STEPS, STEPS, STEPS)
-@searching(8)
+@searching(4)
 def test_a_restart_is_a_gap_like_any_other(
     seen: list[tuple[str, int]], missed: list[tuple[str, int]], after: list[tuple[str, int]]
 ) -> None:

@@ -1197,7 +1197,7 @@ class SlotTests(SynchronousTestCase):
         self.wait(told)
         self.assertEqual(told.happened()[-1], "finish")
 
-    @searching(20)
+    @searching(10)
     @given(st.booleans(), st.integers(1, 5).flatmap(lambda more: st.permutations(range(more + 1))))
     def test_the_order_in_which_their_crashes_are_found_does_not_matter(self, looping: bool, order: list[int]) -> None:
         codes = (1,) * (len(order) - 1)
@@ -1211,7 +1211,7 @@ class SlotTests(SynchronousTestCase):
         self.assertEqual(told.happened()[-1], "recovery")
         self.assertIn("web-1 on test runs again", told.news()[-1])
 
-    @searching(20)
+    @searching(10)
     @given(
         st.booleans(),
         st.lists(st.sampled_from((0, 1, 137)), min_size=1, max_size=5).flatmap(
@@ -1313,7 +1313,7 @@ def disorder(data: st.DataObject, count: int) -> list[int]:
 
 
 class PropertyTests(SynchronousTestCase):
-    @searching(6)
+    @searching(3)
     @given(STEPS, st.data())
     def test_whatever_is_lost_doubled_or_late_a_look_at_everything_ends_in_the_truth(
         self, steps: list[tuple[int, int]], data: st.DataObject
@@ -1354,7 +1354,7 @@ class PropertyTests(SynchronousTestCase):
         for one in (*services, *stacks):
             self.assertEqual(states[one.uri], one.state)
 
-    @searching(4)
+    @searching(2)
     @given(STEPS)
     def test_with_every_hint_in_order_each_container_goes_through_tutums_states(
         self, steps: list[tuple[int, int]]
