@@ -18,6 +18,7 @@ from twisted.trial import _synctest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests import forked
+from tests.onestep import let_go
 from tests.searching import choose_profile
 
 choose_profile()
@@ -61,9 +62,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """All that was imported stays: the garbage collector need not look at it again, and rarely at what tests leave."""
     for item in session.items:
         if isinstance(item, _pytest.unittest.TestCaseFunction):
-            # Its TestCase is made anew when it runs: this one would stay to the end, with all that it will hold.
-            item._obj = None
-            vars(item).pop("_instance", None)
+            let_go(item)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     gc.enable()

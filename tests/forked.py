@@ -20,6 +20,8 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
+from tests import onestep
+
 FEW: Final = 500
 """So many tests are done as soon by one process."""
 
@@ -39,6 +41,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """
     if not _worth_it(session):
         return None
+    session.config.pluginmanager.register(onestep)
     modules = [list(items) for _, items in groupby(session.items, lambda item: item.path)]
     # All are to make their folders in the same one.
     session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # pytest gives no other way to it
@@ -62,6 +65,7 @@ def _worth_it(session: pytest.Session) -> bool:
     option, plugins = session.config.option, session.config.pluginmanager
     nothing = option.collectonly or session.testsfailed
     watched = option.usepdb or option.trace or option.capture == "no" or option.maxfail or plugins.hasplugin("_cov")
+    watched = watched or option.setupshow or option.xmlpath
     if any(item.get_closest_marker("acceptance") for item in session.items):
         # They mostly wait, and share what costs more to start than they save.
         return False

@@ -38,6 +38,7 @@ def has_begun():
 MODULE = f"""
 import os
 import threading
+import unittest
 import warnings
 import pytest
 from conftest import has_begun
@@ -51,6 +52,38 @@ def test_fails():
 @pytest.mark.parametrize("number", range({EACH - 2}))
 def test_holds(number, tmp_path):
     assert list(tmp_path.parent.glob("test_holds*"))
+
+class TestOfUnittest(unittest.TestCase):
+    held = []
+
+    def setUp(self):
+        self.held.append(self.id())
+
+    def test_fails(self):
+        print("said by a method")
+        self.assertEqual(1, 2)
+
+    def test_is_run_once(self):
+        self.assertEqual(len(self.held), len(set(self.held)))
+
+    @unittest.skip("not today")
+    def test_is_skipped(self):
+        pass
+
+    @pytest.mark.xfail
+    def test_is_known_to_fail(self):
+        self.assertEqual(1, 2)
+
+    def test_warns(self):
+        warnings.warn("careful in a method")
+
+class TestWithAClass(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.number = 1
+
+    def test_has_it(self):
+        self.assertEqual(self.number, 1)
 
 def test_holds_in_the_first():
     if has_begun() == "fork":
@@ -68,7 +101,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *options: str, last: str = "getpid") -> tuple[int, str]:
     """Exit status and all that was written."""
-    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *options)
+    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:logging", "-v", *options)
     done = subprocess.run(
         command,
         cwd=folder,
@@ -87,10 +120,15 @@ class TestTwoProcesses:
     def test_each_result_is_told_once_with_what_its_test_wrote(self, folder: Path) -> None:
         status, said = run(folder)
         assert status == pytest.ExitCode.TESTS_FAILED
-        assert f"{MODULES} failed, {MODULES * (EACH - 1)} passed, {MODULES} warnings" in said
+        passed = MODULES * (EACH + 2)
+        counts = f"{2 * MODULES} failed, {passed} passed, {MODULES} skipped, {MODULES} xfailed, {2 * MODULES} warnings"
+        assert counts in said
         for number in range(MODULES):
             assert len(re.findall(rf"^FAILED test_{number}.py::test_fails", said, re.MULTILINE)) == 1
             assert len(re.findall(rf"^test_{number}.py::test_holds\[0\] PASSED", said, re.MULTILINE)) == 1
+        assert len(re.findall("^E +AssertionError: 1 != 2$", said, re.MULTILINE)) == MODULES
+        assert len(re.findall("^said by a method$", said, re.MULTILINE)) == MODULES
+        assert "UserWarning: careful in a method" in said
         for name in ("first", "fork"):
             assert re.search(rf"^said in {name}$", said, re.MULTILINE)
             assert f"UserWarning: careful in {name}" in said
