@@ -1,4 +1,4 @@
-"""The unit tests are run by two processes, and told as by one."""
+"""The unit tests are run by several processes, most in one step, and told as by one process in three."""
 
 import os
 import re
