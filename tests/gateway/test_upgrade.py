@@ -1,7 +1,10 @@
 from base64 import b64encode
+from socket import socket, socketpair
 
 from tests.gateway.wire import CLOSE, GOOD, SiteCase, Wire
+from tutumstream.gateway.backlog import not_yet_taken
 from tutumstream.gateway.platform import Change, LogLine
+from tutumstream.gateway.streaming import CLOSE_TIMEOUT, PING_TIMEOUT
 from tutumstream.gateway.upgrade import TAIL, TAIL_LIMIT
 from tutumstream.testing import ScriptedPlatform
 
@@ -134,6 +137,46 @@ class TestLogs(UpgradeCase):
         producer.resumeProducing()
         self.assertEqual(reading.state, "running")
         self.assertEqual([opcode for opcode, _ in wire.frames()], [1, CLOSE])
+
+    def test_the_end_of_a_log_is_waited_for_as_long_as_the_client_takes_what_is_before_it(self) -> None:
+        wire, client = self.at_the_end_of_a_log()
+        for _ in range(3):
+            client.recv(1000)
+            self.clock.pump([1.0] * PING_TIMEOUT)
+            self.assertTrue(wire.transport.connected)
+        self.clock.pump([1.0] * (PING_TIMEOUT + CLOSE_TIMEOUT))
+        self.assertFalse(wire.transport.connected, "it takes nothing more")
+
+    def test_who_has_taken_all_of_a_log_has_to_answer_our_close_at_once(self) -> None:
+        wire, client = self.at_the_end_of_a_log()
+        while not_yet_taken(wire.transport):
+            client.recv(1000)
+        self.clock.pump([1.0] * CLOSE_TIMEOUT)
+        self.assertFalse(wire.transport.connected)
+
+    def test_the_end_of_a_log_is_not_waited_for_where_the_gateway_stops_or_the_client_leaves(self) -> None:
+        wire, _ = self.at_the_end_of_a_log()
+        self.clock.pump([1.0] * CLOSE_TIMEOUT)
+        self.assertTrue(wire.transport.connected)
+        self.successResultOf(self.stream.end())
+        self.assertFalse(wire.transport.connected)
+        wire, _ = self.at_the_end_of_a_log()
+        wire.transport.loseConnection()
+        self.clock.pump([1.0] * (PING_TIMEOUT + CLOSE_TIMEOUT))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def at_the_end_of_a_log(self) -> tuple[Wire, socket]:
+        """A client that was sent all of it and took nothing yet, and its socket."""
+        self.serve(self.platform, frozenset({"logs"}))
+        kernel, client = socketpair()
+        self.addCleanup(kernel.close)
+        self.addCleanup(client.close)
+        for _ in range(10):
+            kernel.send(b"x" * 1000)
+        wire = self.open("/v1/container/c1/logs/?follow=false")
+        wire.transport.fileno = kernel.fileno  # type: ignore[attr-defined]
+        self.platform.readings[-1].reader.ended()
+        return wire, client
 
     def test_without_permission_there_are_none(self) -> None:
         self.serve(self.platform)

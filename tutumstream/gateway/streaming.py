@@ -33,6 +33,7 @@ CLOSE_DELAY: Final = 1.5
 
 PING_INTERVAL: Final = 20
 PING_TIMEOUT: Final = 10
+CLOSE_TIMEOUT: Final = 2
 MESSAGE_LIMIT: Final = 64 * 1024
 """Bytes of one message from a client; they have nothing to say."""
 
@@ -99,7 +100,7 @@ class StreamFactory(WebSocketServerFactory):
             autoPingInterval=PING_INTERVAL,
             autoPingTimeout=PING_TIMEOUT,
             failByDrop=False,
-            closeHandshakeTimeout=2,
+            closeHandshakeTimeout=CLOSE_TIMEOUT,
             perMessageCompressionAccept=_deflate,
         )
 

@@ -59,6 +59,8 @@ class StreamProtocol(WebSocketServerProtocol):
     visit: Visit
     user = ""
     known_as = ""
+    _lingers = False
+    _taken_at_the_end = (-1, 0)
 
     def connectionMade(self) -> None:
         """Take the transport over from the HTTP channel, which watched its buffer until now."""
@@ -113,16 +115,34 @@ class StreamProtocol(WebSocketServerProtocol):
         """Send these messages, before anything else is done if the client reads."""
         self._backlog.put(parcel, self._write_at_once)
 
+    def onCloseHandshakeTimeout(self) -> None:
+        """Cut off who does not answer our close; but who has not taken all that is before it, and still takes of it,
+        has not got it yet."""
+        before, waits = self._taken_at_the_end, self._lingers and self.state == self.STATE_CLOSING
+        if waits and not_yet_taken(self.transport) and (now := self._progress()) > before:
+            self._taken_at_the_end = now
+            again = self.factory.reactor.callLater(self.factory.autoPingTimeout, self.onCloseHandshakeTimeout)
+            self.closeHandshakeTimeoutCall = again  # type: ignore[assignment]  # Autobahn begins with None
+        else:
+            super().onCloseHandshakeTimeout()
+
     def say_goodbye(self, code: int, reason: str) -> None:
         """Start the closing handshake. Autobahn's `sendClose` would not let 1001 pass; a server may send it."""
         if self.state == self.STATE_OPEN:
             self._backlog.stopProducing()
             reason = escaped(reason, REASON_LIMIT)
             self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
+        elif self._lingers and self.state == self.STATE_CLOSING:
+            # Who ends it now does not wait for that.
+            self.dropConnection(abort=True)
 
     def end(self, code: int, reason: str) -> None:
-        """Say goodbye once everything has been sent."""
-        self._backlog.when_empty(lambda: self.say_goodbye(code, reason))
+        """Say goodbye once everything has been sent, and wait as long as the client takes it, however slowly."""
+        self._backlog.when_empty(lambda: self._linger(code, reason))
+
+    def _linger(self, code: int, reason: str) -> None:
+        self._lingers = self.state == self.STATE_OPEN
+        self.say_goodbye(code, reason)
 
     def _write(self, parcel: Parcel) -> None:
         # Autobahn does not check this for prepared messages; nothing may follow a close frame (RFC 6455, 5.5.1).
