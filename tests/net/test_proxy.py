@@ -94,9 +94,14 @@ class ProxiesTests(SynchronousTestCase):
         ):
             environment = {"HTTPS_PROXY": "web.example", "HTTP_PROXY": "web.example", "NO_PROXY": exception}
             self.assertIsNone(Proxies(environment).for_url(url), exception)
-        for exception in (".", "*.", ":443", "/8", "10.0.0.0/33", "[", "b.example:x"):
+        for exception in (".", "*.", ":443", "/8", "10.0.0.0/33", "[", "b.example:x", "b.example:²"):
             environment = {"HTTPS_PROXY": "web.example", "NO_PROXY": exception}
             self.assertEqual(Proxies(environment).for_url("https://b.example"), WEB, exception)
+
+    def test_no_proxy_takes_the_end_of_an_address_for_no_name(self) -> None:
+        for exception in (".1", "0.0.1", "*.1"):
+            environment = {"HTTPS_PROXY": "web.example", "NO_PROXY": exception}
+            self.assertEqual(Proxies(environment).for_url("https://10.0.0.1"), WEB, exception)
 
     def test_no_proxy_star_turns_all_off(self) -> None:
         self.assertIsNone(Proxies({"HTTPS_PROXY": "web.example", "no_proxy": "*"}).for_url("https://a.example"))

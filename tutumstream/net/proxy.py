@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -81,15 +82,18 @@ def _excepts(exception: str, host: str, port: int) -> bool:
     if exception == "*":
         return True
     name, colon, number = exception.rpartition(":")
-    if colon and number.isdigit() and (":" not in name or name.startswith("[")):
+    if colon and number.isdecimal() and (":" not in name or name.startswith("[")):
         if int(number) != port:
             return False
         exception = name
     try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(exception.strip("[]"), strict=False)
+        address = ipaddress.ip_address(host)
     except ValueError:
         name = exception.removeprefix("*").strip(".")
         return bool(name) and f".{host.rstrip('.')}".endswith(f".{name}")
+    with suppress(ValueError):
+        return address in ipaddress.ip_network(exception.strip("[]"), strict=False)
+    return False
 
 
 def _parsed(text: str) -> Proxy:
