@@ -199,3 +199,7 @@ class TestNotYetTaken(SynchronousTestCase):
         self.assertEqual(not_yet_taken(StringTransport()), 0)
         with TemporaryFile() as file:
             self.assertEqual(not_yet_taken(file), 0)
+        ours, theirs = socketpair()
+        ours.close()
+        theirs.close()
+        self.assertEqual(not_yet_taken(ours), 0)

@@ -152,7 +152,8 @@ def not_yet_taken(transport: object) -> int:
     (https://man7.org/linux/man-pages/man7/tcp.7.html, SIOCOUTQ)."""
     try:
         said = ioctl(cast(FileDescriptor, transport).fileno(), TIOCOUTQ, bytes(4))
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):
+        # It is none of the kernel's, or is closed.
         return 0
     return int.from_bytes(said, sys.byteorder)
 
