@@ -10,6 +10,9 @@ import pytest
 from _pytest.runner import call_and_report
 from _pytest.unittest import TestCaseFunction
 
+_PLAIN = (TestCase.setUpClass.__func__, TestCase.tearDownClass.__func__)  # type: ignore[attr-defined]
+"""What a class does that does nothing for all of its tests."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -19,7 +22,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     call_and_report(item, "call")
     let_go(item)
-    # Of tests before, whose step this would have been.
+    # What tests before it set up for more than themselves goes with the last that shares it.
     item.session._setupstate.teardown_exact(nextitem)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
@@ -37,6 +40,3 @@ def _has_something_around_it(item: TestCaseFunction) -> bool:
     plain = (case.setUpClass.__func__, case.tearDownClass.__func__) == _PLAIN
     of_class = f"_unittest_setUpClass_fixture_{case.__qualname__}"
     return not plain or any(name not in ("request", of_class) for name in item.fixturenames) or any(item.iter_markers())
-
-
-_PLAIN = (TestCase.setUpClass.__func__, TestCase.tearDownClass.__func__)  # type: ignore[attr-defined]
