@@ -6,6 +6,7 @@ the other tests would be what is measured.
 
 import asyncio
 import random
+import socket
 import threading
 import time
 from collections import Counter
@@ -23,6 +24,9 @@ STEP: Final = 0.005
 
 MOOD: Final = 0.25
 """Seconds that a limit, or an outage, lasts."""
+
+IN_HAND: Final = 64 * 1024
+"""Bytes that the system may hold for the service before it is sent no more."""
 
 TROUBLES: Final = ("limited", "failing", "hang", "cut", "refused")
 
@@ -51,7 +55,7 @@ class World:
     """Tutum and destination, to be used in a `with`; other threads may read the attributes at any time.
 
     Args:
-        events: how many to send.
+        events: how many to send, at most.
         rate: events a second while somebody listens.
         resources: how many the events are about.
         calm: mean seconds between two troubles of the destination.
@@ -88,6 +92,7 @@ class World:
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._live(),), daemon=True)
         self._ports: Future[tuple[int, int]] = Future()
         self._end = asyncio.Event()
+        self._enough = threading.Event()
 
     def __enter__(self) -> "World":
         self._thread.start()
@@ -114,9 +119,13 @@ class World:
     def stands_still(self) -> bool:
         """Whether the client took nothing for a second, though there is more. Call it again and again."""
         sent, since = self._last_seen
-        if len(self.uris) != sent or len(self.uris) == len(self._all):
+        if len(self.uris) != sent or not self._left():
             self._last_seen = len(self.uris), time.monotonic()
-        return len(self.uris) < len(self._all) and time.monotonic() - since > 1.0
+        return self._left() > 0 and time.monotonic() - since > 1.0
+
+    def send_no_more(self) -> None:
+        """Leave it at what was sent so far, and the one that is being sent."""
+        self._enough.set()
 
     def begin_life(self) -> None:
         """The service that was there is dead, and the next one is about to be started."""
@@ -126,7 +135,9 @@ class World:
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
         destination = await loop.create_server(lambda: _Receiver(self), "127.0.0.1", 0)
-        async with serve(self._welcome, "127.0.0.1", 0, compression=None) as stream:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, IN_HAND)
+        async with serve(self._welcome, sock=listener, compression=None) as stream:
             sending = asyncio.create_task(self._send())
             self._ports.set_result((stream.sockets[0].getsockname()[1], destination.sockets[0].getsockname()[1]))
             await self._end.wait()
@@ -141,10 +152,14 @@ class World:
         if self._client is client:
             self._client = None
 
+    def _left(self) -> int:
+        """How many are still to be sent."""
+        return 0 if self._enough.is_set() else len(self._all) - len(self.uris)
+
     async def _send(self) -> None:
         due = 0.0
         before = time.monotonic()
-        while len(self.uris) < len(self._all):
+        while self._left():
             await asyncio.sleep(STEP)
             now = time.monotonic()
             if self._client is not None:
@@ -156,7 +171,9 @@ class World:
             before = now
 
     async def _send_to(self, client: ServerConnection, count: int) -> None:
-        for _ in range(min(count, len(self._all) - len(self.uris))):
+        for _ in range(count):
+            if not self._left():
+                return
             number = len(self.uris)
             self.uris.append(self._all[number])
             try:
