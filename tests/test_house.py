@@ -128,7 +128,7 @@ MAY_IMPORT: Final = {
         "stream",
         "twistd",
     ),
-    "tap": ("assembly", "errors", "service", "settings", "steady", "twistd"),
+    "tap": ("assembly", "errors", "reach", "service", "settings", "steady", "twistd"),
 }
 """What of `tutumstream` each of its modules and packages may import, by dotted prefix."""
 

@@ -3,20 +3,43 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from threading import Thread
+from typing import Any, Final
 
 import idna
 from twisted.internet import error
+from twisted.internet._resolver import GAIResolver
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IProtocol, IResolutionReceiver, IStreamClientEndpoint
 from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[^.]{1,63}(\.[^.]{1,63})*\.?")
 """What the resolver takes at all (RFC 1035, 2.3.4); what is no name beyond that it says itself, and at once."""
+
+
+MOST_LOOK_UPS: Final = 20
+"""Names that are looked up at the same time."""
+
+
+def look_up_apart(reactor: Any) -> None:
+    """Let names be looked up in threads of their own, which end with the process, whatever they are at.
+
+    Where nameservers swallow what they are asked, each look-up takes them up to half a minute. A stop would wait for
+    the reactor's own threads, and there would be none left for anything else.
+
+    Args:
+        reactor: with pluggable name resolution.
+    """
+    threads = ThreadPool(0, MOST_LOOK_UPS, "names")
+    threads.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]  # made like any other
+    reactor.installNameResolver(GAIResolver(reactor, lambda: threads))
+    reactor.callWhenRunning(threads.start)
 
 
 def host_name(name: str) -> str:

@@ -14,6 +14,7 @@ from twisted.python import usage
 
 from tutumstream import __version__
 from tutumstream.errors import SettingsError
+from tutumstream.reach import look_up_apart
 from tutumstream.service import Tutumstream
 from tutumstream.settings import Settings, read
 from tutumstream.steady import keep_steady
@@ -74,6 +75,7 @@ def makeService(options: Options) -> IService:
     from tutumstream.assembly import assemble
 
     keep_steady(reactor)
+    look_up_apart(reactor)
     settings = options.settings
     fatal = ends_with_1(reactor)
     obey_signals(reactor, _stay)

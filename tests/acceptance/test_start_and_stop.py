@@ -3,6 +3,7 @@
 import os
 import pty
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,18 @@ pytestmark = pytest.mark.acceptance
 
 GRACE = 10.0
 MARGIN = 2.0
+
+SWALLOWED = """
+import pathlib, socket, time
+look_up = socket.getaddrinfo
+def swallow(host, *rest):
+    if host == "swallowed.example":
+        pathlib.Path("asked").touch()
+        time.sleep(300)
+    return look_up(host, *rest)
+socket.getaddrinfo = swallow
+"""
+"""A nameserver that never answers for one host, as Python runs it before anything else: `sitecustomize`."""
 
 
 def refused(service: RunningService) -> list[str]:
@@ -92,6 +105,17 @@ def test_a_stop_lets_what_is_in_flight_finish(serve: Serve, tutum: RunningTutum,
     assert service.terminate() == 0
     serve().wait_until_connected()
     assert told.accepted(SLACK) == [message(1)]
+
+
+def test_a_stop_waits_for_no_nameserver(serve: Serve, tutum: RunningTutum, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SWALLOWED)
+    service = serve(PYTHONPATH=str(tmp_path), SLACK_URL="https://swallowed.example/services/T0/B0/x")
+    service.wait_until_connected()
+    tutum.send(container(1))
+    until((service.state_dir.parent / "asked").exists, "look-up")
+    began = time.monotonic()
+    assert service.terminate() == 0
+    assert time.monotonic() - began < GRACE + 1 + MARGIN
 
 
 def test_a_second_service_on_the_same_state_folder_refuses_to_start(

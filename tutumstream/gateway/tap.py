@@ -13,6 +13,7 @@ from twisted.python import usage
 from tutumstream import __version__
 from tutumstream.errors import SettingsError
 from tutumstream.gateway.settings import Settings, read
+from tutumstream.reach import look_up_apart
 from tutumstream.steady import keep_steady
 from tutumstream.twistd import ends_with_1, obey_signals, observer, refuse
 
@@ -89,6 +90,7 @@ def makeService(options: Options) -> IService:
     from tutumstream.gateway.assembly import assemble
 
     keep_steady(reactor)
+    look_up_apart(reactor)
     settings = options.settings
     lines = observer(options.parent, settings.log_format, settings.log_level)
     service = assemble(settings, reactor, ends_with_1(reactor), lines, os.environ)
