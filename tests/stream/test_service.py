@@ -987,6 +987,14 @@ class AHeldConnection(ListeningCase):
             ],
         )
 
+    def test_is_not_told_of_a_stream_that_was_left(self) -> None:
+        lines = self.logged()
+        rig = self.hold()
+        rig.service.stopService()
+        self.wait(3)
+        rig.service.hold(False)
+        self.assertEqual([line for line in lines if "reading" in line], [])
+
     def test_is_not_worth_a_line_when_it_is_soon_over(self) -> None:
         lines = self.logged()
         rig = self.hold()

@@ -162,7 +162,7 @@ class StreamService(Service):
         self._factory.go_on()
         if self._pausing is not None and self._pausing.active():
             self._pausing.cancel()
-        else:
+        elif self.running:
             self.log.info("reading from the stream goes on")
 
     def caught_up(self) -> Deferred[None]:
@@ -261,7 +261,8 @@ class StreamService(Service):
         self._problem = reason
 
     def _tell_of_the_pause(self) -> None:
-        self.log.warn("reading from the stream pauses: what came is not written down yet")
+        if self.running:
+            self.log.warn("reading from the stream pauses: what came is not written down yet")
 
     def _prove(self) -> None:
         """The connection is good: the next loss starts with short waits again."""
