@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,10 @@ class TestSettings(SynchronousTestCase):
         with self.assertRaises(SettingsError) as caught:
             read_hashed("/bad", read_text)
         self.assertTrue(caught.exception.mistakes[0].startswith("/bad, line 2: "))
+
+    def test_a_pipe_of_users_is_not_waited_for_again(self) -> None:
+        pipe = self.mktemp()
+        os.mkfifo(pipe)
+        with self.assertRaises(SettingsError) as caught:
+            read_hashed(pipe)
+        self.assertIn("a pipe, which can be read only once; name a file", caught.exception.mistakes[0])

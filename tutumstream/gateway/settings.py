@@ -1,5 +1,6 @@
 """Options and environment of the gateway become one frozen value, read and checked in one go: every mistake at once."""
 
+import errno
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -236,8 +237,15 @@ def _odd(value: str) -> bool:
     return any("\ud800" <= each <= "\udfff" for each in value)
 
 
-def read_hashed(path: str, read_text: Callable[[str], str] = _from_disk) -> tuple[HashedKey, ...]:
-    """The accounts of a users' file; raises `SettingsError`."""
+def _again(path: str) -> str:
+    """As `_from_disk`, but never waits for somebody to write it."""
+    if Path(path).is_fifo():
+        raise OSError(errno.ESPIPE, "it is a pipe, which can be read only once; name a file")
+    return _from_disk(path)
+
+
+def read_hashed(path: str, read_text: Callable[[str], str] = _again) -> tuple[HashedKey, ...]:
+    """The accounts of a users' file that was read before; raises `SettingsError`."""
     mistakes: list[str] = []
     found = _hashed(path, read_text, mistakes)
     if mistakes:
