@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import txaio
-from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
@@ -80,6 +80,16 @@ class TestStandalone(SynchronousTestCase):
         self.assertIn(
             "read and use logs", str([log.get("log_format", "").format(**log) for log in logs if "more" in log])
         )
+
+    def test_the_log_says_where(self) -> None:
+        for endpoint, where in (
+            (TCP6ServerEndpoint(self.reactor, 8780, interface="::1"), "[::1]:8780;"),
+            (TCP4ServerEndpoint(self.reactor, 8780), "0.0.0.0:8780;"),
+        ):
+            with capturedLogs() as logs:
+                self.make(endpoint).startService()
+            (said,) = (log["log_format"].format(**log) for log in logs if "place" in log)
+            self.assertTrue(said.startswith(f"Serving at {where}"), said)
 
     def test_users_are_read_anew_on_demand(self) -> None:
         service = self.make(users=str(Path("/users")))

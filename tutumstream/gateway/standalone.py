@@ -99,4 +99,6 @@ class Standalone(Service):
 
 def _words(address: Any) -> str:
     host, port = getattr(address, "host", None), getattr(address, "port", None)
-    return str(getattr(address, "name", address)) if host is None else f"{host}:{port}"
+    if host is None:
+        return str(getattr(address, "name", address))
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
