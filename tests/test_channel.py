@@ -173,6 +173,28 @@ class TheAnswers(BoundedSiteCase):
         self.assertEqual((self.write(b"").count(b"HTTP/1.1 200 "), self.transport.producerState), (1, "producing"))
 
 
+class Stuck(StringTransportWithDisconnection):
+    """Something waits to be written to a client that reads nothing."""
+
+    def loseConnection(self) -> None:
+        """Not before that is written, unless it is cut."""
+        if self.disconnected:
+            super().loseConnection()
+
+
+class TheEnd(BoundedSiteCase):
+    transport_class = Stuck
+
+    def test_comes_in_time_though_the_last_answer_is_never_taken(self) -> None:
+        self.assertIn(b" 200 ", self.send("GET / HTTP/1.1", "Host: x", "Connection: close"))
+        self.clock.advance(TIMEOUT - 1)
+        self.assertFalse(self.transport.disconnected)
+        for _ in range(30):
+            self.clock.advance(1.0)
+        self.assertTrue(self.transport.disconnected)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class TheTarget(BoundedSiteCase):
     def test_may_be_a_whole_url_whose_host_counts(self) -> None:
         for target, meant in (

@@ -31,6 +31,8 @@ class BoundedChannel(HTTPChannel):
     _rest: Callable[[bytes], object] | None = None
     """Takes what still comes, once no further request can."""
 
+    _closing = False
+
     def __init__(self) -> None:
         super().__init__()
         # In Twisted's own name, as it tells of every connection that times out: that is left out of our log.
@@ -85,6 +87,14 @@ class BoundedChannel(HTTPChannel):
             b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
             % (status, len(body), body)
         )
+
+    def loseConnection(self) -> None:
+        """Close, once the client has taken what it was answered; it has as long for that as for a request."""
+        if not self._closing:
+            self._closing = True
+            if self._abortingCall is None:
+                self.setTimeout(TIMEOUT)
+            super().loseConnection()
 
     def hand_over(self, successor: Protocol) -> None:
         """Give another protocol what comes after the request that is being answered, or has come already."""
