@@ -111,7 +111,7 @@ class _Endpoints:
         if proxy is None:
             way = self._reach(host, uri.port)
         else:
-            way = TunnelEndpoint(self._reach(proxy.host, proxy.port), proxy, host, uri.port, USER_AGENT)
+            way = TunnelEndpoint(self._reach(proxy.host, proxy.port), proxy, host, uri.port, USER_AGENT, self._clock)
         if uri.scheme == b"https":
             return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), way, self._clock)
         return way

@@ -1,11 +1,11 @@
 """A connection through an HTTP proxy: CONNECT (RFC 9110, 9.3.6), then the proxy is only a wire."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -16,6 +16,10 @@ from tutumstream.net.tls import EXPECTED_TROUBLE, words
 
 _HEAD_LIMIT = 16384
 """Bytes of the proxy's answer before the tunnel begins."""
+
+PATIENCE: Final = 9.0
+"""Seconds that the proxy may take to answer: less than a message to a destination may take in all, so that it is told
+which of the two hangs."""
 
 _REFUSALS = {
     403: "it does not allow this destination",
@@ -40,16 +44,20 @@ class TunnelEndpoint:
     TLS of the destination, if any, goes round this endpoint and so is checked against the destination's own name.
     """
 
-    def __init__(self, way: IStreamClientEndpoint, proxy: Proxy, host: str, port: int, agent: str) -> None:
+    def __init__(
+        self, way: IStreamClientEndpoint, proxy: Proxy, host: str, port: int, agent: str, clock: IReactorTime
+    ) -> None:
         """
         Args:
             way: connects to the proxy itself.
             agent: the `User-Agent` that the proxy is told.
+            clock: for how long the proxy may take.
         """
         self._way = way
         self._proxy = proxy
         self._target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._agent = agent
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"<tunnel through {self._proxy.host}:{self._proxy.port} to {self._target}>"
@@ -66,8 +74,11 @@ class TunnelEndpoint:
         except EXPECTED_TROUBLE as problem:
             # The name that is looked for is not to blame.
             raise self._refused(f"can't be reached, {words(problem)}") from problem
-        opened: IProtocol = await protocol.opened
+        opened: IProtocol = await protocol.opened.addTimeout(PATIENCE, self._clock, self._too_late)
         return opened
+
+    def _too_late(self, _result: object, seconds: float) -> IProtocol:
+        raise self._refused(f"did not answer within {seconds:g} s")
 
     def _request(self) -> bytes:
         lines = [f"CONNECT {self._target} HTTP/1.1", f"Host: {self._target}", f"User-Agent: {self._agent}"]
