@@ -60,6 +60,11 @@ class TheFieldsOfConditions(SynchronousTestCase):
             ('event . state in ["a"] || event.parent.stack != ""', {"state", "parent.stack"}),
             ('event.type == "event" && "event.uuid" != \'it\\\'s event\'', {"type"}),
             ("event.parents.size() > 1", {"parents"}),
+            ("event.type == 'a' // it's\n || event.uuid == 'b'", {"type", "uuid"}),
+            ('event.type == "//" || event . // its "state"\n uuid == "b"', {"type", "uuid"}),
+            (r'''event.type == """\"""" || event.uuid == "b"''', {"type", "uuid"}),
+            (r"""event.type == '''\'''' || event.uuid == 'b'""", {"type", "uuid"}),
+            ('{"a//b": 1}.`a//b` == 1 && event.uuid == "b"', {"uuid"}),
             ("true", set()),
         ):
             with self.subTest(source):
@@ -71,6 +76,7 @@ class TheFieldsOfConditions(SynchronousTestCase):
             'event["type"] == "node"',
             "has(event.type) && size(event) > 1",
             'event.parent["stack"] == ""',
+            "event.parent.size() > 1",
             'event.docker["news"]',
         ):
             with self.subTest(source):

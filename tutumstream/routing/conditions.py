@@ -58,9 +58,11 @@ class Conditions:
         return [_answer(expression, activation) for expression in self._each]
 
 
-_STRING = re.compile(r'''(""".*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')''', re.DOTALL)
+_UNREAD = re.compile(r"""("{3}|'{3}|"|')(?:\\.|[^\\])*?\1|`[^`]*`|//[^\n]*""", re.DOTALL)
+"""Strings, quoted names and comments: each may hold what another begins with."""
+
 _RAW = re.compile(r"\b[bB]?[rR][bB]?[\"']")
-_EVENT = re.compile(r"\bevent\b(?:\s*\.\s*(?:(parent|docker)\s*\.\s*)?(\w+)(?!\s*\())?")
+_EVENT = re.compile(r"\bevent\b(?:\s*\.\s*(?:(parent|docker)\s*\.\s*)?(\w+)\b(?!\s*\())?")
 
 
 def _fields(source: str) -> frozenset[str] | None:
@@ -69,7 +71,7 @@ def _fields(source: str) -> frozenset[str] | None:
         # Raw strings end by other rules than the pattern above knows.
         return None
     names = set()
-    for match in _EVENT.finditer(_STRING.sub('""', source)):
+    for match in _EVENT.finditer(_UNREAD.sub(" ", source)):
         if match[2] is None or (match[2] in ("parent", "docker") and match[1] is None):
             return None
         names.add(f"{match[1]}.{match[2]}" if match[1] else match[2])
