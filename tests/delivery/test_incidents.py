@@ -68,7 +68,7 @@ class TheDutyToResolve(SynchronousTestCase):
         )
 
     def test_of_the_stream_is_met_when_it_is_back_even_if_no_route_asks_for_it(self) -> None:
-        (owed,) = self.incidents.duties(BACK, [])
+        (owed,) = self.incidents.duties(BACK, [Delivery("elasticsearch", "all", "why", "stream")])
         self.assertEqual((owed.destination, owed.route, owed.urgent), ("old-pager", DUTY, True))
         self.assertEqual(owed.incident, Incident("resolve", "blind"))
 
