@@ -1,11 +1,11 @@
-"""What a clock that is set costs those who wait."""
+"""What a clock that is set, and a process that is stopped, cost those who wait."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.base import ReactorBase
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.steady import BELIEVED_AFTER, DOUBTED, keep_steady, steady_clock
+from tutumstream.steady import BELIEVED_AFTER, DOUBTED, STOPPED, keep_steady, looking_twice, steady_clock
 
 
 class World:
@@ -94,3 +94,35 @@ class ASteadyClock(SynchronousTestCase):
         self.world.pass_by(1.5)
         reactor.runUntilCurrent()
         self.assertEqual(fired, ["late"])
+
+
+class ALookAtTheSockets(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now = 50.0
+        self.stop = 0.0
+        self.looks: list[float | None] = []
+        self.look = looking_twice(self.take, lambda: self.now)
+
+    def take(self, seconds: float | None) -> None:
+        """Waits for as long as it may, and for as long as the process is stopped."""
+        self.looks.append(seconds)
+        self.now += (seconds or 0.0) + self.stop
+
+    def test_is_enough_where_it_takes_the_time_it_was_given(self) -> None:
+        self.look(20.0)
+        self.assertEqual(self.looks, [20.0])
+
+    def test_is_enough_where_it_takes_little_longer(self) -> None:
+        self.stop = STOPPED
+        self.look(0.5)
+        self.assertEqual(self.looks, [0.5])
+
+    def test_is_repeated_without_a_wait_after_a_stop_so_that_what_came_meanwhile_came_in_time(self) -> None:
+        self.stop = 600.0
+        self.look(20.0)
+        self.assertEqual(self.looks, [20.0, 0])
+
+    def test_is_enough_however_long_it_takes_where_no_timer_waits(self) -> None:
+        self.stop = 600.0
+        self.look(None)
+        self.assertEqual(self.looks, [None])

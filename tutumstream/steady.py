@@ -1,4 +1,4 @@
-"""A clock for everything that waits: seconds since 1970, and never back."""
+"""Time for everything that waits: a clock that never goes back, and no end of a wait before a look at what came."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,12 @@ DOUBTED: Final = 60.0
 
 BELIEVED_AFTER: Final = 30.0
 """Seconds for which such a step must last."""
+
+STOPPED: Final = 1.0
+"""Seconds too many that the reactor took for one round, where it was stopped in it."""
+
+Look = Callable[[float | None], object]
+"""A reactor's `doIteration`: waits for so many seconds at most, None for ever, and takes what comes."""
 
 
 def _since_boot() -> float:
@@ -55,6 +61,24 @@ def steady_clock(
     return seconds
 
 
+def looking_twice(look: Look, steady: Callable[[], float] = _since_boot) -> Look:
+    """Look once more after a stop, before timers run out.
+
+    Who goes on after SIGSTOP, `docker pause` or a debugger finds both: all timers are overdue, and all that came
+    meanwhile waits in the sockets. Twisted would take the timers first: an answer that is there would count as none,
+    and the message be told again; a pong that is there would count as a lost stream.
+    """
+
+    def look_and_look_again(seconds: float | None) -> None:
+        due = None if seconds is None else steady() + seconds + STOPPED
+        look(seconds)
+        if due is not None and steady() > due:
+            look(0)
+
+    return look_and_look_again
+
+
 def keep_steady(reactor: Any) -> None:
-    """Give the reactor such a clock. Only before anything waits: what does so already knows another one."""
+    """Give the reactor both. Only before anything waits: what does so already knows another clock."""
     reactor.seconds = steady_clock()
+    reactor.doIteration = looking_twice(reactor.doIteration)
