@@ -122,6 +122,7 @@ class TunnelTests(SynchronousTestCase):
     def test_what_is_no_answer_is_told_as_such(self) -> None:
         self.assertIn("did not answer in HTTP", self.refusal(b"SSH-2.0-x\r\n\r\n"))
         self.assertIn("did not answer in HTTP", self.refusal(b"HTTP/1.1 soon\r\n\r\n"))
+        self.assertIn("did not answer in HTTP", self.refusal(b"HTTP/1.1 " + b"5" * 5000 + b"\r\n\r\n"))
         self.assertIn("did not answer in HTTP", self.refusal(b"x" * 20_000))
         self.assertIn("closed the connection before", self.refusal(b"HTTP/1.1 200", close=True))
 

@@ -777,12 +777,17 @@ class AServerThatIsAway(ListeningCase):
         rig.break_off(ConnectionAborted())
         self.assertEqual(rig.events[0].message, "ws://tutum.example: it did not answer the upgrade in time")
 
-    def test_whose_answer_to_the_upgrade_is_no_text_is_told_in_words(self) -> None:
-        rig = self.start()
-        rig.accept_silently()
-        rig.client.dataReceived(b"\xff\xfe\x00\x80\r\n\r\n")
-        rig.break_off(ConnectionAborted())
-        self.assertEqual(rig.events[0].message, "ws://tutum.example: its answer is not HTTP")
+    def test_whose_answer_to_the_upgrade_is_nonsense_is_told_in_words(self) -> None:
+        for said, words in (
+            (b"\xff\xfe\x00\x80", "its answer is not HTTP"),
+            (b"HTTP/1.1 " + b"5" * 5000, 'Bad HTTP status code "555'),
+        ):
+            rig = Rig()
+            rig.service.startService()
+            rig.accept_silently()
+            rig.client.dataReceived(said + b"\r\n\r\n")
+            rig.break_off(ConnectionAborted())
+            self.assertEqual(rig.events[0].message.removeprefix("ws://tutum.example: ")[: len(words)], words)
 
     def test_that_answers_the_upgrade_with_something_else_is_told_in_words(self) -> None:
         rig = self.start()

@@ -1,5 +1,6 @@
 """A connection through an HTTP proxy: CONNECT (RFC 9110, 9.3.6), then the proxy is only a wire."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -126,11 +127,11 @@ class _Asking(Protocol):
             self._fail(f"{gone} before it answered")
 
     def _answered(self, head: bytes, rest: bytes) -> None:
-        parts = head.split(b"\r\n", 1)[0].split(b" ", 2)
-        if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
+        answer = re.match(rb"HTTP/1\.\S* (\d{3})(?!\S)", head)
+        if answer is None:
             self._fail("did not answer in HTTP")
             return
-        status = int(parts[1])
+        status = int(answer[1])
         if not 200 <= status < 300:
             self._fail(refusal(status))
             return

@@ -194,5 +194,5 @@ def _status(protocol: StreamProtocol) -> tuple[int, str]:
     """The HTTP status that the upgrade got, and its words; 0 where there was none or where it was 101."""
     _, _, rest = protocol.http_status_line.partition(" ")
     digits, _, said = rest.strip().partition(" ")
-    status = int(digits) if digits.isdigit() else 0
+    status = int(digits) if len(digits) == 3 and digits.isdecimal() else 0
     return (0 if status == 101 else status), said.strip()
