@@ -2,7 +2,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.delivery.incidents import DUTY, Incidents
@@ -240,6 +240,17 @@ class TheIntake(SynchronousTestCase):
     def test_wakes_nobody_where_nothing_was_missed(self) -> None:
         self.successResultOf(self.intake.catch_up([], [], 2.0))
         self.assertEqual(self.woken, [])
+
+    def test_is_waited_for_by_a_stop_even_after_who_asked_for_it_has_left(self) -> None:
+        writing: Deferred[list[Pending]] = Deferred()
+        self.journal.catch_up = lambda *_: writing
+        done = self.intake.catch_up([], [], 2.0)
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        settled = self.intake.settled()
+        self.assertNoResult(settled)
+        writing.callback([])
+        self.successResultOf(settled)
 
     def test_says_that_what_was_missed_was_refused(self) -> None:
         self.journal.close()

@@ -1,4 +1,6 @@
-from twisted.internet.defer import fail
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.delivery.test_lane import LaneCase
@@ -6,6 +8,7 @@ from tutumstream.delivery.decision import GIVE_UP_AFTER
 from tutumstream.delivery.orphans import STEP
 from tutumstream.delivery.service import AGING
 from tutumstream.errors import JournalError
+from tutumstream.journal.interface import DeadLetter
 
 
 class WhatWaitsForADestinationThatIsOff(LaneCase):
@@ -55,6 +58,20 @@ class WhatWaitsForADestinationThatIsOff(LaneCase):
             [formatEvent(log) for log in logs],
             [f"webhook is off: gave up {2 * STEP + 1} deliveries to it, they are dead letters now"],
         )
+
+    def test_is_given_up_while_something_for_another_one_comes(self) -> None:
+        self.record("a", destination="webhook")
+        self.record("b", destination="pagerduty")
+        self.start()
+        bury = self.journal.bury
+
+        def meanwhile(letters: Sequence[DeadLetter]) -> Deferred[None]:
+            self.record("c", destination="elasticsearch")
+            return bury(letters)
+
+        self.journal.bury = meanwhile  # type: ignore[method-assign]
+        self.clock.advance(GIVE_UP_AFTER)
+        self.assertEqual([cause for _, cause, _ in self.letters()], ["expired"] * 2)
 
     def test_but_a_resolve_waits_for_ever(self) -> None:
         self.record("a", destination="pagerduty", key="k", action="resolve")
