@@ -141,15 +141,26 @@ class AComparison(SynchronousTestCase):
                 [health] if before != health else [],
                 "it is kept in mind",
             )
+            self.assertLessEqual({each.action for each in result.changes}, {"update"})
+            for each in result.changes:
+                self.assertEqual(each.docker and each.docker.expected, health == "healthy")
             return [(each.docker.event, each.docker.news) for each in result.changes if each.docker is not None]
 
         for before in ("", "starting", "healthy"):
-            self.assertEqual(told(before, "unhealthy", "unhealthy"), [("unhealthy", True)])
+            for event in ("unhealthy", "start"):
+                self.assertEqual(told(before, "unhealthy", event), [("unhealthy", True)])
         self.assertEqual(told("unhealthy", "healthy"), [("healthy", True)])
         for before, health in (("", "healthy"), ("starting", "healthy"), ("unhealthy", "starting"), ("healthy", "")):
             self.assertEqual(told(before, health), [])
         self.assertEqual(told("unhealthy", "unhealthy", "unhealthy"), [])
         self.assertEqual(told("healthy", "unhealthy", "stop", "Stopped"), [])
+
+    def test_tells_no_change_of_health_where_there_is_none_or_the_server_shows_none(self) -> None:
+        ill = replace(known("container", "a"), health="unhealthy", name="web-1")
+        renamed = DockerDetails(event="unhealthy", health="unhealthy", name="web-2")
+        for shown in (renamed, None):
+            result = found([ill], [replace(listed("container", "a"), docker=shown)])
+            self.assertEqual((result.changes, len(result.learned)), ((), 1))
 
     def test_says_of_a_change_of_health_what_it_is(self) -> None:
         was = replace(known("container", "a"), health="healthy")
@@ -334,6 +345,13 @@ class AComparison(SynchronousTestCase):
         kept = found(before, [*now[:2], listed("container", "b", "Running", web)])
         self.assertEqual(kept.redeployed, ())
         self.assertEqual(found(before, now, live=(uri("container", "c"),)).redeployed, ())
+        for none_before in ([], [known("container", "a", "Terminated", web)]):
+            self.assertEqual(found([before[0], *none_before], now).redeployed, (), "it was scaled up from nothing")
+        for other, old, new in (("node", 1, 1), ("service", 1, 0), ("service", 0, 1)):
+            whole = uri(other, "x")
+            there = [listed(other, "x")] * new + [listed("container", "b", "Running", whole)]
+            result = found([known(other, "x")] * old + [known("container", "a", "Running", whole)], there)
+            self.assertEqual(result.redeployed, (), "only a service that stayed can be")
 
     @given(
         st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["Running", "Stopped", "Terminated"])),
