@@ -166,6 +166,8 @@ class BeingBusy(SynchronousTestCase):
                 live.listen()
             live.admits(event("b", at=AT + ECHO_SECONDS))
             self.assertEqual(live.busy, again)
+            live.silence()
+            self.assertFalse(live.busy)
 
     def test_is_needed_for_what_comes_late_though_belated_events_are_waited_for_no_longer(self) -> None:
         live = Live()

@@ -65,7 +65,6 @@ class Live:
         self._told = {event.resource_uri: event for event in changes}
         self._told_until = now + ECHO_SECONDS
         self.silence()
-        self.busy = bool(self._told)
 
     def silence(self) -> None:
         """No comparison is under way."""
