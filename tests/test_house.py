@@ -18,6 +18,7 @@ MAY_IMPORT: Final = {
     "backoff": (),
     "outstanding": ("errors",),
     "logs": (),
+    "outputs": (),
     "channel": (),
     "listening": ("whereabouts",),
     "whereabouts": ("errors",),
@@ -92,7 +93,7 @@ MAY_IMPORT: Final = {
         "whereabouts",
     ),
     # What both doors want of twistd.
-    "twistd": ("errors", "logs"),
+    "twistd": ("errors", "logs", "outputs"),
     "steady": (),
     "testing": ("gateway.platform",),
     # What puts it together.

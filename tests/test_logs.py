@@ -1,4 +1,3 @@
-import io
 import json
 from typing import Any
 
@@ -6,7 +5,7 @@ from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.logs import LineObserver, Output
+from tutumstream.logs import LineObserver
 
 
 def lines(log_format: str, *events: dict[str, Any], level: str = "info") -> list[str]:
@@ -15,44 +14,6 @@ def lines(log_format: str, *events: dict[str, Any], level: str = "info") -> list
     for event in events:
         observer({"log_time": 1.5, "log_namespace": "tutumstream.stream", "log_level": LogLevel.info, **event})
     return written
-
-
-class Broken(io.StringIO):
-    """A pipe that nobody reads, or a disk that is full."""
-
-    def __init__(self, problem: OSError) -> None:
-        super().__init__()
-        self.problem = problem
-        self.tries = 0
-
-    def write(self, _: str) -> int:
-        self.tries += 1
-        raise self.problem
-
-
-class AnOutput(SynchronousTestCase):
-    def test_that_knows_no_umlauts_shows_their_numbers(self) -> None:
-        raw = io.BytesIO()
-        stream = io.TextIOWrapper(raw, encoding="ascii")
-        Output(stream).write("Ünïcode\n")
-        self.assertEqual(raw.getvalue(), b"\\xdcn\\xefcode\n")
-
-    def test_that_was_closed_before_the_start_takes_nothing(self) -> None:
-        Output(None).write("line\n")
-
-    def test_that_nobody_reads_any_more_is_left_alone(self) -> None:
-        pipe = Broken(BrokenPipeError())
-        output = Output(pipe)
-        output.write("line\n")
-        output.write("line\n")
-        self.assertEqual(pipe.tries, 1)
-
-    def test_on_a_full_disk_is_tried_again_with_the_next_line(self) -> None:
-        disk = Broken(OSError(28, "No space left on device"))
-        output = Output(disk)
-        output.write("line\n")
-        output.write("line\n")
-        self.assertEqual(disk.tries, 2)
 
 
 class JsonLines(SynchronousTestCase):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
@@ -16,45 +16,6 @@ _CHATTER = ("log_legacy", "twisted.internet", "twisted.web", "twisted.python.log
 
 _ECHO = "autobahn"
 """A namespace that warns, at every try, of what the stream's own lines tell once; only its bugs are news."""
-
-
-class Lines(Protocol):
-    """Somewhere to write to: a stream or a log file."""
-
-    def write(self, text: str, /) -> object:
-        """Take a line."""
-
-    def flush(self) -> object:
-        """Let it go."""
-
-
-class Output:
-    """Where the lines go. Nothing that happens to it may harm what is logged about.
-
-    Args:
-        lines: None where standard output was closed before we began.
-    """
-
-    def __init__(self, lines: Lines | None) -> None:
-        self._lines = lines
-        # A terminal, or a pipe, of another century: what it can't show is shown by its number, and not lost.
-        reconfigure = getattr(lines, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-
-    def write(self, line: str) -> None:
-        """Write it, if somebody is there to read."""
-        if self._lines is None:
-            return
-        try:
-            self._lines.write(line)
-            self._lines.flush()
-        except BrokenPipeError:
-            # Whoever read it is gone for good.
-            self._lines = None
-        except (OSError, ValueError):
-            # A full disk, for one: the next line may find room.
-            return
 
 
 @implementer(ILogObserver)

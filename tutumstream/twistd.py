@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
-from twisted.python.logfile import LogFile
 
 from tutumstream.errors import SettingsError, TutumstreamError
-from tutumstream.logs import LineObserver, Output
+from tutumstream.logs import LineObserver
+from tutumstream.outputs import KEPT_LINES, Apart, LogFile, Output, into, takes_at_once
 
 _log = Logger("tutumstream")
 
@@ -114,14 +114,31 @@ def observer(twistd: Any, log_format: str | None, log_level: str) -> ILogObserve
     if twistd is None or twistd.get("syslog") or twistd.get("logger"):
         return None
     name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
-    out: Any = sys.stdout if name == "-" else _log_file(name)
-    terminal = name == "-" and out is not None and out.isatty()
-    return LineObserver(Output(out).write, log_format or ("console" if terminal else "json"), log_level)
+    terminal = name == "-" and sys.stdout is not None and sys.stdout.isatty()
+    write = _to_stdout() if name == "-" else Output(_log_file(name).write).write
+    return LineObserver(write, log_format or ("console" if terminal else "json"), log_level)
 
 
-def _log_file(name: str) -> Any:
+def _to_stdout() -> Callable[[str], None]:
+    # Typeshed has it that there always is one.
+    out: Any = sys.stdout
+    if out is None:
+        return Output(None).write
+    descriptor = out.fileno()
+    return Apart(Output(into(descriptor), out.encoding).write, takes_at_once(descriptor), _confess).write
+
+
+def _confess(count: int) -> None:
+    _log.warn(
+        "{count} lines are missing here: this log was not read, and {kept} is how many are kept",
+        count=count,
+        kept=KEPT_LINES,
+    )
+
+
+def _log_file(name: str) -> LogFile:
     try:
-        return LogFile.fromFullPath(name)
+        return LogFile(name)
     except OSError as problem:
         mistake = f"--logfile: {name} can't be written ({problem.strerror}); name another, or - for standard output"
         refuse("twistd", SettingsError([mistake]))
