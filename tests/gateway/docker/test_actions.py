@@ -3,6 +3,7 @@ from collections.abc import Iterable
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.docker.model import SECOND, START
+from tutumstream.docker_details import DockerDetails
 from tutumstream.gateway.docker.actions import (
     FAILED,
     IN_PROGRESS,
@@ -19,10 +20,26 @@ from tutumstream.gateway.platform import Change
 
 SERVICE = "/api/v1/service/a/"
 AT = START * SECOND
+ON_THE_WAY = ["create In progress"]
 
 
 def service(state: str, action: str = "update") -> Change:
     return Change(type="service", action=action, state=state, resource_uri=SERVICE)
+
+
+def container(name: str, event: str, action: str = "update", slot: str = "") -> Change:
+    return Change(
+        type="container",
+        action=action,
+        state="",
+        resource_uri=f"/api/v1/container/{name}/",
+        parents=(SERVICE, "/api/v1/node/n/"),
+        docker=DockerDetails(event=event, slot=slot),
+    )
+
+
+def new(name: str, slot: str = "") -> Change:
+    return container(name, "create", "create", slot)
 
 
 class DerivedActions(SynchronousTestCase):
@@ -97,6 +114,56 @@ class DerivedActions(SynchronousTestCase):
             over = Change(type=kind, action="update", state="Running", resource_uri=SERVICE)
             self.assertEqual(self.follow(over), [])
         self.assertEqual(self.follow(over, service("Running")), ["update Success"])
+
+    def test_of_an_exchange_end_when_the_new_one_came_up_whatever_else_is_stopped(self) -> None:
+        self.assertEqual(self.follow(new("a"), service("Redeploying")), ON_THE_WAY)
+        self.assertEqual(self.follow(service("Partly running")), [])
+        self.assertEqual(self.follow(container("a", "start")), ["update Success"])
+        self.assertEqual(self.follow(service("Running"), container("a", "crash")), [])
+
+    def test_of_an_exchange_wait_for_one_that_is_made_and_not_started_for_long(self) -> None:
+        self.follow(new("a"), service("Redeploying"), service("Starting"))
+        self.assertEqual(self.follow(container("a", ""), service("Stopped")), [], "what it depends on takes its time")
+        self.assertEqual(self.follow(container("a", "start"), service("Running")), ["update Success"])
+
+    def test_of_an_exchange_fail_where_a_new_one_does_not_come_up(self) -> None:
+        self.follow(service("Redeploying"), new("a"), new("b"), service("Starting"))
+        self.assertEqual(self.follow(container("a", "crash"), service("Partly running")), [])
+        self.assertEqual(self.follow(container("b", "start")), ["update Failed"])
+
+    def test_of_an_exchange_succeed_where_a_new_one_came_up_after_a_crash_or_has_finished(self) -> None:
+        self.follow(service("Redeploying"), new("a"), new("b"), new("c"), service("Starting"))
+        for name, event in (("a", "crash"), ("a", "start"), ("b", "start"), ("b", "finish"), ("a", "healthy")):
+            self.assertEqual(self.follow(container(name, event)), [])
+        self.assertEqual(self.follow(container("c", "start")), ["update Success"])
+
+    def test_of_exchanges_that_overlap_are_one(self) -> None:
+        self.assertEqual(self.follow(new("a"), service("Redeploying"), service("Starting")), ON_THE_WAY)
+        self.assertEqual(self.follow(new("b"), service("Redeploying"), container("a", "start")), [])
+        self.assertEqual(self.follow(service("Starting"), container("b", "start")), ["update Success"])
+
+    def test_of_an_exchange_are_a_matter_of_what_came_with_it(self) -> None:
+        self.follow(new("a"), container("a", "crash"), new("b"), container("b", "", "delete"))
+        self.assertEqual(self.follow(new("c"), service("Redeploying"), service("Partly running")), ON_THE_WAY)
+        self.assertEqual(self.follow(container("c", "start")), ["update Success"])
+
+    def test_of_a_swarm_are_not_derived_from_its_containers(self) -> None:
+        self.follow(new("a", slot="a/1"), service("Redeploying"))
+        self.assertEqual(self.follow(container("a", "start", slot="a/1")), [])
+        self.assertEqual(self.follow(service("Partly running")), ["update Failed"])
+
+    def test_that_went_on_before_a_restart_wait_for_what_was_expected_then(self) -> None:
+        going = Action(uuid="2", name=REDEPLOY, object=SERVICE, state=IN_PROGRESS, started=START)
+        self.actions.recall([going], exchanging=[SERVICE])
+        self.actions.expect(SERVICE, new("a").resource_uri)
+        self.assertEqual(self.follow(new("b"), container("b", "start"), service("Partly running")), [])
+        self.assertEqual(self.follow(container("a", "start")), ["update Success"])
+
+    def test_that_went_on_before_a_restart_wait_for_the_end_of_the_exchange(self) -> None:
+        going = Action(uuid="2", name=REDEPLOY, object=SERVICE, state=IN_PROGRESS, started=START)
+        self.actions.recall([going], exchanging=[SERVICE])
+        self.assertEqual(self.follow(new("a"), container("a", "start")), [])
+        self.assertEqual(self.follow(service("Running")), ["update Success"])
 
     def test_that_went_on_before_a_restart_go_on(self) -> None:
         ended = Action(uuid="1", name=SCALE, object=SERVICE, state=FAILED, started=START, ended=START + 1.0)

@@ -161,6 +161,25 @@ class CapturesTests(SynchronousTestCase):
             actions[:2], ["action create In progress Service Redeploy", "action update Success Service Redeploy"]
         )
 
+    def test_an_exchange_of_all_succeeds_though_one_of_the_old_was_stopped(self) -> None:
+        lines = told_of("32-compose-v2-exchange.jsonl", "service", "action")
+        self.assertEqual(
+            lines[lines.index("service update Redeploying web") :],
+            [
+                "service update Redeploying web",
+                "action create In progress Service Redeploy",
+                "service update Partly running web",
+                "action update Success Service Redeploy",
+                "service update Redeploying web",
+                "action create In progress Service Redeploy",
+                # The old one is gone, the new one has not got its name yet.
+                "service update Running web",
+                "service update Starting web",
+                "action update Success Service Redeploy",
+                "service update Running web",
+            ],
+        )
+
     def test_compose_run_is_a_service_of_its_own(self) -> None:
         lines = told_of("11-compose-oneoff.jsonl", "service")
         self.assertEqual(lines[0], "service create Starting shop_web_run_ba1856ce0758")

@@ -27,6 +27,9 @@ KEPT: Final = 1000
 
 _ON_THE_WAY: Final = frozenset({folds.STARTING, folds.SCALING})
 
+_CAME_UP: Final = {"start": True, "stop": True, "finish": True, "crash": False}
+"""What is told of a container that Compose made, and whether it runs by that, or did."""
+
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One action. Times are seconds since 1970; `ended` is 0 while it goes on.
@@ -54,13 +57,25 @@ class Actions:
     def __init__(self) -> None:
         self.known: Final[dict[str, Action]] = {}
         self._open: Final[dict[tuple[str, str], str]] = {}
+        self._exchanging: Final[set[str]] = set()
+        self._new: Final[dict[str, dict[str, bool | None]]] = {}
 
-    def recall(self, actions: Iterable[Action]) -> None:
-        """Go on from what was told before a restart, the oldest first."""
+    def recall(self, actions: Iterable[Action], exchanging: Iterable[str] = ()) -> None:
+        """Go on from what was told before a restart, the oldest first.
+
+        Args:
+            exchanging: the URIs of the services that are `Redeploying`.
+        """
+        self._exchanging.update(exchanging)
         for action in actions:
             self.known[action.uuid] = action
             if action.state == IN_PROGRESS:
                 self._open[action.name, action.object] = action.uuid
+
+    def expect(self, service: str, container: str) -> None:
+        """A container was made before a restart and has yet to come up; which did, of those made with it, nobody knows
+        any more."""
+        self._new.setdefault(service, {})[container] = None
 
     def begin(self, name: str, target: str, at: int, now: float) -> Iterator[Change]:
         """Something began that takes time. Another one of the same name on the same object is over by that.
@@ -98,20 +113,54 @@ class Actions:
     def follow(self, changes: Iterable[Change], now: float) -> Iterator[Change]:
         """The same changes, each followed by what it says of actions.
 
-        Compose redeploys a service by exchanging its containers, which is all that one sees of it.
+        Compose redeploys a service by exchanging its containers, which is all that one sees of it. How that went, the
+        new ones say, once each of them came up or did not: others of the service may be stopped, or ill, all the while.
         """
         for change in changes:
             yield change
-            if change.type != "service":
-                continue
-            if change.state == folds.REDEPLOYING:
-                yield from self.begin(REDEPLOY, change.resource_uri, int(now * 1e9), now)
-            elif change.action == "delete":
-                for name in (REDEPLOY, ROLLBACK, SCALE):
-                    yield from self.end(name, change.resource_uri, CANCELED, now)
-            elif change.state not in _ON_THE_WAY:
-                state = SUCCESS if change.state == folds.RUNNING else FAILED
-                yield from self.end(REDEPLOY, change.resource_uri, state, now)
+            if change.type == "container" and change.docker is not None and not change.docker.slot:
+                yield from self._meet(change, change.parents[0], change.docker.event, now)
+            elif change.type == "service":
+                yield from self._go_with(change, change.resource_uri, now)
+
+    def _go_with(self, change: Change, service: str, now: float) -> Iterator[Change]:
+        if change.action == "delete":
+            self._exchanging.discard(service)
+            self._new.pop(service, None)
+            for name in (REDEPLOY, ROLLBACK, SCALE):
+                yield from self.end(name, service, CANCELED, now)
+        elif change.state == folds.REDEPLOYING:
+            self._exchanging.add(service)
+            if self.since(REDEPLOY, service) is None:
+                yield from self.begin(REDEPLOY, service, int(now * 1e9), now)
+        else:
+            self._exchanging.discard(service)
+            yield from self._judge(service, change.state, now)
+
+    def _meet(self, change: Change, service: str, event: str, now: float) -> Iterator[Change]:
+        """Remember of the containers that are new how they came up: True or False, None for not yet."""
+        new = self._new.setdefault(service, {})
+        if change.action == "create":
+            new[change.resource_uri] = None
+        elif change.action == "delete" or (event in _CAME_UP and self.since(REDEPLOY, service) is None):
+            new.pop(change.resource_uri, None)
+        elif change.resource_uri in new:
+            new[change.resource_uri] = _CAME_UP.get(event, new[change.resource_uri])
+        if new:
+            yield from self._judge(service, "", now)
+        else:
+            del self._new[service]
+
+    def _judge(self, service: str, state: str, now: float) -> Iterator[Change]:
+        """End the redeployment of a service, if it is over: where nobody knows what is new, by the service's state."""
+        if service in self._exchanging or self.since(REDEPLOY, service) is None:
+            return
+        new = self._new.get(service, {}).values()
+        if None in new or (not new and state in _ON_THE_WAY):
+            return
+        self._new.pop(service, None)
+        well = all(new) if new else state == folds.RUNNING
+        yield from self.end(REDEPLOY, service, SUCCESS if well else FAILED, now)
 
     def _keep(self, action: Action, verb: str) -> Change:
         self.known[action.uuid] = action

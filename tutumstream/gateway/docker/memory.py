@@ -115,7 +115,10 @@ class EngineMemory:
             found["own node"][""], found["node"].values(), found["gone node"].values(), found["cluster"].values()
         )
         registry.groups.recall(found["service"].values(), found["stack"].values(), found["orders"])
-        registry.actions.recall(sorted(found["action"].values(), key=lambda one: (one.started, one.uuid)))
+        registry.actions.recall(
+            sorted(found["action"].values(), key=lambda one: (one.started, one.uuid)),
+            [service.uri for service in found["service"].values() if service.state == folds.REDEPLOYING],
+        )
         # Those that are there first, for their age; the others by their end.
         for known in sorted(found["container"].values(), key=lambda one: (one.destroyed, one.container.created)):
             registry.recall(known, self._now())

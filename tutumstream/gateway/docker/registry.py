@@ -209,6 +209,8 @@ class Registry:
             self._gone.add(key)
         else:
             self.groups.recall_member(known.place.service, key, known.member)
+            if not (known.container.started or known.container.error or is_task(known.container.labels)):
+                self.actions.expect(resource_uri("service", known.place.service), known.uri)
             self._checks.resume(known, now)
 
     def overdue(self, now: float) -> list[str]:
