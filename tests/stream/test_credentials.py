@@ -31,6 +31,7 @@ class Finding(SynchronousTestCase):
     def test_takes_a_user_with_the_key_that_goes_with_it(self) -> None:
         known = {"TUTUM_USERNAME": "bob", "TUTUM_USER": "alice", "TUTUM_APIKEY": "k3y:x"}
         self.assertEqual(headers(known), BASIC)
+        self.assertEqual(headers({"TUTUM_USERNAME": "bob", "TUTUM_USER": "alice", "TUTUM_PASS": "k3y:x"}), BASIC)
         self.assertEqual(
             headers({**known, "TUTUM_USERNAME": "alice", "TUTUM_USER": "bob", "TUTUM_TOKEN": "k3y:x"}), BASIC
         )

@@ -726,9 +726,12 @@ class AServerThatIsAway(ListeningCase):
             (301, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
             (404, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
             (300, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
+            (499, ": check TUTUM_STREAM_URL or TUTUM_STREAM_HOST"),
+            (299, ""),
             (408, ""),
             (425, ""),
             (429, ""),
+            (500, ": whatever it says"),
         ):
             rig = Rig()
             rig.service.startService()
@@ -781,6 +784,7 @@ class AServerThatIsAway(ListeningCase):
         for said, words in (
             (b"\xff\xfe\x00\x80", "its answer is not HTTP"),
             (b"HTTP/1.1 " + b"5" * 5000, 'Bad HTTP status code "555'),
+            (b"HTTP/1.1 101 Yes", "HTTP Upgrade header missing"),
         ):
             rig = Rig()
             rig.service.startService()

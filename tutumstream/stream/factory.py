@@ -58,7 +58,6 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
     noisy = False
     protocol = StreamProtocol
     # The waiting time is decided by `pause` alone.
-    factor = 1.0
     jitter = 0.0
 
     def __init__(
@@ -92,7 +91,6 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
             # Checked when it is decoded: a message in another encoding is no reason to lose the next ones.
             utf8validateIncoming=False,
             maxMessagePayloadSize=MESSAGE_LIMIT,
-            maxFramePayloadSize=MESSAGE_LIMIT,
             # Close codes reach the server, as RFC 6455 wants it, instead of a cut connection.
             failByDrop=False,
             openHandshakeTimeout=CONNECT_TIMEOUT,
@@ -148,15 +146,13 @@ class StreamFactory(WebSocketClientFactory, ReconnectingClientFactory):
 
     def ended(self, protocol: StreamProtocol, code: int, reason: str) -> None:
         self._current = None
-        lost = protocol.problem
-        if not lost and protocol.lost is not None and code in _WORDLESS:
-            lost = words(protocol.lost)
+        lost = protocol.problem or words(protocol.lost)
         if protocol.was_open:
-            self.handlers.closed(code, lost or reason if code in _WORDLESS else reason)
+            self.handlers.closed(code, lost if code in _WORDLESS else reason)
         else:
             status, said = _status(protocol)
             by = f"the proxy {self.proxy['host']}:{self.proxy['port']}: " if protocol.by_proxy else ""
-            self._failed(_answered(status, said) if status else by + (lost or reason), status)
+            self._failed(_answered(status, said) if status else by + lost, status)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         proxy = self.proxy

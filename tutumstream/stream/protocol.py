@@ -68,7 +68,9 @@ class StreamProtocol(WebSocketClientProtocol):
     """Whether a proxy is still asked for the way to the server."""
 
     held = False
-    lost: Failure | None = None
+    lost: Failure
+    """How the connection ended, once it has."""
+
     problem = ""
     """Why we ended it ourselves, in words."""
 
