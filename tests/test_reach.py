@@ -25,7 +25,7 @@ class Resolver:
         self.asked: list[str] = []
         self._problem = problem
 
-    def resolveHostName(self, receiver: Any, name: str, *_: object) -> None:
+    def resolveHostName(self, receiver: Any, name: str, *_: object, **_named: object) -> None:
         self.asked.append(name)
         if self._problem:
             raise self._problem
@@ -71,6 +71,9 @@ class AWayByName(SynchronousTestCase):
     def test_tries_all_addresses_of_a_name_and_of_those_that_answer_takes_the_first(self) -> None:
         for host in ("docker.example", "10.0.0.5", "::1"):
             self.assertIsInstance(by_name(self.reactor, host, 2375, 4.0), HostnameEndpoint)
+        self.connect("docker.example")
+        self.resolver.tell(V4)
+        self.assertEqual(self.dialled(), [("10.0.0.5", 2375, 4.0)])
 
     def test_leads_to_names_too_that_only_a_docker_network_has(self) -> None:
         for host in ("socket_proxy", "my--es", "es-", "web.1-"):

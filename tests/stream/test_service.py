@@ -363,6 +363,7 @@ class AGoodConnection(ListeningCase):
             perMessageCompressionAccept=lambda offers: PerMessageDeflateOfferAccept(offers[0])
         )
         rig.accept()
+        self.assertIn("permessage-deflate", rig.server_factory.requests[0].headers["sec-websocket-extensions"])
         rig.send(CONTAINER)
         rig.send_raw(b"\xff\xfe")
         self.assertEqual((rig.told[1:], len(rig.malformed)), ([("container", "create")], 1))

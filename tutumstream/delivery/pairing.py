@@ -56,8 +56,6 @@ class Pairing:
         """
         for key in {row.delivery.ordering_key for row in rows if row.delivery.incident is not None}:
             waiting = self._window.rows(key)
-            if not waiting:
-                continue
             now = self._now()
             open_until = self._incidents.held_open_until(self._destination, key, now)
             is_open = self._incidents.is_open(self._destination, key)
