@@ -891,6 +891,34 @@ class AnIncident(LaneCase):
         self.assertFalse(self.incidents.is_open("slack", "k"))
         self.assertEqual(self.left(), [])
 
+    def test_that_flaps_is_held_open_whatever_else_is_told_of_its_object(self) -> None:
+        self.start()
+        for number in range(6):
+            self.trigger(f"t{number}")
+            self.notifier.hang = [Deferred()]
+            self.record("before", key="k")
+            self.resolve(f"r{number}")
+            self.record("after", key="k")
+            hanging, self.notifier.hang = self.notifier.hang[-1], None
+            hanging.callback([Delivered()])
+        self.assertEqual(self.notifier.told[-4:], ["r4-1", "after-1", "t5-1", "before-1"])
+        self.clock.advance(600.0)
+        self.assertEqual(self.notifier.told[-2:], ["r5-1", "after-1"])
+
+    def test_that_flaps_holds_back_its_resolve_and_nothing_before_that(self) -> None:
+        self.start()
+        for number in range(6):
+            self.trigger(f"t{number}")
+            if number < 5:
+                self.resolve(f"r{number}")
+        self.record("plain", key="k")
+        self.assertEqual(self.notifier.told[-1], "plain-1")
+        self.answers(TryAgain("503"))
+        self.record("again", key="k")
+        self.resolve("r5")
+        self.clock.advance(10.0)
+        self.assertEqual((self.notifier.told[-1], self.left()), ("again-1", ["r5"]))
+
     def test_that_flaps_and_opens_again_is_open_without_a_word(self) -> None:
         self.start()
         for number in range(7):

@@ -54,7 +54,7 @@ class Pairing:
         Args:
             rows: that came into the window, or were tried; all that waits for their incidents is looked at.
         """
-        for key in {row.delivery.ordering_key for row in rows if row.delivery.incident is not None}:
+        for key in {row.delivery.ordering_key for row in rows if self._concerns(row)}:
             waiting = self._window.rows(key)
             now = self._now()
             open_until = self._incidents.held_open_until(self._destination, key, now)
@@ -64,9 +64,15 @@ class Pairing:
                 # First, so that no kill can leave a resolve of which nobody knows what it is for.
                 self._remember(owed(waiting, notes))
                 self._drop([row for row in waiting if row.seq in notes], notes, now)
-            first = self._window.rows(key)[:1]
-            if first and is_resolve(first[0]) and first[0].due < open_until:
-                self._window.ended((), [replace(first[0], due=open_until)])
+            resolve = next(filter(is_resolve, self._window.rows(key)), None)
+            if resolve is not None and resolve.due < open_until:
+                self._window.ended((), [replace(resolve, due=open_until)])
+
+    def _concerns(self, row: Pending) -> bool:
+        """Whether it is about an incident, or may have held up the resolve of one: they have an order."""
+        return row.delivery.incident is not None or self._incidents.is_open(
+            self._destination, row.delivery.ordering_key
+        )
 
     def _remember(self, owed: Sequence[Pending]) -> None:
         """Write down of these that they must be told."""
