@@ -571,6 +571,14 @@ class AWatcher(ListeningCase):
             self.rig.advance(1.0)
         self.assertEqual(self.watcher.heard[1:], [("alive", 30.0), ("lost", 30.0)])
 
+    def test_is_told_of_the_last_sign_of_life_where_the_end_came_while_we_were_stopped(self) -> None:
+        self.rig.accept()
+        for _ in range(31):
+            self.rig.advance(1.0)
+        self.rig.reactor.rightNow += 8 * 3600.0
+        self.rig.cut()
+        self.assertEqual(self.watcher.heard[1:], [("alive", 30.0), ("lost", 30.0)])
+
     def test_takes_a_peer_that_never_answered_a_ping_for_alive_when_it_accepted(self) -> None:
         self.rig.refuse()
         self.rig.advance(1.0)

@@ -19,13 +19,16 @@ from tutumstream.ids import mint
 from tutumstream.net.address import masked
 from tutumstream.net.proxy import Proxy
 from tutumstream.stream.connection import Connected, Connecting, Connection, Stopped, Waiting
-from tutumstream.stream.factory import CLOSE_TIMEOUT, StreamFactory
+from tutumstream.stream.factory import CLOSE_TIMEOUT, PING_INTERVAL, PING_TIMEOUT, StreamFactory
 from tutumstream.stream.flood import Flood
 from tutumstream.stream.protocol import SILENT
 
 RECONNECT: Final = Backoff(base=1.0, cap=60.0)
 REFUSED: Final = Backoff(base=60.0, cap=3600.0)
 """Refused credentials do not get better by asking often."""
+
+SIGN_OF_LIFE: Final = PING_INTERVAL + PING_TIMEOUT
+"""Seconds within which a server that is there has given a sign of life."""
 
 PROVED_AFTER: Final = 30.0
 """Seconds after which a connection counts as good, if no object event came before."""
@@ -201,8 +204,11 @@ class StreamService(Service):
 
     def closed(self, code: int, reason: str) -> None:
         self._forget_connection()
-        # A connection that died without a word may have been dead since its last word.
-        alive_until = self._alive_at if reason == SILENT else self._now()
+        now = self._now()
+        # A connection that died without a word may have been dead since its last word; so may one of which no word was
+        # looked for, as we were stopped or the machine slept.
+        doubtful = reason == SILENT or now - self._alive_at > SIGN_OF_LIFE
+        alive_until = self._alive_at if doubtful else now
         reason = masked(reason, self._secrets)
         self.log.info("Closed (code {code}: {reason})", code=code, reason=reason or "no reason given")
         self._down(f"{code} {reason}".strip(), alive_until)
