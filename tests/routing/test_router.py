@@ -87,6 +87,12 @@ class ARouter(SynchronousTestCase):
                     for _ in range(3):
                         self.assertEqual([each.route for each in sure.deliveries(event)], expected)
 
+    def test_asks_again_where_a_field_with_many_values_decides(self) -> None:
+        router = Router([route("a", f'event.resource_uri == "{EVENT.resource_uri}"')], {"ops"})
+        for uri in (EVENT.resource_uri, "/api/v1/stack/t/") * 2:
+            found = router.deliveries(structs.replace(EVENT, resource_uri=uri))
+            self.assertEqual(len(found), int(uri == EVENT.resource_uri))
+
     def test_asks_again_where_details_with_many_values_decide(self) -> None:
         router = Router([route("a", "event.docker.exit_code == 3"), route("b", 'event.type == "stack"')], {"ops"})
         plain = Event(id="e", received_at=1.0, type="stack")
