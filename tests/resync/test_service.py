@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.resync.world import World, uri_of
 from tutumstream.docker_details import DockerDetails
 from tutumstream.event import Event
-from tutumstream.resync.service import HEARTBEAT, SETTLE, TOLD_AFTER
+from tutumstream.resync.service import AGAIN, HEARTBEAT, SETTLE, TOLD_AFTER
 
 WEB, DB = uri_of("container", 1), uri_of("container", 2)
 
@@ -113,11 +113,13 @@ class AGap(SynchronousTestCase):
         """So long after now, as an engine says it."""
         return datetime.fromtimestamp(self.world.clock.seconds() + seconds, UTC).isoformat()
 
-    def test_without_changes_is_told_as_such(self) -> None:
+    def test_without_changes_is_told_as_such_and_looked_into_no_more(self) -> None:
         self.known()
         self.change("container", 1, "Stopped")
         self.change("container", 1, "Running")
         self.world.settle()
+        self.world.clock.advance(AGAIN)
+        self.assertEqual(len(self.world.requests.waiting), 0)
         self.assertEqual(self.told(), [])
         self.assertEqual(self.said(), [("caught-up", "Unchanged", "1 s without a stream: nothing was missed")])
 
@@ -188,6 +190,16 @@ class AGap(SynchronousTestCase):
         self.world.settle()
         self.assertEqual(self.missed_from(), [began + 7.0])
 
+    def test_of_a_stream_that_was_lost_before_a_kill_begins_with_the_loss(self) -> None:
+        self.world.settle()
+        self.world.clock.advance(HEARTBEAT / 2)
+        lost = self.world.clock.seconds()
+        self.world.cut()
+        self.world.kill()
+        self.change("container", 1, "Stopped")
+        self.world.settle()
+        self.assertEqual(self.missed_from(), [lost])
+
     def test_in_which_events_came_before_it_was_made_good_began_before_them(self) -> None:
         self.known()
         lost = self.world.clock.seconds()
@@ -211,6 +223,12 @@ class AGap(SynchronousTestCase):
     def test_is_told_itself_while_the_lists_cannot_be_had_and_once_only(self) -> None:
         self.known()
         self.change("container", 1, "Stopped")
+        for _ in range(2):
+            self.begin()
+            self.world.requests.fail(503)
+            self.assertEqual(self.said(), [], "it may pass")
+            self.world.cut()
+            self.world.clock.advance(TOLD_AFTER)
         self.begin()
         for _ in range(8):
             self.world.requests.fail(503)
@@ -274,8 +292,16 @@ class AGap(SynchronousTestCase):
         for _ in range(5):
             self.world.connect()
             self.world.clock.advance(SETTLE / 2)
+            self.world.deliver()
+            self.assertEqual(len(self.world.requests.waiting), 0)
             self.world.cut()
-        self.assertEqual(len(self.world.requests.waiting), 0)
+        self.world.connect()
+        self.world.clock.advance(SETTLE)
+        self.assertEqual(len(self.world.requests.waiting), 0, "the server has answered nothing yet")
+        self.world.deliver()
+        self.assertEqual(len(self.world.requests.waiting), 1)
+        self.world.resync.stop()
+        self.assertEqual((len(self.world.requests.waiting), self.world.clock.getDelayedCalls()), (0, []))
 
     def test_that_ends_while_it_is_looked_into_leaves_nothing_behind(self) -> None:
         self.known()
@@ -362,5 +388,10 @@ class AGap(SynchronousTestCase):
         self.change("container", 1, "Stopped")
         catch_up, refusals = self.world.resync._catch_up_with, iter([True, False])
         self.world.resync._catch_up_with = lambda *asked: self.world.refuse() if next(refusals) else catch_up(*asked)
+        self.begin()
+        self.serve()
+        self.world.deliver()
+        self.world.clock.advance(AGAIN - 0.1)
+        self.assertEqual((self.told(), len(self.world.requests.waiting)), ([], 0), "it needs its time")
         self.world.settle()
         self.assertEqual(self.told(), [("update", WEB, "Stopped")])
