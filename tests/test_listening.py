@@ -1,8 +1,17 @@
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from socket import AF_UNIX, socket
+from typing import Any
+
 from OpenSSL import crypto
 from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from tutumstream.listening import problem_with, words
+from tutumstream.listening import problem_with, server, words
 
 
 def taken(_: str) -> object:
@@ -39,3 +48,57 @@ class AnEndpoint(SynchronousTestCase):
         self.assertEqual(
             words(OverflowError("Python int too large to convert to C int")), "a number in it is too large"
         )
+
+    def test_of_unix_that_is_taken_is_named(self) -> None:
+        problem = CannotListenError(None, b"/run/x.sock", "Cannot acquire lock")
+        self.assertEqual(words(problem), "Cannot acquire lock: /run/x.sock")
+
+
+class AUnixSocket(SynchronousTestCase):
+    def setUp(self) -> None:
+        # A short name: a socket's path has room for a hundred letters.
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.path = self.folder / "x.sock"
+        self.lock = self.folder / "x.sock.lock"
+        self.reactor = MemoryReactor()
+
+    def bound(self) -> socket:
+        """A socket with the lock of a process that is there: in a container all have the same number."""
+        bound = socket(AF_UNIX)
+        self.addCleanup(bound.close)
+        bound.bind(str(self.path))
+        self.lock.symlink_to(str(os.getpid()))
+        return bound
+
+    def listen(self) -> Any:
+        self.successResultOf(server(self.reactor, f"unix:{self.path}").listen(Factory()))
+        return self.reactor.unixServers
+
+    def test_that_a_killed_service_left_is_taken_away_with_its_lock(self) -> None:
+        self.bound().close()
+        self.assertEqual(len(self.listen()), 1)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_whose_lock_alone_was_left_is_free(self) -> None:
+        self.bound().close()
+        self.path.unlink()
+        self.listen()
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_at_which_somebody_listens_stays(self) -> None:
+        self.bound().listen()
+        self.listen()
+        self.assertEqual({each.name for each in self.folder.iterdir()}, {"x.sock", "x.sock.lock"})
+
+    def test_that_is_another_file_stays(self) -> None:
+        self.path.write_text("precious")
+        self.listen()
+        self.assertEqual(self.path.read_text(), "precious")
+
+
+class AnotherEndpoint(SynchronousTestCase):
+    def test_is_the_one_that_was_named(self) -> None:
+        reactor = MemoryReactor()
+        self.successResultOf(server(reactor, "tcp:8788:interface=127.0.0.1").listen(Factory()))
+        self.assertEqual(reactor.tcpServers[0][0], 8788)

@@ -10,12 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import sdnotify
-from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 
-from tutumstream import outlets
+from tutumstream import listening, outlets
 from tutumstream.delivery.alarm import JournalAlarm
 from tutumstream.delivery.compose import Composer
 from tutumstream.delivery.incidents import Incidents
@@ -225,7 +224,7 @@ def _tls(stream_url: str, trust: Any) -> Any:
 def _pages(settings: Settings, reactor: Any, board: Board, office: Office) -> Any:
     if not settings.listen:
         return None
-    return serverFromString(reactor, settings.listen), site(board.snapshot, OperatorsResource(office))
+    return listening.server(reactor, settings.listen), site(board.snapshot, OperatorsResource(office))
 
 
 def _release(kept: HTTPConnectionPool, quick: Pool, state_dir: Callable[[], None]) -> Callable[[], None]:

@@ -1,11 +1,19 @@
-"""`--listen`: an endpoint in Twisted's words, and what is wrong with it in ours."""
+"""`--listen`: an endpoint in Twisted's words, what is wrong with it in ours, and what a killed service left of it."""
 
+import os
 import re
+import stat
 from collections.abc import Callable
+from contextlib import suppress
+from socket import AF_UNIX, socket
 from typing import Any, Final
 
 from OpenSSL import crypto
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from zope.interface import implementer
 
 from tutumstream.whereabouts import LISTEN
 
@@ -38,11 +46,50 @@ def problem_with(text: str, parse: Callable[[str], object], example: str = LISTE
     return ""
 
 
+def server(reactor: Any, text: str) -> IStreamServerEndpoint:
+    """The endpoint itself; of UNIX sockets one that a killed service's socket is not in the way of."""
+    endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
+    return _Swept(endpoint) if isinstance(endpoint, UNIXServerEndpoint) else endpoint
+
+
+@implementer(IStreamServerEndpoint)
+class _Swept:
+    """Beside a UNIX socket lies a lock with the number of its process. Twisted takes it for good while any process has
+    that number; in a container the next one always has."""
+
+    def __init__(self, endpoint: UNIXServerEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        _sweep(self._endpoint._address)
+        listening: Deferred[IListeningPort] = self._endpoint.listen(factory)
+        return listening
+
+
+def _sweep(path: str) -> None:
+    """Remove a UNIX socket at which nobody listens, and its lock."""
+    with socket(AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            with suppress(OSError):
+                os.unlink(f"{path}.lock")
+            with suppress(OSError):
+                if stat.S_ISSOCK(os.stat(path).st_mode):
+                    os.unlink(path)
+        except OSError:
+            # Somebody is busy, or it can't be looked at: that is told when it can't be listened there.
+            return
+
+
 def words(problem: BaseException) -> str:
     """Why it can't be listened there."""
     if isinstance(problem, CannotListenError):
         cause: Any = problem.socketError
-        place = f"{problem.interface}:{problem.port}" if isinstance(problem.port, int) else problem.interface
+        # Of a UNIX socket the port is its path.
+        tcp = isinstance(problem.port, int)
+        place = f"{problem.interface}:{problem.port}" if tcp else os.fsdecode(problem.port)
         return f"{_of_system(cause)}: {place}"
     if isinstance(problem, OSError):
         return _of_system(problem)

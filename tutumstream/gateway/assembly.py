@@ -6,11 +6,11 @@ from typing import Any
 
 import sdnotify
 from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver
 from twisted.python.failure import Failure
 
+from tutumstream import listening
 from tutumstream.gateway.access import Access, Elsewhere
 from tutumstream.gateway.gate import Gate
 from tutumstream.gateway.platform import IPlatform
@@ -40,7 +40,7 @@ def assemble(
     platform, saving = _platform(settings, reactor, environment)
     gateway = GatewayService(
         reactor,
-        serverFromString(reactor, settings.listen),
+        listening.server(reactor, settings.listen),
         platform,
         Gate(access, reactor, settings.query_auth, settings.origins),
         lambda problem: fatal(Failure(problem)),
