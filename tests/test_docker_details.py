@@ -112,6 +112,9 @@ class SentenceTests(SynchronousTestCase):
         )
         self.assertEqual(web("recovery", news=True), "web-2 of shop runs again")
         self.assertEqual(web("finish", crashes=1, exit_code=0), "web-2 of shop finished well, after 1 crash")
+        self.assertEqual(web("stop", crashes=5, exit_code=7), "web-2 of shop was stopped: exit 7, after 5 crashes")
+        self.assertEqual(web("stop", crashes=5), "web-2 of shop was stopped, after 5 crashes")
+        self.assertEqual(web("remove", crashes=5), "web-2 of shop was removed, after 5 crashes")
 
     def test_the_rest_is_said_plainly(self) -> None:
         for event, words in (

@@ -127,9 +127,12 @@ def sentence(details: DockerDetails) -> str:
         return f"{who} finished well, after {_number(details.crashes, 'crash')}"
     if details.event == "healthy":
         return f"{who} is healthy again" if details.news else f"{who} is healthy"
+    what = f"{who} {_PLAIN.get(details.event, details.event)}".strip()
     if details.event == "stop" and details.exit_code is not None:
-        return f"{who} was stopped: {exit_words(details.exit_code)}"
-    return f"{who} {_PLAIN.get(details.event, details.event)}".strip()
+        what += f": {exit_words(details.exit_code)}"
+    if details.event in ("stop", "remove") and details.crashes:
+        what += f", after {_number(details.crashes, 'crash')}"
+    return what
 
 
 _PLAIN: Final = {

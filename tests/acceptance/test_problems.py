@@ -167,7 +167,8 @@ def test_a_restart_policy_that_gives_up_is_one_alarm_until_the_container_is_remo
     engine.remove(name)
     people.heard(lambda: people.pages()[-1:] == [("resolve", "crash-loop-")])
     assert people.pages() == [("trigger", "crash-loop-")] * 2 + [("resolve", "crash-loop-")]
-    assert len(people.said()) == 3
+    people.heard(lambda: len(people.said()) == 4)
+    assert people.said()[-1] == f"{name} was removed, after 5 crashes"
 
 
 def test_a_crash_loop_that_is_stopped_while_nobody_listens_is_over(
@@ -179,7 +180,8 @@ def test_a_crash_loop_that_is_stopped_while_nobody_listens_is_over(
     engine.docker("stop", name)
     service.start()
     people.heard(lambda: people.pages() == [("trigger", "crash-loop-"), ("resolve", "crash-loop-")])
-    assert len(people.said()) == 3
+    people.heard(lambda: len(people.said()) == 4)
+    assert people.said()[-1].startswith(f"{name} was stopped")
 
 
 def test_illness_and_recovery_are_told_once_each(engine: DockerEngine, people: People, name: str) -> None:

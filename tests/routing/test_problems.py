@@ -81,8 +81,8 @@ class TheRoutesAboutProblems(SynchronousTestCase):
         self.assertEqual(told(loop), [("slack", ""), ("pagerduty", "trigger")])
         recovery = event("container", "Running", event="recovery", looping=True, news=True)
         self.assertEqual(told(recovery), [("slack", ""), ("pagerduty", "close")])
-        for over in ("stop", "finish", "remove"):
-            self.assertEqual(told(event("container", "Stopped", event=over, looping=True)), [("pagerduty", "close")])
+        finished = event("container", "Stopped", event="finish", looping=True)
+        self.assertEqual(told(finished), [("pagerduty", "close")])
         keys = {
             each.incident.key
             for happened in (loop, recovery)
@@ -90,6 +90,12 @@ class TheRoutesAboutProblems(SynchronousTestCase):
             if each.incident
         }
         self.assertEqual(keys, {f"crash-loop-{URI}"})
+
+    def test_tell_slack_that_a_loop_was_ended_by_somebody_for_nobody_tells_that_it_runs_again(self) -> None:
+        for over, words in (("stop", "was stopped"), ("remove", "was removed")):
+            ended = event("container", "Stopped", event=over, looping=True, crashes=5, name="web-2")
+            self.assertEqual(told(ended), [("slack", ""), ("pagerduty", "close")])
+            self.assertEqual(text(ended), [f"web-2 {words}, after 5 crashes"])
 
     def test_know_that_a_loop_is_over_though_the_gateway_forgot_that_there_was_one(self) -> None:
         router = a_router(frozenset({"pagerduty"}))

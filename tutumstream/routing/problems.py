@@ -63,6 +63,13 @@ def problems(page_on_delete: Collection[str] = (), chat: str = "slack") -> tuple
     return (
         *STREAM,
         Route(name="news", when="event.docker.news", notify=(chat,), text="{{ event.docker.text }}"),
+        Route(
+            # Whoever heard of the loop was promised a word when it is over; that it runs again nobody will tell.
+            name="crash loop ended by somebody",
+            when='event.docker.looping && event.docker.event in ["stop", "remove"] && !event.docker.news',
+            notify=(chat,),
+            text="{{ event.docker.text }}",
+        ),
         *_CRASH_LOOPS,
         *_HEALTH,
         *_failures(chat),

@@ -20,6 +20,7 @@ from tutumstream.gateway.docker.mishaps import (
     inherited,
     looked,
     next_look,
+    removed,
     short_of_memory,
     steady,
 )
@@ -169,6 +170,15 @@ class CrashLoopTests(SynchronousTestCase):
         assert verdict.details is not None
         self.assertEqual((verdict.details.event, verdict.details.looping), ("stop", True))
         self.assertFalse(called_off(verdict.record).record.again)
+
+    def test_its_removal_ends_it_unless_it_was_stopped_before(self) -> None:
+        life = Life()
+        life.crashes(5)
+        gone = removed(life.record)
+        self.assertEqual((gone.event, gone.looping, gone.crashes), ("remove", True, 5))
+        life.ends(137, asked=True)
+        gone = removed(life.record)
+        self.assertEqual((gone.event, gone.looping, gone.crashes), ("remove", False, 0))
 
     def test_that_docker_gives_up_is_news_whatever_was_told_before(self) -> None:
         for crashes, told in ((1, ["crash"]), (4, ["crash", "crash"])):

@@ -194,6 +194,11 @@ def called_off(record: Record) -> Verdict:
     return Verdict(_rested(record, ()), told)
 
 
+def removed(record: Record) -> DockerDetails:
+    """It is gone, and with it what was wrong with it."""
+    return DockerDetails(event="remove", looping=was_looping(record), crashes=record.unwell)
+
+
 def given_up(record: Record, ending: Ending, patience: Patience) -> Verdict:
     """Docker will not start it again after its last end, as is known only now that the end was told."""
     if record.given_up or record.unwell < 2 or not is_crash(ending):

@@ -325,7 +325,7 @@ class Registry:
         self.containers[key] = known
         self._gone.add(key)
         self.groups.remove(known.place.service, key)
-        yield self._change(known, "delete", DockerDetails(event="remove", looping=mishaps.was_looping(known.record)))
+        yield self._change(known, "delete", mishaps.removed(known.record))
         yield from self.groups.settle(known.place.service, now)
 
     def _tell(self, known: Known, state: str, now: float, details: DockerDetails) -> Iterator[Change]:
