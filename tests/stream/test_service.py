@@ -473,7 +473,7 @@ class ALostConnection(ListeningCase):
         self.assertEqual(state.since, 3.0)
 
     def test_closed_by_the_server_says_its_code_and_reason(self) -> None:
-        rig = self.start()
+        rig, lines = self.start(), self.logged()
         rig.accept()
         rig.server.sendClose(3000, "maintenance")
         rig.advance(3)
@@ -483,6 +483,9 @@ class ALostConnection(ListeningCase):
         rig.server.sendClose(1000)
         rig.advance(3)
         self.assertEqual(rig.events[-1].message, "1000")
+        told = [line for line in lines if line.startswith(("Connected", "Closed"))]
+        closed = ["Closed (code 3000: maintenance)", "Closed (code 1000: no reason given)"]
+        self.assertEqual(told, ["Connected", closed[0], "Connected", closed[1]])
 
     def test_closed_by_a_server_that_gives_no_code_says_so(self) -> None:
         rig = self.start()
@@ -844,7 +847,8 @@ class RefusedCredentials(ListeningCase):
         rig.server_factory.refuse_with = 401
         rig.accept()
         (line,) = [line for line in lines if "stream" in line]
-        self.assertIn("the stream refuses the credentials", line)
+        self.assertIn("the stream refuses the credentials (", line)
+        self.assertIn("the server answered 401): check TUTUM_TOKEN", line)
 
     def test_as_an_event_are_the_reason_that_is_shown(self) -> None:
         rig = self.start()
