@@ -58,8 +58,6 @@ class Lanes:
 
     def offer(self, rows: Sequence[Pending]) -> None:
         """These were just recorded, or taken back. Those for a destination that is off stay as they are."""
-        if not self.running:
-            return
         if len(rows) == 1:
             self._offer(rows[0].delivery.destination, rows)
             return
