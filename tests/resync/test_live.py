@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tutumstream.docker_details import DockerDetails
@@ -58,6 +59,12 @@ class WhatIsToldLate(SynchronousTestCase):
             self.assertTrue(self.live.admits(happened(uri, when)))
         self.assertTrue(self.live.admits(event("plain")))
         self.assertEqual(self.late(), {})
+
+    def test_is_that_something_is_gone_unless_it_is_known_to_have_gone_later(self) -> None:
+        for uri, when in (("found", ""), ("then", moment(20.0)), ("later", moment(-1.0)), ("long ago", moment(61.0))):
+            gone = DockerDetails(event="remove", time=when)
+            self.assertTrue(self.live.admits(replace(event(uri, "Terminated", action="delete"), docker=gone)))
+        self.assertEqual(self.late(), {"found": "Terminated", "then": "Terminated"})
 
     def test_is_not_forgotten_with_a_stream_that_is_lost_before_the_gap_was_made_good(self) -> None:
         self.live.admits(happened("a", moment(20.0)))

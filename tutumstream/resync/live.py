@@ -45,7 +45,7 @@ class Live:
 
     def late(self, since: float) -> dict[str, Event]:
         """What happened since then and before the stream was there, and the server told by itself: of each object the
-        last event, by URI."""
+        last event, by URI. That one is gone happened then too where it was only found out."""
         return {uri: event for uri, (happened, event) in self._late.items() if happened >= since}
 
     def listen(self) -> None:
@@ -78,8 +78,10 @@ class Live:
             return True
         if self._listening and not self.too_much:
             self.heard.add(event.resource_uri)
-        if self._opened_at and len(self._late) < MOST and (happened := _when(event)) < self._opened_at:
-            self._late[event.resource_uri] = happened, event
+        if self._opened_at and len(self._late) < MOST:
+            happened = _when(event)
+            if happened < self._opened_at or _found_gone(event):
+                self._late[event.resource_uri] = happened, event
         return not self._echoes(event)
 
     def _echoes(self, event: Event) -> bool:
@@ -103,6 +105,11 @@ def _when(event: Event) -> float:
         return datetime.fromisoformat(event.docker.time).timestamp() if event.docker is not None else inf
     except ValueError:
         return inf
+
+
+def _found_gone(event: Event) -> bool:
+    """Our own gateway knows when something was removed, unless it was away too."""
+    return event.docker is not None and event.docker.event == "remove" and not event.docker.time
 
 
 def _says_more(event: Event, told: Event) -> bool:

@@ -25,6 +25,7 @@ from tutumstream.gateway.docker.facts import Container, Engine, Options
 from tutumstream.gateway.docker.folds import container_state
 from tutumstream.gateway.docker.gone import TERMINATED_AGE
 from tutumstream.gateway.docker.registry import HEARSAY, LEISURE
+from tutumstream.gateway.docker.runs import moment
 
 
 def told_of(name: str, *kinds: str, truth: Truth | None = None) -> list[str]:
@@ -1080,6 +1081,15 @@ class MishapTests(SynchronousTestCase):
             change.docker.looping for change in self.told.changes if change.docker and change.docker.event == "remove"
         ]
         self.assertEqual(gone, [False, False, False, True])
+
+    def test_a_removal_says_when_it_was_unless_it_was_only_found_out(self) -> None:
+        for number in (1, 2):
+            self.there(number=number, status="exited", finished=(START + 2) * SECOND, exit_code=0)
+        self.told.hear(event("destroy", 1, START + 3.0))
+        self.told.truth.containers.clear()
+        self.told.look(container_id(2), START + 9.0)
+        gone = [change.docker.time for change in self.told.changes if change.docker and change.docker.event == "remove"]
+        self.assertEqual(gone, [moment(int((START + 3.0) * SECOND)), ""])
 
     def test_a_task_elsewhere_crashed_where_its_swarm_says_that_it_failed(self) -> None:
         for number, (fate, happened) in enumerate((("failed", "crash"), ("shutdown", "stop"), ("complete", "stop")), 1):

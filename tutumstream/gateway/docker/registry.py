@@ -125,7 +125,7 @@ class Registry:
         if hint.action == "die" and (ended := known.ended_for_good()) is not None:
             return Heard(self._presume(known, ended, now), look=False, final=True)
         if hint.action == "destroy" and known.state in (folds.STOPPED, folds.TERMINATING):
-            return Heard(list(self._vanish(known, now)), look=False, final=True)
+            return Heard(list(self._vanish(known, now, hint.at)), look=False, final=True)
         if hint.action == "oom":
             record = mishaps.short_of_memory(known.record, hint.at, now, self._records.patience)
             self._records.remember(known, record)
@@ -308,7 +308,8 @@ class Registry:
         self.groups.remove(old.place.service, old.container.id)
         yield from self.groups.settle(old.place.service, now)
 
-    def _vanish(self, known: Known, now: float) -> Iterator[Change]:
+    def _vanish(self, known: Known, now: float, at: int = 0) -> Iterator[Change]:
+        """It is gone, since `at` by the engine's clock; 0 where it was only found to be."""
         key, ended = known.container.id, known.ended()
         if ended is None and known.runs and now < known.heard + HEARSAY:
             self._checks.doubt(key, known.heard + HEARSAY)
@@ -316,16 +317,12 @@ class Registry:
         if ended is not None:
             yield from self._update(known, ended, now, certain=True)
             known = self.containers[key]
-        yield from self._end(known, now)
-
-    def _end(self, known: Known, now: float) -> Iterator[Change]:
-        key = known.container.id
         self._checks.seen(key)
         known = msgspec.structs.replace(known, state=folds.TERMINATED, destroyed=now)
         self.containers[key] = known
         self._gone.add(key)
         self.groups.remove(known.place.service, key)
-        yield self._change(known, "delete", mishaps.removed(known.record))
+        yield self._change(known, "delete", runs.removed(known, at))
         yield from self.groups.settle(known.place.service, now)
 
     def _tell(self, known: Known, state: str, now: float, details: DockerDetails) -> Iterator[Change]:

@@ -123,6 +123,11 @@ def given_up(known: Known, patience: Patience) -> Verdict:
     return _dated(mishaps.given_up(known.record, ending, patience), ending.at)
 
 
+def removed(known: Known, at: int) -> DockerDetails:
+    """A container is gone, since `at`; 0 where nobody knows."""
+    return msgspec.structs.replace(mishaps.removed(known.record), time=moment(at))
+
+
 def called_off(known: Known) -> Verdict:
     """The service of a container that ended is not wanted any more; so nobody waits for what is wrong with it."""
     return mishaps.called_off(known.record) if known.record.unwell else Verdict(known.record)
