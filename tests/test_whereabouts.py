@@ -20,10 +20,12 @@ class TheStateFolder(SynchronousTestCase):
             ("/ours", "/systemd:/other", "/ours"),
             ("", "/systemd:/other", "/systemd"),
             ("", "", "/home/me/name"),
+            ("~/ours", "", str(Path.home() / "ours")),
         ):
             self.assertEqual(state_dir("name", chosen, of_systemd, at_home), Path(expected))
 
     def test_of_a_user_without_a_home_must_be_named(self) -> None:
-        with self.assertRaises(SettingsError) as caught:
-            state_dir("name", "", "", homeless)
-        self.assertIn("--state-dir: this user has no home", str(caught.exception))
+        for chosen in ("", "~nobody-of-that-name/ours"):
+            with self.assertRaises(SettingsError) as caught:
+                state_dir("name", chosen, "", homeless)
+            self.assertIn("--state-dir: this user has no home", str(caught.exception))

@@ -19,7 +19,7 @@ def state_dir(name: str, chosen: str, of_systemd: str, of_user: OfUser = platfor
 
     Args:
         name: the plugin's.
-        chosen: by its option or its variable; "" for none.
+        chosen: by its option or its variable, of which no shell may have read the `~`; "" for none.
         of_systemd: its STATE_DIRECTORY, a colon-separated list where a unit has several (systemd.exec); "" for none.
         of_user: what this user has for a program of that name; raises RuntimeError where there is nothing.
 
@@ -28,6 +28,6 @@ def state_dir(name: str, chosen: str, of_systemd: str, of_user: OfUser = platfor
     """
     found = chosen or of_systemd.split(":")[0]
     try:
-        return Path(found) if found else of_user(name)
+        return Path(found).expanduser() if found else of_user(name)
     except RuntimeError:
         raise SettingsError(["--state-dir: this user has no home to keep the state in; name a folder"]) from None
