@@ -140,6 +140,23 @@ class WhatIsTakenAtOnce(SynchronousTestCase):
         self.assertFalse(takes_at_once(theirs)("line\n"))
 
 
+class TheWayIntoAFile(SynchronousTestCase):
+    def test_waits_for_room_though_the_file_itself_would_not(self) -> None:
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        data = b"more than a pipe takes\n" * 10_000
+
+        def write() -> None:
+            with open(writer, "wb", buffering=0):
+                into(writer)(data)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        with open(reader, "rb") as file:
+            self.assertEqual(file.read(), data)
+        thread.join(LONG)
+
+
 class ALogFile(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())

@@ -56,10 +56,16 @@ class Output:
 
 def into(descriptor: int) -> Write:
     """The way into an open file: all of the bytes, however few it takes at once."""
+    room = select.poll()
+    room.register(descriptor, select.POLLOUT)
 
     def write(data: bytes) -> None:
         while data:
-            data = data[os.write(descriptor, data) :]
+            try:
+                data = data[os.write(descriptor, data) :]
+            except BlockingIOError:
+                # Another program that has it too, as the shell's next one has a terminal, made it one that never waits.
+                room.poll()
 
     return write
 
