@@ -96,6 +96,15 @@ class AUnixSocket(SynchronousTestCase):
         self.listen()
         self.assertEqual(self.path.read_text(), "precious")
 
+    def test_leaves_a_lock_that_is_of_another_kind(self) -> None:
+        self.lock.write_text("precious")
+        self.listen()
+        self.assertEqual(self.lock.read_text(), "precious")
+        self.lock.unlink()
+        self.lock.symlink_to("elsewhere")
+        self.listen()
+        self.assertTrue(self.lock.is_symlink())
+
 
 class AnotherEndpoint(SynchronousTestCase):
     def test_is_the_one_that_was_named(self) -> None:

@@ -73,8 +73,11 @@ def _sweep(path: str) -> None:
         try:
             probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
+            lock = f"{path}.lock"
             with suppress(OSError):
-                os.unlink(f"{path}.lock")
+                # Twisted's is a link to a number; any other file of that name is not ours.
+                if os.readlink(lock).isdecimal():
+                    os.unlink(lock)
             with suppress(OSError):
                 if stat.S_ISSOCK(os.stat(path).st_mode):
                     os.unlink(path)
