@@ -126,6 +126,11 @@ class DerivedActions(SynchronousTestCase):
         self.assertEqual(self.follow(container("a", ""), service("Stopped")), [], "what it depends on takes its time")
         self.assertEqual(self.follow(container("a", "start"), service("Running")), ["update Success"])
 
+    def test_of_an_exchange_are_canceled_where_all_that_was_new_is_removed_before_it_came_up(self) -> None:
+        self.follow(new("a"), new("b"), service("Redeploying"), service("Stopped"))
+        self.assertEqual(self.follow(container("old", "remove", "delete"), container("a", "remove", "delete")), [])
+        self.assertEqual(self.follow(container("b", "remove", "delete")), ["update Canceled"])
+
     def test_of_an_exchange_fail_where_a_new_one_does_not_come_up(self) -> None:
         self.follow(service("Redeploying"), new("a"), new("b"), service("Starting"))
         self.assertEqual(self.follow(container("a", "crash"), service("Partly running")), [])

@@ -140,6 +140,7 @@ class Actions:
     def _meet(self, change: Change, service: str, event: str, now: float) -> Iterator[Change]:
         """Remember of the containers that are new how they came up: True or False, None for not yet."""
         new = self._new.setdefault(service, {})
+        taken_back = change.action == "delete" and change.resource_uri in new
         if change.action == "create":
             new[change.resource_uri] = None
         elif change.action == "delete" or (event in _CAME_UP and self.since(REDEPLOY, service) is None):
@@ -150,6 +151,9 @@ class Actions:
             yield from self._judge(service, "", now)
         else:
             del self._new[service]
+            if taken_back and service not in self._exchanging:
+                # The state of the service may stay what it is, and then nothing else would end it.
+                yield from self.end(REDEPLOY, service, CANCELED, now)
 
     def _judge(self, service: str, state: str, now: float) -> Iterator[Change]:
         """End the redeployment of a service, if it is over: where nobody knows what is new, by the service's state."""
