@@ -212,6 +212,3 @@ class ALogFile(SynchronousTestCase):
         self.assertEqual(len(list(self.folder.iterdir())), 1 + KEPT_FILES)
         self.assertTrue(self.aside(1).read_bytes().startswith(b"%d\n" % (KEPT_FILES + 1)))
         self.assertTrue(self.aside(KEPT_FILES).read_bytes().startswith(b"2"))
-
-    def test_that_is_no_file_is_never_put_aside(self) -> None:
-        LogFile(os.devnull).write(b"line\n")

@@ -176,7 +176,7 @@ class LogFile:
             return
         if not os.path.samestat(there, self._opened):
             self._open()
-        elif stat.S_ISREG(there.st_mode) and there.st_size >= FILE_BYTES:
+        elif there.st_size >= FILE_BYTES:
             for number in range(KEPT_FILES - 1, 0, -1):
                 with suppress(FileNotFoundError):
                     os.replace(self._aside(number), self._aside(number + 1))
