@@ -1,4 +1,5 @@
-"""TCP to a host by its name: which names can be looked up at all, and the way to any that the resolver knows."""
+"""TCP to a host by its name: which names can be looked up at all, and the way to any that the resolver knows; look-ups
+that no stop waits for."""
 
 import re
 from collections.abc import Sequence
